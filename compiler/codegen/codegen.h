@@ -1,0 +1,29 @@
+#pragma once
+// Program → machine code. The only folder that knows LLVM; no LLVM type is in this header.
+
+#include <string>
+
+#include "compiler/program/kernels.h"
+#include "compiler/support/result.h"
+
+namespace hebb {
+
+enum class MathMode { Exact, Fast };
+struct CodegenOptions {
+  Precision precision = Precision::Float32;
+  MathMode math = MathMode::Exact;
+  int level = 3;             // 0…3
+  std::string cpu = "host";  // "host", "x86-64-v3", "x86-64-v4"
+};
+
+/// Compiles in memory. Code is freed with the last copy of the result.
+Result<Kernels> jit(const Program& program, const CodegenOptions& options);
+
+/// Texts for `hebb build --emit=llvm-ir|asm` (after optimisation at `level`).
+Result<std::string> llvm_ir(const Program& program, const CodegenOptions& options);
+Result<std::string> assembly(const Program& program, const CodegenOptions& options);
+
+/// "LLVM 22.1.8, skylake-avx512, 512-bit vectors"
+std::string describe_host();
+
+}  // namespace hebb

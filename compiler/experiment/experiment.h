@@ -1,0 +1,45 @@
+#pragma once
+// Evaluates experiments and tests: `let` is a definition that is evaluated when somebody asks,
+// `run` lowers, compiles and simulates a network, `protocol` drives one synapse.
+
+#include <functional>
+#include <iosfwd>
+
+#include "compiler/ast/ast.h"
+#include "compiler/experiment/value.h"
+#include "compiler/model/model.h"
+#include "compiler/program/kernels.h"
+#include "compiler/support/diagnostic.h"
+
+namespace hebb {
+
+struct ExperimentOptions {
+  uint64_t seed = 1;
+  bool seed_given = false;              // on the command line: wins over `with (seed = …)`
+  int threads = 1;
+  std::optional<Precision> precision;   // none: float for `run`, double for `protocol`
+  enum class Engine { Jit, Interpreter } engine = Engine::Jit;
+  std::string output_folder;            // `-o`; empty: the current folder
+  std::string data_folder;              // `load` looks beside the source file
+  bool quiet = false;
+};
+
+/// 0 done, 1 the file is wrong, 3 a number is (NaN, divergence, a failed assert).
+enum class Outcome { Ok = 0, BadFile = 1, BadFileOrUsage = 2, NumericFailure = 3 };
+
+/// Runs one experiment; prints go to `out`. Mistakes are reported with their span.
+Outcome run_experiment(const Model& model, const ast::ExperimentDecl& experiment, const Sources& sources,
+                       const ExperimentOptions& options, std::ostream& out, Diagnostics& diags);
+
+struct TestResult {
+  std::string title;
+  bool passed = false;
+};
+/// Runs one `test` block: passes when every assert holds.
+TestResult run_test(const Model& model, const ast::TestDecl& test, const Sources& sources,
+                    const ExperimentOptions& options, std::ostream& out, Diagnostics& diags);
+
+/// Names and forms inside experiments and tests that can be checked without running.
+void check_actions(const Model& model, const ast::File& file, Diagnostics& diags);
+
+}  // namespace hebb

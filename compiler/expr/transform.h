@@ -1,0 +1,65 @@
+#pragma once
+// Functions over a pool: each is one loop, and none changes an existing node.
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "compiler/expr/pool.h"
+
+namespace hebb {
+
+/// Rewrites leaves: `replace` returns the new node for a leaf of `from`, or an invalid id to copy it.
+/// `from` and `to` may be the same pool.
+class Substitution {
+ public:
+  Substitution(const ExprPool& from, ExprPool& to,
+               std::function<ExprId(const ExprNode& leaf)> replace);
+  ExprId operator()(ExprId root);
+
+ private:
+  const ExprPool& from_;
+  ExprPool& to_;
+  std::function<ExprId(const ExprNode&)> replace_;
+  std::vector<ExprId> done_;
+};
+
+/// An equal expression that is cheaper or more regular, bit-identical for finite arguments except
+/// where a comment at the rule says otherwise: x*1, x+0, x^2 → x*x, constant folding, select folding.
+ExprId simplify(ExprPool& pool, ExprId root);
+
+/// a*b + c becomes Fma(a, b, c) where the product has no other use inside `roots`: one rounding,
+/// stated once, so that every engine computes the same bits. Returns the new roots, in order.
+std::vector<ExprId> form_fma(ExprPool& pool, std::span<const ExprId> roots);
+
+/// Levels of Horner staging: 0 is outermost (uniform), larger is further in (pre, post, row).
+using LevelOf = std::function<int(const ExprNode& leaf)>;
+/// `root` as a polynomial in its innermost-level variables, in Horner form, with coefficients that
+/// mention outer levels only; parts that are no polynomial are left as they are.
+ExprId horner(ExprPool& pool, ExprId root, const LevelOf& level);
+
+/// d(root)/d(leaf) for each leaf, by one reverse sweep.
+std::vector<ExprId> gradient(ExprPool& pool, ExprId root, std::span<const ExprId> leaves);
+
+/// `root` as factor * variable + rest with both free of `variable`, if it is affine in it.
+struct Affine { ExprId factor, rest; };
+std::optional<Affine> affine_in(ExprPool& pool, ExprId root, ExprId variable);
+
+/// exp[x0, …, xn], the divided difference of exp, symmetric and accurate for any nodes, equal ones too.
+/// One node gives exp(x0).
+ExprId exp_divided_difference(ExprPool& pool, std::vector<ExprId> nodes);
+/// (e^x - 1) / x, and 1 at 0.
+ExprId exprel(ExprPool& pool, ExprId x);
+
+/// The value of a root in double, given the value of each leaf.
+double evaluate(const ExprPool& pool, ExprId root, const std::function<double(const ExprNode& leaf)>& leaf);
+
+/// Spelling of a leaf for printing.
+using LeafName = std::function<std::string(const ExprNode& leaf)>;
+std::string to_text(const ExprPool& pool, ExprId root, const LeafName& name);
+std::string to_latex(const ExprPool& pool, ExprId root, const LeafName& name);
+
+}  // namespace hebb

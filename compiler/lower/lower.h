@@ -1,0 +1,27 @@
+#pragma once
+// Model → Program. Gives every variable of a network a column, turns flows and jumps into kernels in
+// the order of one grid step, stages them by locus (what depends on the post neuron only is computed
+// once per post neuron, …), puts polynomials in Horner form and forms fused multiply-adds.
+//
+// One step, at t_n: fed signals and draws → inputs summed, stateless values in projection order →
+// the instant (all jumps, from left limits, then bounds) → flow to t_{n+1} (then bounds) → thresholds,
+// whose events belong to t_{n+1} → what was recorded is read by the host.
+
+#include "compiler/model/model.h"
+#include "compiler/program/program.h"
+
+namespace hebb {
+
+struct LowerOptions {
+  bool stage = true;   // off: one kernel does everything per row; same results up to rounding
+  bool fuse = true;    // update of step t and weighted sum of step t+1 in one pass where allowed
+};
+
+/// Columns are named POP.var, PROJ.var, and by the signal's own name.
+Program lower(const Model& model, const Network& network, const LowerOptions& options);
+
+/// One synapse with clamped neurons, for `protocol`: columns pre.NAME and post.NAME are fed for every
+/// requirement of the rule (spikes as events), rule variables are named plainly ("w", "x").
+Program lower_synapse(const Model& model, const Rule& rule, const LowerOptions& options);
+
+}  // namespace hebb

@@ -1,0 +1,17 @@
+#pragma once
+// Text → AST. Reports every syntax error it can tell apart, in the words of the language, and never
+// shows ANTLR's own. Checks UTF-8, NUL bytes, size and nesting before anything else is looked at.
+
+#include "compiler/ast/ast.h"
+#include "compiler/support/diagnostic.h"
+
+namespace hebb {
+
+/// The AST of a file; items that did not parse are left out and reported.
+ast::File parse(const Sources& sources, FileId file, Diagnostics& diags);
+
+struct Token { std::string kind; Span span; };
+/// The token stream, for `--emit=tokens` and highlighters.
+std::vector<Token> tokenize(const Sources& sources, FileId file, Diagnostics& diags);
+
+}  // namespace hebb

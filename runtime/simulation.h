@@ -1,0 +1,99 @@
+#pragma once
+// Runs a Program's plan: owns its columns, feeds signals, fires clocks, splits kernels over threads,
+// records, and stops when a value is no longer finite. Same bits for any number of threads.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "compiler/program/kernels.h"
+#include "compiler/support/result.h"
+
+namespace hebb {
+
+struct SimulationOptions {
+  Precision precision = Precision::Float32;
+  uint64_t seed = 1;
+  uint32_t lane = 0;      // of a batch: draws differ between lanes
+  int threads = 1;
+  bool stop_on_nonfinite = true;
+};
+
+/// What one feed is given: `values` holds steps × rows numbers, row-major; a run longer than that is
+/// refused before it starts. NaN is passed on as it is.
+struct FeedValues {
+  std::string name;                // Feed::name
+  std::vector<double> values;
+  int64_t rows = 1;                // numbers per step
+  bool constant = false;           // one row, used at every step
+};
+
+enum class RecordReduce { None, Mean, Sum, Min, Max };
+/// Keep a column (all rows, all elements) every `every_steps` steps, counted from the first.
+struct Recording {
+  std::string name;
+  ColumnId column;
+  int64_t every_steps = 1;
+  RecordReduce reduce = RecordReduce::None;
+  bool final_only = false;         // one row: the value after the last step
+};
+/// `values` holds samples × size numbers; size is rows × width of the column, dense [pre, post].
+struct Recorded {
+  std::string name;
+  std::vector<int64_t> shape;      // of one sample: {}, {n}, {pre, post}, with width last when > 1
+  int64_t samples = 0;
+  std::vector<double> values;
+};
+
+/// The first value that was not finite.
+struct Divergence {
+  std::string column;              // "W.w"
+  std::vector<int64_t> index;      // {i} or {i, j} (and the element when width > 1)
+  int64_t step = 0;
+  double time_ms = 0;
+  double value = 0;
+};
+
+class Simulation {
+ public:
+  /// Allocates and zeroes all columns; refuses what would not fit in memory, saying how much it needs.
+  static Result<Simulation> create(std::shared_ptr<const Program> program, Kernels kernels,
+                                   const SimulationOptions& options);
+  Simulation(Simulation&&) noexcept;
+  Simulation& operator=(Simulation&&) noexcept;
+  ~Simulation();
+
+  /// Values in logical order: neurons [rows][width], dense [pre][post][width]. One number fills all.
+  Status set(ColumnId column, std::span<const double> values);
+  std::vector<double> get(ColumnId column) const;
+  /// Draws and initial values; afterwards `set` overrides what it must.
+  void initialise();
+
+  /// `steps` steps of `dt_ms`. May be called again to go on. When a value diverges, stops at the end of
+  /// that step; `divergence()` says where. `interrupted` is polled between steps when given.
+  Status run(int64_t steps, double dt_ms, std::span<const FeedValues> feeds,
+             std::span<const Recording> recordings);
+  const std::vector<Recorded>& recorded() const;
+  std::vector<Recorded> take_recorded();
+  const std::optional<Divergence>& divergence() const;
+
+  // The pieces of a step, for hosts with their own clock (`protocol` goes from event to event).
+  /// Writes a Fed or Indicator column's rows for the coming instant.
+  void feed(ColumnId column, std::span<const double> row);
+  /// One plan step with the given dt (0: the instant alone, nothing flows). Indicators are cleared after.
+  void step(double dt_ms);
+
+  int64_t steps_done() const;
+  double time_ms() const;
+  size_t bytes() const;            // of all columns
+
+ private:
+  struct State;
+  explicit Simulation(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace hebb
