@@ -2,6 +2,7 @@
 // Runs a Program's plan: owns its columns, feeds signals, fires clocks, splits kernels over threads,
 // records, and stops when a value is no longer finite. Same bits for any number of threads.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,6 +21,7 @@ struct SimulationOptions {
   uint32_t lane = 0;      // of a batch: draws differ between lanes
   int threads = 1;
   bool stop_on_nonfinite = true;
+  const std::atomic<bool>* interrupted = nullptr;  // polled between steps: `run` returns early, Ok
 };
 
 /// What one feed is given: `values` holds steps × rows numbers, row-major; a run longer than that is
@@ -73,7 +75,7 @@ class Simulation {
   void initialise();
 
   /// `steps` steps of `dt_ms`. May be called again to go on. When a value diverges, stops at the end of
-  /// that step; `divergence()` says where. `interrupted` is polled between steps when given.
+  /// that step; `divergence()` says where. `interrupted` of the options is polled between steps.
   Status run(int64_t steps, double dt_ms, std::span<const FeedValues> feeds,
              std::span<const Recording> recordings);
   const std::vector<Recorded>& recorded() const;
