@@ -2,7 +2,7 @@
 // Evaluates experiments and tests: `let` is a definition that is evaluated when somebody asks,
 // `run` lowers, compiles and simulates a network, `protocol` drives one synapse.
 
-#include <functional>
+#include <atomic>
 #include <iosfwd>
 
 #include "compiler/ast/ast.h"
@@ -22,6 +22,10 @@ struct ExperimentOptions {
   std::string output_folder;            // `-o`; empty: the current folder
   std::string data_folder;              // `load` looks beside the source file
   bool quiet = false;
+  int level = 3;                        // of optimisation, 0…3
+  std::string program;                  // "hebb 0.1.0": into saved files
+  const ast::File* file = nullptr;      // whose `fun`s and array constants the actions may use
+  const std::atomic<bool>* interrupted = nullptr;  // set by Ctrl-C: a run ends after its step
 };
 
 /// 0 done, 1 the file is wrong, 3 a number is (NaN, divergence, a failed assert).
