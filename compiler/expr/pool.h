@@ -5,6 +5,7 @@
 
 #include <cassert>
 #include <cstdint>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -91,6 +92,9 @@ class ExprPool {
   std::unordered_map<ExprNode, uint32_t, Hash, Same> index_;
 };
 
+/// Every node some root needs, in increasing order: operands before results. Invalid roots are skipped.
+/// The cost follows the number of such nodes, not the size of the pool (but for one bit each).
+std::vector<ExprId> nodes_below(const ExprPool& pool, std::span<const ExprId> roots);
 /// live[i] is true for every node some root needs.
 std::vector<bool> live_nodes(const ExprPool& pool, const std::vector<ExprId>& roots);
 
