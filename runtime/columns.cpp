@@ -1,0 +1,169 @@
+#include "runtime/columns.h"
+
+#include <algorithm>
+#include <cassert>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <limits>
+
+#include "compiler/support/text.h"
+
+namespace hebb {
+
+namespace {
+
+constexpr int64_t kVector = 16;        // elements; rows and planes are multiples of it
+constexpr size_t kAlignment = 64;      // bytes
+constexpr size_t kStaggerSlots = 61;   // columns start on different cache sets
+
+constexpr int64_t padded(int64_t n) { return (n + kVector - 1) / kVector * kVector; }
+
+/// Sizes as doubles first: no column is so large that its size overflows one.
+double elements_of(const Program& program, const Column& column) {
+  const Space& space = program[column.space];
+  const auto up = [](int64_t n) { return static_cast<double>(n) + (kVector - 1); };
+  switch (space.kind) {
+    case SpaceKind::Uniform: return up(column.width);
+    case SpaceKind::Neurons: return up(space.size) * static_cast<double>(column.width);
+    case SpaceKind::Dense:
+      return static_cast<double>(program[space.pre].size) * up(program[space.post].size) *
+             static_cast<double>(column.width);
+  }
+  return 0;
+}
+
+ColumnLayout layout_of(const Program& program, const Column& column) {
+  const Space& space = program[column.space];
+  switch (space.kind) {
+    case SpaceKind::Uniform:
+      return {.pres = 1, .posts = 1, .width = column.width, .row = 0, .plane = 1};
+    case SpaceKind::Neurons:
+      return {.pres = 1, .posts = space.size, .width = column.width, .row = 0,
+              .plane = padded(space.size)};
+    case SpaceKind::Dense: break;
+  }
+  const int64_t pres = program[space.pre].size;
+  const int64_t posts = program[space.post].size;
+  const int64_t row = padded(posts);
+  return {.pres = pres, .posts = posts, .width = column.width, .row = row, .plane = pres * row};
+}
+
+/// A number of a one-number file ("max": no limit).
+std::optional<uint64_t> read_number(const char* path) {
+  std::ifstream file(path);
+  uint64_t value = 0;
+  if (file >> value) return value;
+  return {};
+}
+
+template <class Real>
+void scatter(const ColumnLayout& at, Real* base, const double* values) {
+  for (int64_t i = 0; i < at.pres; ++i)
+    for (int64_t j = 0; j < at.posts; ++j)
+      for (int64_t e = 0; e < at.width; ++e) base[at.offset(i, j, e)] = static_cast<Real>(*values++);
+}
+
+template <class Real>
+void gather(const ColumnLayout& at, const Real* base, double* into) {
+  for (int64_t i = 0; i < at.pres; ++i)
+    for (int64_t j = 0; j < at.posts; ++j)
+      for (int64_t e = 0; e < at.width; ++e) *into++ = static_cast<double>(base[at.offset(i, j, e)]);
+}
+
+}  // namespace
+
+uint64_t available_memory() {
+  uint64_t available = std::numeric_limits<uint64_t>::max();
+  std::ifstream meminfo("/proc/meminfo");
+  for (std::string line; std::getline(meminfo, line);) {
+    constexpr std::string_view kLabel = "MemAvailable:";
+    if (!line.starts_with(kLabel)) continue;
+    const char* from = line.c_str() + kLabel.size();
+    available = std::strtoull(from, nullptr, 10) * 1024;
+    break;
+  }
+  const auto limit = read_number("/sys/fs/cgroup/memory.max");
+  const auto used = read_number("/sys/fs/cgroup/memory.current");
+  if (limit && used) available = std::min(available, *limit > *used ? *limit - *used : 0);
+  return available;
+}
+
+std::string bytes_text(double bytes) {
+  static constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+  size_t unit = 0;
+  while (bytes >= 999.5 && unit + 1 < std::size(kUnits)) {
+    bytes /= 1000;
+    ++unit;
+  }
+  char text[40];
+  const auto end = std::to_chars(text, text + sizeof text, bytes, std::chars_format::fixed,
+                                 unit > 0 && bytes < 9.95 ? 1 : 0).ptr;
+  return cat(std::string_view(text, end), ' ', kUnits[unit]);
+}
+
+void Columns::Free::operator()(void* memory) const { std::free(memory); }
+
+Result<Columns> Columns::create(const Program& program, Precision precision) {
+  const size_t element = precision == Precision::Float32 ? sizeof(float) : sizeof(double);
+  const size_t slack = (kStaggerSlots + 1) * kAlignment;
+
+  double needed = 0;
+  for (const Column& column : program.columns)
+    needed += elements_of(program, column) * static_cast<double>(element) + static_cast<double>(slack);
+  const uint64_t available = available_memory();
+  const auto refusal = [&] {
+    return Failure{cat(quoted(program.name), " needs ", bytes_text(needed), " of memory, ",
+                       bytes_text(static_cast<double>(available)), " available")};
+  };
+  if (needed > static_cast<double>(available) || needed > 0x1p60) return refusal();
+
+  Columns columns;
+  columns.precision_ = precision;
+  for (const Column& column : program.columns) {
+    const ColumnLayout layout = layout_of(program, column);
+    const bool uniform = program[column.space].kind == SpaceKind::Uniform;
+    const int64_t elements = uniform ? padded(column.width) : layout.width * layout.plane;
+    const size_t size = std::max<size_t>(static_cast<size_t>(elements) * element, kAlignment);
+    // Large blocks all start at the same offset of a page: shift each by another number of lines,
+    // or the columns of a kernel would evict each other from the first-level cache.
+    const size_t shift = columns.layouts_.size() * 7 % kStaggerSlots * kAlignment;
+    void* memory = std::aligned_alloc(kAlignment, (size + shift + kAlignment - 1) / kAlignment * kAlignment);
+    if (memory == nullptr) return refusal();
+    columns.memory_.emplace_back(memory);
+    void* base = static_cast<std::byte*>(memory) + shift;
+    std::memset(base, 0, size);
+    columns.layouts_.push_back(layout);
+    columns.sizes_.push_back(size);
+    columns.bases_.push_back(base);
+    columns.planes_.push_back(uniform ? 0 : layout.plane);
+    columns.bytes_ += size;
+  }
+  return columns;
+}
+
+void Columns::write(ColumnId id, std::span<const double> values) {
+  const ColumnLayout& at = layout(id);
+  if (values.size() == 1 && at.size() != 1) return fill(id, values[0]);
+  assert(static_cast<int64_t>(values.size()) == at.size() && "one number per element");
+  if (precision_ == Precision::Float32) scatter(at, static_cast<float*>(base(id)), values.data());
+  else scatter(at, static_cast<double*>(base(id)), values.data());
+}
+
+void Columns::fill(ColumnId id, double value) {
+  if (precision_ == Precision::Float32) {
+    std::fill_n(static_cast<float*>(base(id)), bytes(id) / sizeof(float), static_cast<float>(value));
+  } else {
+    std::fill_n(static_cast<double*>(base(id)), bytes(id) / sizeof(double), value);
+  }
+}
+
+void Columns::read(ColumnId id, std::span<double> into) const {
+  const ColumnLayout& at = layout(id);
+  assert(static_cast<int64_t>(into.size()) == at.size() && "one place per element");
+  if (precision_ == Precision::Float32) gather(at, static_cast<const float*>(base(id)), into.data());
+  else gather(at, static_cast<const double*>(base(id)), into.data());
+}
+
+}  // namespace hebb

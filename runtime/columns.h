@@ -1,0 +1,70 @@
+#pragma once
+// The memory of a program's columns, laid out as hebb_abi.h says: every column aligned to 64 bytes,
+// rows and planes padded to 16 elements. Outside, values are doubles in logical order:
+// neurons [row][element], dense [pre][post][element].
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "compiler/program/kernels.h"
+#include "compiler/support/result.h"
+
+namespace hebb {
+
+/// Where the elements of one column lie. Uniform and neurons columns have one row of `posts` elements
+/// per plane; a uniform column is one row of `width` elements and has no planes.
+struct ColumnLayout {
+  int64_t pres = 1;
+  int64_t posts = 1;
+  int64_t width = 1;
+  int64_t row = 0;     // elements between two rows of a plane
+  int64_t plane = 0;   // elements between two planes
+  int64_t offset(int64_t pre, int64_t post, int64_t element) const {
+    return element * plane + pre * row + post;
+  }
+  int64_t size() const { return pres * posts * width; }
+};
+
+/// Bytes the process may still take; a very large number when the system does not tell.
+uint64_t available_memory();
+/// "812 B", "3.2 TB"
+std::string bytes_text(double bytes);
+
+class Columns {
+ public:
+  /// All zero. Refuses before allocating when the columns would not fit.
+  static Result<Columns> create(const Program& program, Precision precision);
+
+  const ColumnLayout& layout(ColumnId id) const { return layouts_[id.value]; }
+  Precision precision() const { return precision_; }
+  size_t count() const { return layouts_.size(); }
+  size_t bytes() const { return bytes_; }
+  size_t bytes(ColumnId id) const { return sizes_[id.value]; }
+
+  void* base(ColumnId id) { return bases_[id.value]; }
+  const void* base(ColumnId id) const { return bases_[id.value]; }
+  /// For hebb_launch.
+  void* const* bases() const { return bases_.data(); }
+  const int64_t* planes() const { return planes_.data(); }
+
+  /// `values` holds layout.size() numbers, or one that fills all.
+  void write(ColumnId id, std::span<const double> values);
+  void fill(ColumnId id, double value);
+  void read(ColumnId id, std::span<double> into) const;
+
+ private:
+  struct Free { void operator()(void* memory) const; };
+  Precision precision_ = Precision::Float32;
+  std::vector<ColumnLayout> layouts_;
+  std::vector<size_t> sizes_;
+  std::vector<std::unique_ptr<void, Free>> memory_;
+  std::vector<void*> bases_;
+  std::vector<int64_t> planes_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace hebb

@@ -1,0 +1,143 @@
+#include "runtime/plan_runner.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace hebb {
+
+namespace {
+
+constexpr int64_t kVector = 16;
+
+struct Extent {
+  int64_t pres = 1;
+  int64_t posts = 1;
+};
+
+Extent extent(const Program& program, SpaceId id) {
+  const Space& space = program[id];
+  if (space.kind != SpaceKind::Dense) return {1, space.size};
+  return {program[space.pre].size, program[space.post].size};
+}
+
+/// `count` things in `parts` runs of nearly equal length; inner boundaries are multiples of `grain`.
+std::vector<int64_t> boundaries(int64_t count, int64_t parts, int64_t grain) {
+  const int64_t grains = (count + grain - 1) / grain;
+  parts = std::clamp<int64_t>(parts, 1, std::max<int64_t>(grains, 1));
+  std::vector<int64_t> out;
+  for (int64_t k = 0; k <= parts; ++k) out.push_back(std::min(grains * k / parts * grain, count));
+  return out;
+}
+
+std::vector<ColumnId> accumulated(const Program& program, const std::vector<Launch>& launches) {
+  std::vector<ColumnId> out;
+  for (const Launch& launch : launches)
+    for (const Accumulate& accumulate : program[launch.kernel].accumulates)
+      if (program[accumulate.into].role == Role::Value) out.push_back(accumulate.into);
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+}  // namespace
+
+Cut allowed_cut(const Program& program, const Kernel& kernel) {
+  bool by_pre = program[kernel.domain].kind == SpaceKind::Dense;
+  bool by_post = program[kernel.domain].kind != SpaceKind::Uniform;
+  for (const Accumulate& accumulate : kernel.accumulates) {
+    if (accumulate.at != At::Pre) by_pre = false;
+    if (accumulate.at != At::Post) by_post = false;
+  }
+  for (const Scan& scan : kernel.scans) {
+    if (scan.along != At::Post) by_pre = false;
+    if (scan.along != At::Pre) by_post = false;
+  }
+  if (by_pre && by_post) return Cut::Either;
+  return by_pre ? Cut::ByPre : by_post ? Cut::ByPost : Cut::None;
+}
+
+std::vector<Part> cut(const Program& program, const Kernel& kernel, int threads, int64_t rows_per_part) {
+  const auto [pres, posts] = extent(program, kernel.domain);
+  const Part whole{.pre_begin = 0, .pre_end = pres, .post_begin = 0, .post_end = posts};
+  const int64_t parts = std::min<int64_t>(threads, pres * posts / std::max<int64_t>(rows_per_part, 1));
+  Cut way = allowed_cut(program, kernel);
+  // Whole rows when there are enough of them: each thread then reads one stretch of memory.
+  if (way == Cut::Either) way = pres >= parts ? Cut::ByPre : Cut::ByPost;
+  if (parts <= 1 || way == Cut::None) return {whole};
+
+  const bool by_pre = way == Cut::ByPre;
+  // Sums per pre neuron of different threads keep to different cache lines when that costs no balance.
+  const int64_t pre_grain = pres >= parts * kVector * 2 ? kVector : 1;
+  const std::vector<int64_t> at =
+      by_pre ? boundaries(pres, parts, pre_grain) : boundaries(posts, parts, kVector);
+  std::vector<Part> out;
+  for (size_t k = 0; k + 1 < at.size(); ++k) {
+    Part part = whole;
+    (by_pre ? part.pre_begin : part.post_begin) = at[k];
+    (by_pre ? part.pre_end : part.post_end) = at[k + 1];
+    out.push_back(part);
+  }
+  return out;
+}
+
+PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& columns, uint64_t key,
+                       int threads, int64_t rows_per_part)
+    : program_(program), kernels_(kernels), columns_(columns), pool_(threads),
+      init_resets_(accumulated(program, program.plan.init)),
+      step_resets_(accumulated(program, program.plan.step)) {
+  assert(kernels.run.size() == program.kernels.size() && "one function per kernel");
+  for (const Launch& launch : program.plan.init)
+    init_.push_back(prepare(program, launch.kernel, key, rows_per_part));
+  for (const Launch& launch : program.plan.step) {
+    const Prepared prepared = prepare(program, launch.kernel, key, rows_per_part);
+    if (launch.when != When::Eventful) quiet_.push_back(prepared);
+    if (launch.when != When::Quiet) eventful_.push_back(prepared);
+  }
+}
+
+PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel, uint64_t key,
+                                         int64_t rows_per_part) {
+  const SpaceId domain = program[kernel].domain;
+  const int64_t posts = extent(program, domain).posts;
+  Prepared out{.kernel = kernel, .parts = {}};
+  for (const Part& part : cut(program, program[kernel], pool_.size(), rows_per_part)) {
+    out.parts.push_back({
+        .columns = columns_.bases(),
+        .planes = columns_.planes(),
+        .row = program[domain].kind == SpaceKind::Dense ? (posts + kVector - 1) / kVector * kVector : 0,
+        .pre_begin = part.pre_begin,
+        .pre_end = part.pre_end,
+        .post_begin = part.post_begin,
+        .post_end = part.post_end,
+        .post_count = posts,
+        .key = key,
+        .step = 0,
+    });
+  }
+  return out;
+}
+
+void PlanRunner::launch(Prepared& prepared, int64_t step) {
+  const auto& kernel = kernels_.run[prepared.kernel.value];
+  for (hebb_launch& part : prepared.parts) part.step = step;
+  if (prepared.parts.size() == 1) return kernel(&prepared.parts[0]);
+  pool_.run(static_cast<int>(prepared.parts.size()), [&](int k) {
+    kernel(&prepared.parts[static_cast<size_t>(k)]);
+  });
+}
+
+void PlanRunner::reset(const std::vector<ColumnId>& accumulated) {
+  for (const ColumnId id : accumulated) columns_.fill(id, program_[id].reset);
+}
+
+void PlanRunner::run_init() {
+  reset(init_resets_);
+  for (Prepared& prepared : init_) launch(prepared, -1);
+}
+
+void PlanRunner::run_step(int64_t step, bool eventful) {
+  reset(step_resets_);
+  for (Prepared& prepared : eventful ? eventful_ : quiet_) launch(prepared, step);
+}
+
+}  // namespace hebb

@@ -1,0 +1,54 @@
+#pragma once
+// Runs the launches of a plan on the columns of a simulation. Each launch is cut into parts once, when
+// the runner is made; parts never write the same element, so the number of threads changes no bit.
+
+#include <cstdint>
+#include <vector>
+
+#include "compiler/program/kernels.h"
+#include "runtime/columns.h"
+#include "runtime/threads.h"
+
+namespace hebb {
+
+/// Rows of a kernel's domain for one thread: dense [pre_begin, pre_end) × [post_begin, post_end).
+struct Part {
+  int64_t pre_begin = 0, pre_end = 1;
+  int64_t post_begin = 0, post_end = 1;
+  friend bool operator==(const Part&, const Part&) = default;
+};
+
+/// Which way a kernel may be cut. A sum must not be shared by two threads.
+enum class Cut { None, ByPre, ByPost, Either };
+Cut allowed_cut(const Program& program, const Kernel& kernel);
+
+/// At most `threads` parts of at least `rows_per_part` rows. Cuts by post lie at multiples of 16, so
+/// that no two threads share a vector.
+std::vector<Part> cut(const Program& program, const Kernel& kernel, int threads, int64_t rows_per_part);
+
+class PlanRunner {
+ public:
+  /// `columns` must stay where it is.
+  PlanRunner(const Program& program, const Kernels& kernels, Columns& columns, uint64_t key, int threads,
+             int64_t rows_per_part);
+  void run_init();
+  void run_step(int64_t step, bool eventful);
+
+ private:
+  struct Prepared {
+    KernelId kernel;
+    std::vector<hebb_launch> parts;
+  };
+  Prepared prepare(const Program& program, KernelId kernel, uint64_t key, int64_t rows_per_part);
+  void launch(Prepared& prepared, int64_t step);
+  void reset(const std::vector<ColumnId>& accumulated);
+
+  const Program& program_;
+  const Kernels& kernels_;
+  Columns& columns_;
+  ThreadPool pool_;
+  std::vector<Prepared> init_, quiet_, eventful_;
+  std::vector<ColumnId> init_resets_, step_resets_;
+};
+
+}  // namespace hebb

@@ -1,0 +1,135 @@
+#include "runtime/recorder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "compiler/support/text.h"
+
+namespace hebb {
+
+namespace {
+
+std::vector<int64_t> sample_shape(const Program& program, ColumnId id) {
+  const Column& column = program[id];
+  const Space& space = program[column.space];
+  std::vector<int64_t> shape;
+  if (space.kind == SpaceKind::Neurons) shape = {space.size};
+  if (space.kind == SpaceKind::Dense) shape = {program[space.pre].size, program[space.post].size};
+  if (column.width > 1) shape.push_back(column.width);
+  return shape;
+}
+
+/// In index order, so that no engine or thread count can change a bit. NaN wins over every number.
+double reduced(RecordReduce reduce, std::span<const double> values) {
+  double sum = 0;
+  double low = std::numeric_limits<double>::infinity();
+  double high = -low;
+  for (const double value : values) {
+    sum += value;
+    if (std::isnan(value)) low = high = value;
+    low = value < low ? value : low;
+    high = value > high ? value : high;
+  }
+  switch (reduce) {
+    case RecordReduce::None: break;
+    case RecordReduce::Mean: return sum / static_cast<double>(values.size());
+    case RecordReduce::Sum: return sum;
+    case RecordReduce::Min: return low;
+    case RecordReduce::Max: return high;
+  }
+  return sum;
+}
+
+}  // namespace
+
+Result<Recorder> Recorder::create(const Program& program, const Columns& columns,
+                                  std::span<const Recording> recordings, int64_t steps) {
+  Recorder recorder;
+  double bytes = 0;
+  std::vector<double> room;
+  for (const Recording& recording : recordings) {
+    if (recording.every_steps < 1)
+      return Failure{cat("recording ", quoted(recording.name), " is kept every ",
+                         recording.every_steps, " steps, needs at least 1")};
+    const int64_t column_size = columns.layout(recording.column).size();
+    const int64_t size = recording.reduce == RecordReduce::None ? column_size : 1;
+    const int64_t samples = recording.final_only ? 1 : (steps + recording.every_steps - 1) / recording.every_steps;
+    room.push_back(static_cast<double>(size) * static_cast<double>(samples));
+    bytes += room.back() * sizeof(double);
+  }
+  const double available = static_cast<double>(available_memory());
+  if (bytes > available)
+    return Failure{cat("the recordings of ", plural(static_cast<size_t>(steps), "step"), " need ",
+                       bytes_text(bytes), " of memory, ", bytes_text(available), " available")};
+
+  for (size_t k = 0; k < recordings.size(); ++k) {
+    const Recording& recording = recordings[k];
+    Source source{.what = recording,
+                  .at_begin = program[recording.column].role == Role::Indicator,
+                  .buffer = std::vector<double>(static_cast<size_t>(columns.layout(recording.column).size()))};
+    Recorded recorded{.name = recording.name, .shape = {}, .samples = 0, .values = {}};
+    if (recording.reduce == RecordReduce::None) recorded.shape = sample_shape(program, recording.column);
+    recorded.values.reserve(static_cast<size_t>(room[k]));
+    recorder.sources_.push_back(std::move(source));
+    recorder.recorded.push_back(std::move(recorded));
+  }
+  return recorder;
+}
+
+void Recorder::sample(size_t k, const Columns& columns) {
+  Source& source = sources_[k];
+  Recorded& into = recorded[k];
+  columns.read(source.what.column, source.buffer);
+  if (source.what.final_only) {
+    into.values.clear();
+    into.samples = 0;
+  }
+  if (source.what.reduce == RecordReduce::None) {
+    into.values.insert(into.values.end(), source.buffer.begin(), source.buffer.end());
+  } else {
+    into.values.push_back(reduced(source.what.reduce, source.buffer));
+  }
+  ++into.samples;
+}
+
+void Recorder::step_begins(int64_t step, const Columns& columns) {
+  for (size_t k = 0; k < sources_.size(); ++k) {
+    const Source& source = sources_[k];
+    if (!source.at_begin) continue;
+    if (source.what.final_only || step % source.what.every_steps == 0) sample(k, columns);
+  }
+}
+
+void Recorder::step_ends(int64_t step, const Columns& columns) {
+  for (size_t k = 0; k < sources_.size(); ++k) {
+    const Source& source = sources_[k];
+    if (source.at_begin || source.what.final_only) continue;
+    if (step % source.what.every_steps == 0) sample(k, columns);
+  }
+}
+
+void Recorder::run_ends(const Columns& columns) {
+  for (size_t k = 0; k < sources_.size(); ++k) {
+    if (!sources_[k].what.final_only) continue;
+    if (!sources_[k].at_begin || recorded[k].samples == 0) sample(k, columns);
+  }
+}
+
+std::vector<int64_t> Recorder::mark() const {
+  std::vector<int64_t> samples;
+  for (const Recorded& kept : recorded) samples.push_back(kept.samples);
+  return samples;
+}
+
+void Recorder::rewind(const std::vector<int64_t>& mark) {
+  for (size_t k = 0; k < recorded.size(); ++k) {
+    Recorded& kept = recorded[k];
+    if (kept.samples == 0) continue;
+    const size_t size = kept.values.size() / static_cast<size_t>(kept.samples);
+    kept.values.resize(size * static_cast<size_t>(mark[k]));
+    kept.samples = mark[k];
+  }
+}
+
+}  // namespace hebb

@@ -1,0 +1,38 @@
+#pragma once
+// Keeps samples of columns during a run. Indicators are sampled when a step begins (a threshold test at
+// its end already writes the next step's spikes), everything else when it ends.
+
+#include <span>
+#include <vector>
+
+#include "runtime/columns.h"
+#include "runtime/simulation.h"
+
+namespace hebb {
+
+class Recorder {
+ public:
+  /// Refuses a recording that would not fit in memory.
+  static Result<Recorder> create(const Program& program, const Columns& columns,
+                                 std::span<const Recording> recordings, int64_t steps);
+  void step_begins(int64_t step, const Columns& columns);
+  void step_ends(int64_t step, const Columns& columns);
+  void run_ends(const Columns& columns);
+
+  /// Samples kept so far of each recording; `rewind` drops what came later.
+  std::vector<int64_t> mark() const;
+  void rewind(const std::vector<int64_t>& mark);
+
+  std::vector<Recorded> recorded;
+
+ private:
+  struct Source {
+    Recording what;
+    bool at_begin = false;
+    std::vector<double> buffer;  // one sample before its reduction
+  };
+  void sample(size_t k, const Columns& columns);
+  std::vector<Source> sources_;
+};
+
+}  // namespace hebb

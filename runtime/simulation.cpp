@@ -1,0 +1,376 @@
+#include "runtime/simulation.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+
+#include "compiler/support/text.h"
+#include "runtime/clock.h"
+#include "runtime/columns.h"
+#include "runtime/finite.h"
+#include "runtime/plan_runner.h"
+#include "runtime/random.h"
+#include "runtime/recorder.h"
+
+namespace hebb {
+
+namespace {
+
+constexpr int64_t kWindow = 64;  // steps between two full searches for values that are not finite
+
+/// A feed of one run: where each step's numbers go.
+struct BoundFeed {
+  const FeedValues* values = nullptr;
+  ColumnId column;
+  bool event = false;
+};
+
+/// What a step changes besides Values, which it computes anew: enough to run steps again.
+struct Snapshot {
+  StepTime time;
+  std::vector<Ticker> tickers;
+  std::vector<int64_t> recorded;
+  std::vector<std::vector<std::byte>> columns;
+};
+
+std::string shape_text(const ColumnLayout& at, SpaceKind kind) {
+  std::string out = kind == SpaceKind::Dense ? cat(at.pres, " x ", at.posts) : cat(at.posts);
+  if (at.width > 1) out += cat(" x ", at.width);
+  return out;
+}
+
+bool any_nonzero(std::span<const double> row) {
+  return std::any_of(row.begin(), row.end(), [](double value) { return value != 0; });
+}
+
+}  // namespace
+
+struct Simulation::State {
+  std::shared_ptr<const Program> program;
+  Kernels kernels;
+  SimulationOptions options;
+  Columns columns;
+  std::optional<PlanRunner> runner;
+
+  StepTime time;
+  std::vector<Ticker> tickers;         // of plan.clocks
+  std::vector<double> given_periods;   // as set by the host, before rounding to float; NaN: not set
+  bool event_pending = false;          // an event was fed for the coming instant
+  std::vector<ColumnId> to_clear;      // indicators that are not 0 and that no kernel writes
+
+  std::vector<ColumnId> states;        // Role::State
+  std::vector<ColumnId> small_states;  // those with one value per neuron or fewer: looked at every step
+  std::vector<ColumnId> kept;          // what a snapshot holds
+  std::vector<bool> stored;            // by a kernel of the step
+  std::vector<bool> always;            // indicators handled in every step
+
+  std::vector<Recorded> recorded;
+  std::optional<Divergence> divergence;
+
+  void classify();
+  double period(size_t clock) const;
+  void raise(ColumnId indicator);
+  void clear_indicators();
+  void write_feed(ColumnId column, std::span<const double> row, bool event);
+  void tick(double tolerance_ms);
+  void finish_step(double dt_ms);
+  void one_step(int64_t step_of_run, double dt_ms, std::span<const BoundFeed> feeds, Recorder& recorder);
+  Result<std::vector<BoundFeed>> bind(int64_t steps, std::span<const FeedValues> feeds) const;
+  Status check_clocks() const;
+  bool finite(const std::vector<ColumnId>& ids) const;
+  Divergence find_divergence(int64_t step) const;
+  bool room_for_snapshot() const;
+  Snapshot take_snapshot(const Recorder& recorder) const;
+  void restore(const Snapshot& snapshot, Recorder& recorder);
+};
+
+void Simulation::State::classify() {
+  const Program& p = *program;
+  stored.resize(p.columns.size());
+  always.resize(p.columns.size());
+  for (const Launch& launch : p.plan.step)
+    for (const Store& store : p[launch.kernel].stores) stored[store.into.value] = true;
+  for (const Feed& feed : p.plan.feeds) always[feed.column.value] = feed.event && feed.always;
+  for (uint32_t k = 0; k < p.columns.size(); ++k) {
+    const Column& column = p.columns[k];
+    const bool is_state = column.role == Role::State;
+    if (is_state) states.push_back({k});
+    if (is_state && p[column.space].kind != SpaceKind::Dense) small_states.push_back({k});
+    if (is_state || column.role == Role::Indicator) kept.push_back({k});
+  }
+  tickers.resize(p.plan.clocks.size());
+  given_periods.resize(p.plan.clocks.size(), std::nan(""));
+}
+
+double Simulation::State::period(size_t clock) const {
+  const ColumnId id = program->plan.clocks[clock].period;
+  const double given = given_periods[clock];
+  double now = 0;
+  columns.read(id, std::span(&now, 1));
+  if (columns.precision() == Precision::Float64 || static_cast<float>(given) == static_cast<float>(now))
+    return columns.precision() == Precision::Float64 ? now : given;
+  return meant_value(columns, id);
+}
+
+void Simulation::State::clear_indicators() {
+  for (const ColumnId id : to_clear) columns.fill(id, 0);
+  to_clear.clear();
+  event_pending = false;
+}
+
+void Simulation::State::raise(ColumnId indicator) {
+  if (!stored[indicator.value]) to_clear.push_back(indicator);
+  if (!always[indicator.value]) event_pending = true;
+}
+
+void Simulation::State::write_feed(ColumnId column, std::span<const double> row, bool event) {
+  columns.write(column, row);
+  if (event && any_nonzero(row)) raise(column);
+}
+
+/// Sets the indicators of the clocks that fire now.
+void Simulation::State::tick(double tolerance_ms) {
+  const double now = time.time_ms();
+  for (size_t k = 0; k < tickers.size(); ++k) {
+    Ticker& ticker = tickers[k];
+    const double current = period(k);
+    if (!(current > 0)) continue;
+    const double tolerance = tolerance_ms >= 0 ? tolerance_ms : 1e-9 * current + 1e-15 * now;
+    if (current != ticker.period_ms) set_period(ticker, current, now, tolerance);
+    if (!fires(ticker, now, tolerance)) continue;
+    const ColumnId indicator = program->plan.clocks[k].indicator;
+    columns.fill(indicator, 1);
+    raise(indicator);
+  }
+}
+
+void Simulation::State::finish_step(double dt_ms) {
+  clear_indicators();
+  time.advance(dt_ms);
+}
+
+void Simulation::State::one_step(int64_t step_of_run, double dt_ms, std::span<const BoundFeed> feeds,
+                                 Recorder& recorder) {
+  for (const BoundFeed& feed : feeds) {
+    if (feed.values->constant && !feed.event && step_of_run > 0) continue;
+    const int64_t row = feed.values->constant ? 0 : step_of_run;
+    const size_t rows = static_cast<size_t>(feed.values->rows);
+    write_feed(feed.column, std::span(feed.values->values).subspan(static_cast<size_t>(row) * rows, rows),
+               feed.event);
+  }
+  // Half a step; a little more, so that rounding of t cannot decide.
+  tick(dt_ms * (0.5 + 1e-9));
+  recorder.step_begins(step_of_run, columns);
+  runner->run_step(time.step, event_pending);
+  recorder.step_ends(step_of_run, columns);
+  finish_step(dt_ms);
+}
+
+Result<std::vector<BoundFeed>> Simulation::State::bind(int64_t steps, std::span<const FeedValues> feeds) const {
+  std::vector<BoundFeed> bound;
+  for (const FeedValues& values : feeds) {
+    const auto& known = program->plan.feeds;
+    const auto feed = std::find_if(known.begin(), known.end(), [&](const Feed& f) { return f.name == values.name; });
+    if (feed == known.end()) {
+      std::vector<std::string> names;
+      for (const Feed& f : known) names.push_back(f.name);
+      const auto near = did_you_mean(values.name, names);
+      return Failure{cat(quoted(program->name), " has no input named ", quoted(values.name),
+                         near ? cat(", did you mean ", quoted(*near)) : "")};
+    }
+    const ColumnLayout& at = columns.layout(feed->column);
+    if (values.rows != at.size() && values.rows != 1)
+      return Failure{cat(quoted(values.name), " takes ", plural(static_cast<size_t>(at.size()), "number"),
+                         " per step, got ", values.rows)};
+    const int64_t have = static_cast<int64_t>(values.values.size()) / std::max<int64_t>(values.rows, 1);
+    const int64_t need = values.constant ? std::min<int64_t>(steps, 1) : steps;
+    if (have < need)
+      return Failure{cat(quoted(values.name), " has ", plural(static_cast<size_t>(have), "step"), " of data, the run needs ", need)};
+    bound.push_back({.values = &values, .column = feed->column, .event = feed->event});
+  }
+  return bound;
+}
+
+Status Simulation::State::check_clocks() const {
+  for (size_t k = 0; k < tickers.size(); ++k) {
+    const double value = period(k);
+    if (value > 0) continue;
+    return Failure{cat("the period of a clock, ", quoted((*program)[program->plan.clocks[k].period].name),
+                       ", must be above 0 ms, is ", value, " ms")};
+  }
+  return Done{};
+}
+
+bool Simulation::State::finite(const std::vector<ColumnId>& ids) const {
+  return std::all_of(ids.begin(), ids.end(), [&](ColumnId id) { return all_finite(columns, id); });
+}
+
+Divergence Simulation::State::find_divergence(int64_t step) const {
+  for (const ColumnId id : states) {
+    if (all_finite(columns, id)) continue;
+    const NotFinite found = *first_not_finite(*program, columns, id);
+    return {.column = (*program)[id].name, .index = found.index, .step = step,
+            .time_ms = time.time_ms(), .value = found.value};
+  }
+  assert(false && "asked only when a state is not finite");
+  return {};
+}
+
+bool Simulation::State::room_for_snapshot() const {
+  double bytes = 0;
+  for (const ColumnId id : kept) bytes += static_cast<double>(columns.bytes(id));
+  constexpr double kShare = 0.5;  // of what is left: the host wants some too
+  return bytes < 1e6 || bytes < kShare * static_cast<double>(available_memory());
+}
+
+Snapshot Simulation::State::take_snapshot(const Recorder& recorder) const {
+  Snapshot snapshot{.time = time, .tickers = tickers, .recorded = recorder.mark(), .columns = {}};
+  for (const ColumnId id : kept) {
+    const auto* from = static_cast<const std::byte*>(columns.base(id));
+    snapshot.columns.emplace_back(from, from + columns.bytes(id));
+  }
+  return snapshot;
+}
+
+void Simulation::State::restore(const Snapshot& snapshot, Recorder& recorder) {
+  time = snapshot.time;
+  tickers = snapshot.tickers;
+  recorder.rewind(snapshot.recorded);
+  for (size_t k = 0; k < kept.size(); ++k)
+    std::memcpy(columns.base(kept[k]), snapshot.columns[k].data(), snapshot.columns[k].size());
+}
+
+Simulation::Simulation(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Simulation::Simulation(Simulation&&) noexcept = default;
+Simulation& Simulation::operator=(Simulation&&) noexcept = default;
+Simulation::~Simulation() = default;
+
+Result<Simulation> Simulation::create(std::shared_ptr<const Program> program, Kernels kernels,
+                                      const SimulationOptions& options) {
+  Result<Columns> columns = Columns::create(*program, options.precision);
+  if (!columns) return columns.failure();
+  auto state = std::make_unique<State>();
+  state->program = std::move(program);
+  state->kernels = std::move(kernels);
+  state->options = options;
+  state->columns = *std::move(columns);
+  state->classify();
+  state->runner.emplace(*state->program, state->kernels, state->columns,
+                        random_key(options.seed, options.lane), options.threads, options.rows_per_thread);
+  return Simulation(std::move(state));
+}
+
+Status Simulation::set(ColumnId column, std::span<const double> values) {
+  const ColumnLayout& at = state_->columns.layout(column);
+  const Program& program = *state_->program;
+  if (static_cast<int64_t>(values.size()) != at.size() && values.size() != 1)
+    return Failure{cat(quoted(program[column].name), " takes ", plural(static_cast<size_t>(at.size()), "number"),
+                       at.size() > 1 ? cat(" (", shape_text(at, program[program[column].space].kind), ")") : "",
+                       ", got ", values.size())};
+  state_->columns.write(column, values);
+  for (size_t k = 0; k < program.plan.clocks.size(); ++k)
+    if (program.plan.clocks[k].period == column) state_->given_periods[k] = values[0];
+  return Done{};
+}
+
+std::vector<double> Simulation::get(ColumnId column) const {
+  std::vector<double> values(static_cast<size_t>(state_->columns.layout(column).size()));
+  state_->columns.read(column, values);
+  return values;
+}
+
+void Simulation::initialise() {
+  State& s = *state_;
+  const Program& program = *s.program;
+  for (uint32_t k = 0; k < program.columns.size(); ++k) {
+    const Role role = program.columns[k].role;
+    if (role != Role::Param && role != Role::Fed) s.columns.fill({k}, 0);
+  }
+  s.time = {};
+  s.tickers.assign(s.tickers.size(), {});
+  s.clear_indicators();
+  s.divergence.reset();
+  s.runner->run_init();
+}
+
+Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> feeds,
+                       std::span<const Recording> recordings) {
+  State& s = *state_;
+  s.recorded.clear();
+  s.divergence.reset();
+  if (steps < 0) return Failure{cat("a run takes 0 steps or more, got ", steps)};
+  if (!(dt_ms >= 0) || std::isinf(dt_ms)) return Failure{cat("dt must be a number of ms from 0 up, is ", dt_ms)};
+  const Result<std::vector<BoundFeed>> bound = s.bind(steps, feeds);
+  if (!bound) return bound.failure();
+  if (const Status clocks = s.check_clocks(); !clocks) return clocks;
+  Result<Recorder> made = Recorder::create(*s.program, s.columns, recordings, steps);
+  if (!made) return made.failure();
+  Recorder recorder = *std::move(made);
+  if (s.program->dt.valid()) s.columns.fill(s.program->dt, dt_ms);
+
+  // Neurons are looked at every step, everything every kWindow steps. When something is not finite, the
+  // steps since the last full search run again, each followed by a full search: the same bits, so the
+  // first bad value is found. Without room for a copy of the state, every step gets a full search.
+  const bool search = s.options.stop_on_nonfinite;
+  const int64_t window = s.room_for_snapshot() ? kWindow : 1;
+  Snapshot snapshot;
+  if (search) {
+    if (!s.finite(s.states)) s.divergence = s.find_divergence(s.time.step - 1);
+    if (window > 1) snapshot = s.take_snapshot(recorder);
+  }
+  int64_t searched = 0;  // steps of this run known to be finite
+  for (int64_t n = 0; n < steps && !s.divergence; ++n) {
+    const bool stop = s.options.interrupted != nullptr && *s.options.interrupted;
+    if (!stop) s.one_step(n, dt_ms, *bound, recorder);
+    const int64_t done = stop ? n : n + 1;
+    const bool full = stop || done == steps || done - searched >= window;
+    if (search && !s.finite(full ? s.states : s.small_states)) {
+      if (done - searched > 1) {
+        s.restore(snapshot, recorder);
+        for (int64_t again = searched; again < done; ++again) {
+          s.one_step(again, dt_ms, *bound, recorder);
+          if (!s.finite(s.states)) break;
+        }
+      }
+      s.divergence = s.find_divergence(s.time.step - 1);
+    }
+    if (stop) break;
+    if (search && full && !s.divergence && done < steps) {
+      searched = done;
+      if (window > 1) snapshot = s.take_snapshot(recorder);
+    }
+  }
+  recorder.run_ends(s.columns);
+  s.recorded = std::move(recorder.recorded);
+  return Done{};
+}
+
+const std::vector<Recorded>& Simulation::recorded() const { return state_->recorded; }
+std::vector<Recorded> Simulation::take_recorded() { return std::exchange(state_->recorded, {}); }
+const std::optional<Divergence>& Simulation::divergence() const { return state_->divergence; }
+
+void Simulation::feed(ColumnId column, std::span<const double> row) {
+  State& s = *state_;
+  const Role role = (*s.program)[column].role;
+  assert((role == Role::Fed || role == Role::Indicator) && "only inputs and events are fed");
+  s.write_feed(column, row, role == Role::Indicator);
+}
+
+void Simulation::step(double dt_ms) {
+  State& s = *state_;
+  if (s.program->dt.valid()) s.columns.fill(s.program->dt, dt_ms);
+  // The host chose this time, with gaps between steps as long as it likes: half a gap would be far off.
+  constexpr double kRoundingOnly = -1;
+  s.tick(kRoundingOnly);
+  s.runner->run_step(s.time.step, s.event_pending);
+  s.finish_step(dt_ms);
+  if (s.options.stop_on_nonfinite && !s.divergence && !s.finite(s.states))
+    s.divergence = s.find_divergence(s.time.step - 1);
+}
+
+int64_t Simulation::steps_done() const { return state_->time.step; }
+double Simulation::time_ms() const { return state_->time.time_ms(); }
+size_t Simulation::bytes() const { return state_->columns.bytes(); }
+
+}  // namespace hebb
