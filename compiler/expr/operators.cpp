@@ -1,8 +1,7 @@
 // The operator table. What a row computes is what every engine computes:
 //
-//   Min(a, b)  = (a < b or a is nan) ? a : b
-//   Max(a, b)  = (a < b or b is nan) ? b : a      so {Min, Max} is always a permutation of {a, b},
-//                also for 0 and -0, and either is nan when one operand is
+//   Min, Max   IEEE 754-2019 minimum and maximum: nan when an operand is nan, and -0 < 0; so
+//                {Min(a, b), Max(a, b)} is always a permutation of {a, b}
 //   Sign(a)    = a > 0 ? 1 : a < 0 ? -1 : a       nan and -0 stay
 //   Round      half to even;  Mod(a, b) = a - b * floor(a / b), three roundings
 //   Less, LessEqual, Equal  false when an operand is nan;  NotEqual  true when one is
@@ -22,8 +21,14 @@ namespace hebb {
 
 namespace {
 
-template <class T> T minimum(T a, T b) { return a < b || a != a ? a : b; }
-template <class T> T maximum(T a, T b) { return a < b || b != b ? b : a; }
+template <class T> T minimum(T a, T b) {
+  if (a != a || b != b) return a + b;
+  return a < b || (a == b && std::signbit(a)) ? a : b;
+}
+template <class T> T maximum(T a, T b) {
+  if (a != a || b != b) return a + b;
+  return a < b || (a == b && std::signbit(a)) ? b : a;
+}
 template <class T> T sign(T a) { return a > 0 ? T(1) : a < 0 ? T(-1) : a; }
 template <class T> T modulo(T a, T b) { return a - b * std::floor(a / b); }
 

@@ -18,18 +18,26 @@ class Substitution {
  public:
   Substitution(const ExprPool& from, ExprPool& to,
                std::function<ExprId(const ExprNode& leaf)> replace);
+  /// An invalid root stays invalid. Work is shared between calls.
   ExprId operator()(ExprId root);
 
  private:
+  ExprId copy(ExprId id, const ExprNode& node);
+
   const ExprPool& from_;
   ExprPool& to_;
   std::function<ExprId(const ExprNode&)> replace_;
   std::vector<ExprId> done_;
 };
 
+/// The node `op` of `operands`, as many as there are.
+ExprId remake(ExprPool& pool, Op op, std::span<const ExprId> operands);
+
 /// An equal expression that is cheaper or more regular, bit-identical for finite arguments except
 /// where a comment at the rule says otherwise: x*1, x+0, x^2 → x*x, constant folding, select folding.
 ExprId simplify(ExprPool& pool, ExprId root);
+/// The same for many roots, in order; what they share is visited once.
+std::vector<ExprId> simplify(ExprPool& pool, std::span<const ExprId> roots);
 
 /// a*b + c becomes Fma(a, b, c) where the product has no other use inside `roots`: one rounding,
 /// stated once, so that every engine computes the same bits. Returns the new roots, in order.
