@@ -9,3 +9,6 @@ s/fdiv arcp/fdiv/
 /^declare .*@llvm\.fma/d
 s/@llvm\.fmuladd\./@llvm.fma./
 s/"(target-features|frame-pointer|stack-protector-buffer-size)"="[^"]*"//g
+# Out of range and nan have a value too: some functions convert before they look, and index tables.
+s/= fpto([su])i float (%[0-9]+) to (i32|i64)/= call \3 @llvm.fpto\1i.sat.\3.f32(float \2)/
+s/= fpto([su])i double (%[0-9]+) to (i32|i64)/= call \3 @llvm.fpto\1i.sat.\3.f64(double \2)/

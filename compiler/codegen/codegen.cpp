@@ -1,0 +1,85 @@
+#include "compiler/codegen/codegen.h"
+
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/Module.h>
+#include <llvm/IR/Verifier.h>
+#include <llvm/Support/raw_ostream.h>
+#include <llvm/Target/TargetMachine.h>
+
+#include "compiler/codegen/emit_llvm.h"
+#include "compiler/codegen/jit.h"
+#include "compiler/codegen/math.h"
+#include "compiler/codegen/optimize.h"
+#include "compiler/codegen/target.h"
+
+namespace hebb {
+namespace {
+
+/// A module ready for its target, and what it was made with. Destroyed in reverse order.
+struct Compiled {
+  std::unique_ptr<llvm::TargetMachine> machine;
+  std::unique_ptr<llvm::LLVMContext> context;
+  std::unique_ptr<llvm::Module> module;
+};
+
+void assert_valid(const llvm::Module& module) {
+  std::string faults;
+  llvm::raw_string_ostream stream(faults);
+  if (llvm::verifyModule(module, &stream)) {
+    llvm::errs() << faults;
+    assert(false && "emitted code is valid LLVM");
+  }
+}
+
+Result<Compiled> compile_module(const Program& program, const CodegenOptions& options) {
+  auto machine = target_machine(options);
+  if (!machine) return machine.failure();
+  Compiled result{.machine = *std::move(machine), .context = std::make_unique<llvm::LLVMContext>()};
+  result.module = emit_llvm(program,
+                            {.precision = options.precision, .math = options.math,
+                             .vector_bits = vector_bits(*result.machine)},
+                            *result.context);
+  result.module->setTargetTriple(result.machine->getTargetTriple());
+  result.module->setDataLayout(result.machine->createDataLayout());
+  link_math(*result.module);
+  assert_valid(*result.module);
+  optimize(*result.module, *result.machine, options.level);
+  assert_valid(*result.module);
+  return result;
+}
+
+}  // namespace
+
+Result<Kernels> jit(const Program& program, const CodegenOptions& options) {
+  auto compiled = compile_module(program, options);
+  if (!compiled) return compiled.failure();
+  std::vector<std::string> symbols;
+  for (uint32_t k = 0; k < program.kernels.size(); ++k)
+    symbols.push_back(kernel_symbol(program, KernelId{k}));
+  return load_module(std::move(compiled->context), std::move(compiled->module),
+                     std::move(compiled->machine), symbols);
+}
+
+Result<std::string> llvm_ir(const Program& program, const CodegenOptions& options) {
+  const auto compiled = compile_module(program, options);
+  if (!compiled) return compiled.failure();
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  compiled->module->print(stream, nullptr);
+  return text;
+}
+
+Result<std::string> assembly(const Program& program, const CodegenOptions& options) {
+  const auto compiled = compile_module(program, options);
+  if (!compiled) return compiled.failure();
+  llvm::SmallString<0> text;
+  llvm::raw_svector_ostream stream(text);
+  llvm::legacy::PassManager passes;
+  if (compiled->machine->addPassesToEmitFile(passes, stream, nullptr,
+                                             llvm::CodeGenFileType::AssemblyFile))
+    return Failure{"LLVM cannot print assembly for this machine"};
+  passes.run(*compiled->module);
+  return text.str().str();
+}
+
+}  // namespace hebb

@@ -1,0 +1,560 @@
+#include "compiler/codegen/emit_llvm.h"
+
+#include <llvm/IR/MDBuilder.h>
+#include <llvm/IR/Module.h>
+
+#include <functional>
+#include <map>
+
+#include "compiler/codegen/emit_expr.h"
+#include "compiler/codegen/stages.h"
+#include "compiler/support/text.h"
+
+namespace hebb {
+namespace {
+
+using llvm::Value;
+
+/// Element `element` of a column; what a pointer or a running value belongs to.
+struct Place {
+  ColumnId column;
+  uint32_t element = 0;
+  friend auto operator<=>(const Place&, const Place&) = default;
+};
+
+/// The columns of one posts loop are walked in tiles of this many posts when a running sum per post has
+/// to be kept on the stack.
+constexpr int64_t kScratchPosts = 512;
+
+/// Columns, and the rows of a dense column that are computed together, do not overlap: each gets a
+/// scope, and an access of one is declared free of all others.
+class AliasScopes {
+ public:
+  explicit AliasScopes(llvm::LLVMContext& context) : builder_(context), context_(context) {
+    domain_ = builder_.createAnonymousAliasScopeDomain("columns");
+  }
+
+  void note(llvm::Instruction* access, ColumnId column, int row) {
+    accesses_.push_back({access, {column.value, row}});
+    scopes_.try_emplace({column.value, row}, nullptr);
+  }
+
+  void attach() {
+    std::vector<llvm::Metadata*> all;
+    for (auto& [key, scope] : scopes_) {
+      scope = builder_.createAnonymousAliasScope(domain_);
+      all.push_back(scope);
+    }
+    std::map<Key, llvm::MDNode*> others;
+    for (const auto& [key, scope] : scopes_) {
+      std::vector<llvm::Metadata*> list;
+      for (llvm::Metadata* other : all)
+        if (other != scope) list.push_back(other);
+      others[key] = llvm::MDNode::get(context_, list);
+    }
+    for (const auto& [access, key] : accesses_) {
+      access->setMetadata(llvm::LLVMContext::MD_alias_scope,
+                          llvm::MDNode::get(context_, {scopes_[key]}));
+      access->setMetadata(llvm::LLVMContext::MD_noalias, others[key]);
+    }
+  }
+
+ private:
+  using Key = std::pair<uint32_t, int>;
+  llvm::MDBuilder builder_;
+  llvm::LLVMContext& context_;
+  llvm::MDNode* domain_;
+  std::map<Key, llvm::MDNode*> scopes_;
+  std::vector<std::pair<llvm::Instruction*, Key>> accesses_;
+};
+
+class KernelEmitter {
+ public:
+  KernelEmitter(const Program& program, KernelId id, const EmitOptions& options,
+                llvm::Module& module)
+      : program_(program), kernel_(program[id]), options_(options), module_(module),
+        context_(module.getContext()), b_(context_), aliases_(context_),
+        stages_(stages(program, kernel_)), domain_(program[kernel_.domain].kind) {
+    real_ = options.precision == Precision::Float32 ? b_.getFloatTy() : b_.getDoubleTy();
+    shared_.resize(program.pool.size());
+    if (options.math == MathMode::Fast) {
+      llvm::FastMathFlags flags;
+      flags.setAllowContract();
+      b_.setFastMathFlags(flags);
+    }
+    function_ = llvm::Function::Create(
+        llvm::FunctionType::get(b_.getVoidTy(), {b_.getPtrTy()}, false),
+        llvm::Function::ExternalLinkage, kernel_symbol(program, id), module_);
+    function_->addFnAttr(llvm::Attribute::NoUnwind);
+    function_->addFnAttr("prefer-vector-width", std::to_string(options.vector_bits));
+    function_->addParamAttr(0, llvm::Attribute::NoAlias);
+    function_->addParamAttr(0, llvm::Attribute::ReadOnly);
+    function_->getArg(0)->setName("launch");
+  }
+
+  void emit() {
+    b_.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", function_));
+    read_launch();
+    shared_nodes(stages_.uniform);
+    for (const Accumulate& sum : kernel_.accumulates)
+      if (sum.at == At::Uniform) open_running(sum, 0, element_pointer(place(sum)));
+    switch (domain_) {
+      case SpaceKind::Uniform: emit_row_block(nullptr, {}, 1); break;
+      case SpaceKind::Neurons: emit_post_loop({}, 1, launch_.post_begin, launch_.post_end); break;
+      case SpaceKind::Dense: emit_dense(); break;
+    }
+    for (const Accumulate& sum : kernel_.accumulates)
+      if (sum.at == At::Uniform) close_running(sum, 0, element_pointer(place(sum)));
+    b_.CreateRetVoid();
+    aliases_.attach();
+  }
+
+ private:
+  // Where in its loops the emitter stands.
+  struct RowValues {
+    Value* index = nullptr;                   // of the presynaptic neuron
+    std::vector<NodeValue> nodes;             // by ExprId: pre and row level
+    std::map<Place, Value*> pointers;         // start of this row of a dense column
+  };
+  struct LaunchValues {
+    Value *row, *pre_begin, *pre_end, *post_begin, *post_end, *post_count, *key, *step;
+    Value *columns, *planes;
+  };
+
+  static Place place(const Accumulate& sum) { return {sum.into, sum.element}; }
+
+  // --- the launch ---
+
+  Value* field(llvm::Type* type, size_t offset, const char* name) {
+    Value* pointer = b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), function_->getArg(0), offset);
+    llvm::LoadInst* load = b_.CreateLoad(type, pointer, name);
+    load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context_, {}));
+    return load;
+  }
+
+  void read_launch() {
+    const auto whole = [&](size_t offset, const char* name) {
+      return field(b_.getInt64Ty(), offset, name);
+    };
+    launch_.columns = field(b_.getPtrTy(), offsetof(hebb_launch, columns), "columns");
+    launch_.planes = field(b_.getPtrTy(), offsetof(hebb_launch, planes), "planes");
+    launch_.row = whole(offsetof(hebb_launch, row), "row");
+    launch_.pre_begin = whole(offsetof(hebb_launch, pre_begin), "pre_begin");
+    launch_.pre_end = whole(offsetof(hebb_launch, pre_end), "pre_end");
+    launch_.post_begin = whole(offsetof(hebb_launch, post_begin), "post_begin");
+    launch_.post_end = whole(offsetof(hebb_launch, post_end), "post_end");
+    launch_.post_count = whole(offsetof(hebb_launch, post_count), "post_count");
+    launch_.key = whole(offsetof(hebb_launch, key), "key");
+    launch_.step = whole(offsetof(hebb_launch, step), "step");
+  }
+
+  Value* at_index(Value* array, llvm::Type* type, uint64_t index, const std::string& name) {
+    Value* pointer = b_.CreateConstInBoundsGEP1_64(type, array, index);
+    llvm::LoadInst* load = b_.CreateLoad(type, pointer, name);
+    load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context_, {}));
+    return load;
+  }
+
+  /// Start of one element's plane; computed in the entry block, once.
+  Value* element_pointer(const Place& place) {
+    if (const auto known = element_pointers_.find(place); known != element_pointers_.end())
+      return known->second;
+    const llvm::IRBuilderBase::InsertPointGuard guard(b_);
+    if (llvm::Instruction* end = function_->getEntryBlock().getTerminator())
+      b_.SetInsertPoint(end);
+    const std::string& name = program_[place.column].name;
+    Value* pointer = at_index(launch_.columns, b_.getPtrTy(), place.column.value, name);
+    if (place.element != 0) {
+      Value* offset = b_.getInt64(place.element);
+      if (program_[program_[place.column].space].kind != SpaceKind::Uniform)
+        offset = b_.CreateNSWMul(offset, at_index(launch_.planes, b_.getInt64Ty(),
+                                                  place.column.value, name + ".plane"));
+      pointer = b_.CreateInBoundsGEP(real_, pointer, offset, name);
+    }
+    return element_pointers_[place] = pointer;
+  }
+
+  // --- memory ---
+
+  Value* load(Value* pointer, ColumnId column, int row = 0) {
+    llvm::LoadInst* load = b_.CreateLoad(real_, pointer, program_[column].name);
+    aliases_.note(load, column, row);
+    note_parallel(load);
+    return load;
+  }
+
+  void store(Value* value, Value* pointer, ColumnId column, int row = 0) {
+    llvm::StoreInst* store = b_.CreateStore(value, pointer);
+    aliases_.note(store, column, row);
+    note_parallel(store);
+  }
+
+  void note_parallel(llvm::Instruction* access) {
+    if (parallel_ != nullptr) access->setMetadata(llvm::LLVMContext::MD_access_group, parallel_);
+  }
+
+  Value* offset(Value* pointer, Value* index) {
+    return index == nullptr ? pointer : b_.CreateInBoundsGEP(real_, pointer, index);
+  }
+
+  /// The element of this row: (i, j), neuron j, or the only one.
+  Value* self_pointer(const Place& place, Value* post, RowValues& row) {
+    if (domain_ != SpaceKind::Dense) return offset(element_pointer(place), post);
+    return offset(row.pointers.at(place), post);
+  }
+
+  // --- nodes ---
+
+  const NodeValue& value(ExprId id, const RowValues& row) const {
+    const bool is_shared = (stages_.level[id.value] & kPre) == 0;
+    return is_shared ? shared_[id.value] : row.nodes[id.value];
+  }
+
+  NodeValue leaf_value(const ExprNode& node, Value* post, RowValues& row, int lane) {
+    if (node.op == Op::Const) return emit_constant(real_, node.value);
+    if (node.op == Op::Draw) return draw(node.leaf, post, row);
+    assert(node.op == Op::Load && "a Program has no variables");
+    const ColumnId column{node.leaf.index};
+    Place place{column, node.leaf.element};
+    const auto read = [&](Value* pointer, int of_row = 0) {
+      return NodeValue{.number = load(pointer, column, of_row)};
+    };
+    switch (node.leaf.at) {
+      case At::Uniform: return read(element_pointer(place));
+      case At::Fixed: {
+        place.element = 0;
+        return read(offset(element_pointer(place), b_.getInt64(node.leaf.element)));
+      }
+      case At::Pre: return read(offset(element_pointer(place), row.index));
+      case At::Post: return read(offset(element_pointer(place), post));
+      case At::Self: break;
+    }
+    return read(self_pointer(place, post, row), domain_ == SpaceKind::Dense ? lane : 0);
+  }
+
+  NodeValue draw(const Leaf& leaf, Value* post, const RowValues& row) {
+    Value* element = b_.getInt64(0);
+    if (domain_ == SpaceKind::Neurons) element = post;
+    if (domain_ == SpaceKind::Dense)
+      element = b_.CreateNSWAdd(b_.CreateNSWMul(row.index, launch_.post_count), post);
+    return emit_draw(b_, {.key = launch_.key, .step = launch_.step, .element = element,
+                          .site = leaf.index, .slot = leaf.element}, real_);
+  }
+
+  void compute(uint32_t id, Value* post, RowValues& row, int lane) {
+    const ExprNode node = program_.pool[ExprId{id}];
+    NodeValue result;
+    if (info(node.op).is_leaf) {
+      result = leaf_value(node, post, row, lane);
+    } else {
+      NodeValue operands[3];
+      for (int k = 0; k < node.count; ++k) operands[k] = value(node.operands[k], row);
+      result = emit_operation(b_, node.op, {operands, size_t{node.count}}, real_);
+    }
+    ((stages_.level[id] & kPre) == 0 ? shared_ : row.nodes)[id] = result;
+  }
+
+  void shared_nodes(const std::vector<uint32_t>& ids, Value* post = nullptr) {
+    RowValues none;
+    for (const uint32_t id : ids) compute(id, post, none, 0);
+  }
+
+  // --- running values: sums that go on from row to row ---
+
+  Value* combine(const Accumulate& sum, Value* so_far, const RowValues& row) {
+    const ExprNode node = program_.pool[sum.value];
+    if (sum.combine != Combine::Sum) {
+      const NodeValue operands[2] = {{.number = so_far}, value(sum.value, row)};
+      return emit_operation(b_, sum.combine == Combine::Min ? Op::Min : Op::Max, operands, real_)
+          .number;
+    }
+    const ReductionFlags flags(*this);
+    if (node.op != Op::Mul) return b_.CreateFAdd(so_far, value(sum.value, row).number);
+    return b_.CreateIntrinsic(llvm::Intrinsic::fma, {real_},
+                              {value(node.operands[0], row).number,
+                               value(node.operands[1], row).number, so_far});
+  }
+
+  /// Fast mode may regroup sums, and nothing else.
+  struct ReductionFlags {
+    explicit ReductionFlags(KernelEmitter& emitter) : guard(emitter.b_) {
+      if (emitter.options_.math == MathMode::Exact) return;
+      llvm::FastMathFlags flags;
+      flags.setAllowContract();
+      flags.setAllowReassoc();
+      flags.setNoSignedZeros();
+      emitter.b_.setFastMathFlags(flags);
+    }
+    llvm::IRBuilderBase::FastMathFlagGuard guard;
+  };
+
+  Value* variable(const std::string& name) {
+    const llvm::IRBuilderBase::InsertPointGuard guard(b_);
+    llvm::BasicBlock& entry = function_->getEntryBlock();
+    b_.SetInsertPoint(&entry, entry.begin());
+    return b_.CreateAlloca(real_, nullptr, name);
+  }
+
+  Value*& running(ColumnId column, uint32_t element, int lane) {
+    return running_[{Place{column, element}, lane}];
+  }
+
+  void open_running(const Accumulate& sum, int lane, Value* pointer) {
+    Value*& slot = running(sum.into, sum.element, lane);
+    if (slot == nullptr) slot = variable(program_[sum.into].name + ".sum");
+    b_.CreateStore(load(pointer, sum.into), slot);
+  }
+
+  void close_running(const Accumulate& sum, int lane, Value* pointer) {
+    store(b_.CreateLoad(real_, running(sum.into, sum.element, lane)), pointer, sum.into);
+  }
+
+  void add_to_running(const Accumulate& sum, int lane, const RowValues& row) {
+    Value* slot = running(sum.into, sum.element, lane);
+    b_.CreateStore(combine(sum, b_.CreateLoad(real_, slot), row), slot);
+  }
+
+  // --- rows ---
+
+  /// All rows of a block at one post: what is per post once, then row after row.
+  void emit_row_block(Value* post, std::vector<RowValues> rows, int count) {
+    rows.resize(count);
+    if (domain_ != SpaceKind::Dense) rows[0].nodes.resize(program_.pool.size());
+    shared_nodes(stages_.post, post);
+    std::map<Place, Value*> per_post;   // running values of this post
+    for (const Accumulate& sum : kernel_.accumulates)
+      if (sum.at == At::Post)
+        per_post[place(sum)] = load(offset(element_pointer(place(sum)), post), sum.into);
+    for (const Scan& scan : kernel_.scans)
+      if (scan.along == At::Pre) per_post[{scan.as}] = load(scratch_pointer(scan, post), scan.as);
+
+    for (int lane = 0; lane < count; ++lane) {
+      RowValues& row = rows[lane];
+      for (size_t s = 0; s < kernel_.scans.size(); ++s) {
+        for (const uint32_t id : stages_.rows[s]) compute(id, post, row, lane);
+        const NodeValue total{.number = advance(kernel_.scans[s], lane, row, per_post)};
+        for (const uint32_t id : stages_.scan_reads[s]) row.nodes[id] = total;
+      }
+      for (const uint32_t id : stages_.rows.back()) compute(id, post, row, lane);
+      for (const Store& effect : kernel_.stores)
+        store(value(effect.value, row).number,
+              self_pointer({effect.into, effect.element}, post, row), effect.into,
+              domain_ == SpaceKind::Dense ? lane : 0);
+      for (const Accumulate& sum : kernel_.accumulates) {
+        if (sum.at == At::Post)
+          per_post[place(sum)] = combine(sum, per_post[place(sum)], row);
+        else
+          add_to_running(sum, sum.at == At::Pre ? lane : 0, row);
+      }
+    }
+
+    for (const Accumulate& sum : kernel_.accumulates)
+      if (sum.at == At::Post)
+        store(per_post[place(sum)], offset(element_pointer(place(sum)), post), sum.into);
+    for (const Scan& scan : kernel_.scans)
+      if (scan.along == At::Pre) store(per_post[{scan.as}], scratch_pointer(scan, post), scan.as);
+  }
+
+  Value* advance(const Scan& scan, int lane, const RowValues& row,
+                 std::map<Place, Value*>& per_post) {
+    const ReductionFlags flags(*this);
+    Value* const addend = value(scan.value, row).number;
+    if (scan.along == At::Pre) return per_post[{scan.as}] = b_.CreateFAdd(per_post[{scan.as}], addend);
+    Value* slot = running(scan.as, 0, lane);
+    Value* total = b_.CreateFAdd(b_.CreateLoad(real_, slot), addend);
+    b_.CreateStore(total, slot);
+    return total;
+  }
+
+  // --- loops ---
+
+  bool has_sum(At at) const {
+    for (const Accumulate& sum : kernel_.accumulates)
+      if (sum.at == at) return true;
+    return false;
+  }
+  bool has_scan(At along) const {
+    for (const Scan& scan : kernel_.scans)
+      if (scan.along == along) return true;
+    return false;
+  }
+  /// Whether something is carried from post to post.
+  bool is_chain() const { return has_sum(At::Pre) || has_sum(At::Uniform) || has_scan(At::Post); }
+
+  /// for (index = begin; index < end; index += step) body(index)
+  void loop(const char* name, Value* begin, Value* end, Value* step,
+            const std::function<void(Value*)>& body, llvm::MDNode* hints = nullptr) {
+    llvm::BasicBlock* before = b_.GetInsertBlock();
+    llvm::BasicBlock* inside = llvm::BasicBlock::Create(context_, name, function_);
+    llvm::BasicBlock* after = llvm::BasicBlock::Create(context_, cat(name, ".end"), function_);
+    b_.CreateCondBr(b_.CreateICmpSLT(begin, end), inside, after);
+    b_.SetInsertPoint(inside);
+    llvm::PHINode* index = b_.CreatePHI(b_.getInt64Ty(), 2, name);
+    index->addIncoming(begin, before);
+    body(index);
+    Value* next = b_.CreateNSWAdd(index, step);
+    index->addIncoming(next, b_.GetInsertBlock());
+    llvm::Instruction* branch = b_.CreateCondBr(b_.CreateICmpSLT(next, end), inside, after);
+    if (hints != nullptr) branch->setMetadata(llvm::LLVMContext::MD_loop, hints);
+    b_.SetInsertPoint(after);
+  }
+
+  /// Asks for full-width vectors: iterations are independent. Never for a chain: the vectoriser would
+  /// take the request as leave to reorder a sum.
+  llvm::MDNode* vector_hints() {
+    const auto hint = [&](const char* name, llvm::Constant* value) -> llvm::Metadata* {
+      llvm::Metadata* parts[] = {llvm::MDString::get(context_, name),
+                                 llvm::ConstantAsMetadata::get(value)};
+      return llvm::MDNode::get(context_, parts);
+    };
+    const unsigned width = options_.vector_bits / real_->getPrimitiveSizeInBits();
+    llvm::Metadata* group[] = {llvm::MDString::get(context_, "llvm.loop.parallel_accesses"),
+                               parallel_};
+    llvm::Metadata* parts[] = {
+        nullptr, llvm::MDNode::get(context_, group),
+        hint("llvm.loop.vectorize.enable", b_.getTrue()),
+        hint("llvm.loop.vectorize.width", b_.getInt32(width)),
+        hint("llvm.loop.interleave.count", b_.getInt32(1))};
+    llvm::MDNode* node = llvm::MDNode::getDistinct(context_, parts);
+    node->replaceOperandWith(0, node);
+    return node;
+  }
+
+  void emit_post_loop(const std::vector<RowValues>& rows, int count, Value* begin, Value* end) {
+    llvm::MDNode* hints = nullptr;
+    if (!is_chain()) {
+      parallel_ = llvm::MDNode::getDistinct(context_, {});
+      hints = vector_hints();
+    }
+    loop("post", begin, end, b_.getInt64(1),
+         [&](Value* post) { emit_row_block(post, rows, count); }, hints);
+    parallel_ = nullptr;
+  }
+
+  /// Posts up to the padding when nothing sees what is computed there: no remainder loop runs.
+  Value* padded_end() {
+    if (is_chain()) return launch_.post_end;
+    Value* up = b_.CreateAnd(b_.CreateNSWAdd(launch_.post_end, b_.getInt64(15)), ~uint64_t{15});
+    Value* is_last = b_.CreateICmpEQ(launch_.post_end, launch_.post_count);
+    return b_.CreateSelect(is_last, up, launch_.post_end, "post_padded_end");
+  }
+
+  void emit_dense() {
+    Value* const end = padded_end();
+    if (!has_scan(At::Pre)) return emit_rows(launch_.post_begin, end);
+    // A chain along posts must see all of them in one go, else tiles keep the scratch small.
+    const bool whole = has_sum(At::Uniform) || has_scan(At::Post);
+    Value* tile = whole ? b_.CreateNSWSub(end, launch_.post_begin) : b_.getInt64(kScratchPosts);
+    for (const Scan& scan : kernel_.scans)
+      if (scan.along == At::Pre)
+        scratch_[scan.as.value] = b_.CreateAlloca(real_, tile, program_[scan.as].name);
+    loop("tile", launch_.post_begin, end, tile, [&](Value* begin) {
+      Value* past = b_.CreateNSWAdd(begin, tile);
+      Value* tile_end = b_.CreateSelect(b_.CreateICmpSLT(past, end), past, end);
+      tile_begin_ = begin;
+      loop("clear", begin, tile_end, b_.getInt64(1), [&](Value* post) {
+        for (const Scan& scan : kernel_.scans)
+          if (scan.along == At::Pre)
+            store(llvm::ConstantFP::get(real_, 0.0), scratch_pointer(scan, post), scan.as);
+      });
+      emit_rows(begin, tile_end);
+    });
+  }
+
+  Value* scratch_pointer(const Scan& scan, Value* post) {
+    return offset(scratch_.at(scan.as.value), b_.CreateNSWSub(post, tile_begin_));
+  }
+
+  /// Presynaptic rows, several together, then the few that are left.
+  void emit_rows(Value* post_begin, Value* post_end) {
+    const int together = rows_together(program_, kernel_, stages_);
+    Value* middle = launch_.pre_begin;
+    if (together > 1) {
+      Value* count = b_.CreateNSWSub(launch_.pre_end, launch_.pre_begin);
+      Value* blocks = b_.CreateAnd(count, ~static_cast<uint64_t>(together - 1));
+      middle = b_.CreateNSWAdd(launch_.pre_begin, blocks, "pre_middle");
+      loop("pre", launch_.pre_begin, middle, b_.getInt64(together),
+           [&](Value* pre) { emit_pre(pre, together, post_begin, post_end); });
+    }
+    loop("pre.rest", middle, launch_.pre_end, b_.getInt64(1),
+         [&](Value* pre) { emit_pre(pre, 1, post_begin, post_end); });
+  }
+
+  void emit_pre(Value* pre, int count, Value* post_begin, Value* post_end) {
+    std::vector<RowValues> rows(count);
+    for (int lane = 0; lane < count; ++lane) {
+      RowValues& row = rows[lane];
+      row.nodes.resize(program_.pool.size());
+      row.index = lane == 0 ? pre : b_.CreateNSWAdd(pre, b_.getInt64(lane));
+      find_rows(row);
+      for (const uint32_t id : stages_.pre) compute(id, nullptr, row, lane);
+      for (const Accumulate& sum : kernel_.accumulates)
+        if (sum.at == At::Pre) open_running(sum, lane, offset(element_pointer(place(sum)), row.index));
+      for (const Scan& scan : kernel_.scans) {
+        if (scan.along != At::Post) continue;
+        Value*& slot = running(scan.as, 0, lane);
+        if (slot == nullptr) slot = variable(program_[scan.as].name + ".sum");
+        b_.CreateStore(llvm::ConstantFP::get(real_, 0.0), slot);
+      }
+    }
+    emit_post_loop(rows, count, post_begin, post_end);
+    for (int lane = 0; lane < count; ++lane)
+      for (const Accumulate& sum : kernel_.accumulates)
+        if (sum.at == At::Pre)
+          close_running(sum, lane, offset(element_pointer(place(sum)), rows[lane].index));
+  }
+
+  /// Where this row of each dense column that the kernel touches begins.
+  void find_rows(RowValues& row) {
+    const auto find = [&](Place place) {
+      if (row.pointers.contains(place)) return;
+      Value* distance = b_.CreateNSWMul(row.index, launch_.row);
+      row.pointers[place] = b_.CreateInBoundsGEP(real_, element_pointer(place), distance);
+    };
+    for (const std::vector<uint32_t>& ids : stages_.rows)
+      for (const uint32_t id : ids) {
+        const ExprNode node = program_.pool[ExprId{id}];
+        if (node.op == Op::Load && node.leaf.at == At::Self)
+          find({ColumnId{node.leaf.index}, node.leaf.element});
+      }
+    for (const Store& effect : kernel_.stores) find({effect.into, effect.element});
+  }
+
+  const Program& program_;
+  const Kernel& kernel_;
+  const EmitOptions& options_;
+  llvm::Module& module_;
+  llvm::LLVMContext& context_;
+  llvm::IRBuilder<> b_;
+  AliasScopes aliases_;
+  const Stages stages_;
+  const SpaceKind domain_;
+  llvm::Type* real_ = nullptr;
+  llvm::Function* function_ = nullptr;
+  LaunchValues launch_{};
+  std::map<Place, Value*> element_pointers_;
+  std::vector<NodeValue> shared_;                          // by ExprId: uniform and post level
+  std::map<std::pair<Place, int>, Value*> running_;        // stack slots, by lane
+  std::map<uint32_t, Value*> scratch_;                     // per post, of scans along Pre
+  Value* tile_begin_ = nullptr;
+  llvm::MDNode* parallel_ = nullptr;                       // access group of the loop being emitted
+};
+
+}  // namespace
+
+std::unique_ptr<llvm::Module> emit_llvm(const Program& program, const EmitOptions& options,
+                                        llvm::LLVMContext& context) {
+  auto module = std::make_unique<llvm::Module>(program.name, context);
+  for (uint32_t k = 0; k < program.kernels.size(); ++k)
+    KernelEmitter(program, KernelId{k}, options, *module).emit();
+  return module;
+}
+
+std::string kernel_symbol(const Program& program, KernelId kernel) {
+  std::string name = cat("hebb_", kernel.value, "_", program[kernel].name);
+  for (char& c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  return name;
+}
+
+}  // namespace hebb

@@ -1,0 +1,30 @@
+#pragma once
+// Program → LLVM module: one function `void (const hebb_launch*)` per kernel. Scalar loops over pre and
+// post rows with everything that does not mention the row hoisted; alias scopes and loop hints let
+// LLVM's vectoriser do the rest.
+
+#include <memory>
+#include <string>
+
+#include "compiler/codegen/codegen.h"
+
+namespace llvm {
+class LLVMContext;
+class Module;
+}
+
+namespace hebb {
+
+struct EmitOptions {
+  Precision precision = Precision::Float32;
+  MathMode math = MathMode::Exact;
+  unsigned vector_bits = 256;
+};
+
+std::unique_ptr<llvm::Module> emit_llvm(const Program& program, const EmitOptions& options,
+                                        llvm::LLVMContext& context);
+
+/// "hebb_3_EE_update": unique in the module of the program.
+std::string kernel_symbol(const Program& program, KernelId kernel);
+
+}  // namespace hebb

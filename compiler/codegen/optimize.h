@@ -1,0 +1,14 @@
+#pragma once
+// The passes that make a kernel fast. The only file that includes PassBuilder is optimize.cpp.
+
+namespace llvm {
+class Module;
+class TargetMachine;
+}
+
+namespace hebb {
+
+/// Level 0 only inlines what must be inlined. Results do not depend on the level.
+void optimize(llvm::Module& module, llvm::TargetMachine& machine, int level);
+
+}  // namespace hebb

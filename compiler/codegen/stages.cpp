@@ -1,0 +1,98 @@
+#include "compiler/codegen/stages.h"
+
+namespace hebb {
+namespace {
+
+Level leaf_level(const Program& program, const Kernel& kernel, const ExprNode& node) {
+  if (program[kernel.domain].kind == SpaceKind::Uniform) return kUniform;
+  if (node.op == Op::Draw) return kRow;
+  if (node.op != Op::Load) return kUniform;
+  switch (node.leaf.at) {
+    case At::Uniform:
+    case At::Fixed: return kUniform;
+    case At::Pre: return kPre;
+    case At::Post: return kPost;
+    case At::Self: return kRow;
+  }
+  return kRow;
+}
+
+std::vector<Level> levels(const Program& program, const Kernel& kernel,
+                          const std::vector<bool>& live) {
+  const ExprPool& pool = program.pool;
+  std::vector<Level> level(pool.size(), kUniform);
+  for (uint32_t i = 0; i < pool.size(); ++i) {
+    if (!live[i]) continue;
+    const ExprNode node = pool[ExprId{i}];
+    uint8_t all = leaf_level(program, kernel, node);
+    for (int k = 0; k < node.count; ++k) all |= level[node.operands[k].value];
+    level[i] = static_cast<Level>(all);
+  }
+  return level;
+}
+
+/// In units of one multiply-add.
+int cost(const ExprNode& node) {
+  if (node.op == Op::Draw) return 60;
+  if (info(node.op).is_transcendental) return 25;
+  if (node.op == Op::Div || node.op == Op::Sqrt || node.op == Op::Mod) return 5;
+  return info(node.op).is_leaf ? 0 : 1;
+}
+
+}  // namespace
+
+Stages stages(const Program& program, const Kernel& kernel) {
+  const ExprPool& pool = program.pool;
+  std::vector<ExprId> roots;
+  for (const Store& store : kernel.stores) roots.push_back(store.value);
+  for (const Accumulate& accumulate : kernel.accumulates) roots.push_back(accumulate.value);
+  std::vector<ExprId> all = roots;
+  for (const Scan& scan : kernel.scans) all.push_back(scan.value);
+
+  Stages result;
+  result.live = live_nodes(pool, all);
+  result.level = levels(program, kernel, result.live);
+
+  std::vector<bool> placed(pool.size(), false);
+  result.scan_reads.resize(kernel.scans.size());
+  for (uint32_t i = 0; i < pool.size(); ++i) {
+    if (!result.live[i]) continue;
+    const ExprNode node = pool[ExprId{i}];
+    for (size_t s = 0; s < kernel.scans.size(); ++s) {
+      if (node.op != Op::Load || node.leaf.index != kernel.scans[s].as.value) continue;
+      result.scan_reads[s].push_back(i);
+      placed[i] = true;
+    }
+    if (result.level[i] == kUniform) result.uniform.push_back(i);
+    if (result.level[i] == kPre) result.pre.push_back(i);
+    if (result.level[i] == kPost) result.post.push_back(i);
+  }
+  const auto place = [&](const std::vector<ExprId>& needed) {
+    const std::vector<bool> wanted = live_nodes(pool, needed);
+    std::vector<uint32_t> order;
+    for (uint32_t i = 0; i < pool.size(); ++i) {
+      if (!wanted[i] || placed[i] || result.level[i] != kRow) continue;
+      placed[i] = true;
+      order.push_back(i);
+    }
+    result.rows.push_back(std::move(order));
+  };
+  for (const Scan& scan : kernel.scans) place({scan.value});
+  place(roots);
+  return result;
+}
+
+int rows_together(const Program& program, const Kernel& kernel, const Stages& stages) {
+  // A sum over all pairs runs in index order: row after row.
+  for (const Accumulate& accumulate : kernel.accumulates)
+    if (accumulate.at == At::Uniform) return 1;
+  int work = 0;
+  for (const std::vector<uint32_t>& row : stages.rows)
+    for (const uint32_t i : row) work += cost(program.pool[ExprId{i}]);
+  // Measured with bench/: more rows no longer pay once the arithmetic of one covers its loads, and
+  // cost compile time.
+  if (work <= 32) return 4;
+  return work <= 64 ? 2 : 1;
+}
+
+}  // namespace hebb

@@ -1,0 +1,29 @@
+#pragma once
+// Where each node of a kernel is computed: which loops it mentions, and in which order within a row.
+
+#include <cstdint>
+#include <vector>
+
+#include "compiler/program/program.h"
+
+namespace hebb {
+
+/// The loop indices a node depends on; the union of two is their bitwise or.
+enum Level : uint8_t { kUniform = 0, kPre = 1, kPost = 2, kRow = 3 };
+
+struct Stages {
+  std::vector<bool> live;      // by ExprId: some effect of the kernel needs it
+  std::vector<Level> level;    // by ExprId
+  std::vector<uint32_t> uniform, pre, post;   // live nodes of each level, operands first
+  /// Row-level nodes in the order of the row: rows[k] can be computed once scans 0…k-1 have been
+  /// updated, and holds what scan k needs; the last entry holds all the rest.
+  std::vector<std::vector<uint32_t>> rows;
+  std::vector<std::vector<uint32_t>> scan_reads;  // loads of the result of each scan
+};
+Stages stages(const Program& program, const Kernel& kernel);
+
+/// Rows of a dense kernel to compute together: each post value is then read, and each sum over
+/// presynaptic rows written, once per that many rows. A power of two; the bits do not depend on it.
+int rows_together(const Program& program, const Kernel& kernel, const Stages& stages);
+
+}  // namespace hebb
