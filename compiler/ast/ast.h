@@ -234,10 +234,15 @@ using Item = std::variant<Import, Const, FunctionDecl, RuleDecl, NeuronDecl, Net
 
 struct Comment { std::string text; Span span; };  // '#…' and '##…', for the formatter
 
+/// A token as written; its text is in the source. For the formatter and highlighters.
+enum class TokenKind : uint8_t { Name, Keyword, Number, Text, Symbol };
+struct Token { TokenKind kind; Span span; };
+
 struct File {
   FileId source;
   std::vector<Item> items;
   std::vector<Comment> comments;  // in order
+  std::vector<Token> tokens;      // in order, without comments
 };
 
 }  // namespace hebb::ast

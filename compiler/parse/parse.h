@@ -7,7 +7,11 @@
 
 namespace hebb {
 
-/// The AST of a file; items that did not parse are left out and reported.
+/// A larger file is refused. Who reads one can ask for its size first and never hold it in memory.
+inline constexpr size_t kMaxSourceBytes = 8 << 20;
+
+/// The AST of a file. Statements and items that did not parse are left out and reported, so a file
+/// with errors must not be checked further: what was left out would be missed as a second error.
 ast::File parse(const Sources& sources, FileId file, Diagnostics& diags);
 
 struct Token { std::string kind; Span span; };

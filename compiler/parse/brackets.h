@@ -1,0 +1,13 @@
+#pragma once
+// Every bracket gets its partner, or is told about and repaired.
+
+#include "compiler/parse/lexemes.h"
+#include "compiler/support/diagnostic.h"
+
+namespace hebb::parsing {
+
+/// Balanced tokens: '(' and '[' are closed at the end of their statement at the latest; an item whose
+/// braces do not match is reported and left out, for nobody can say what its lines belong to.
+Lexemes balance_brackets(Lexemes lexemes, const Sources& sources, Diagnostics& diags);
+
+}  // namespace hebb::parsing
