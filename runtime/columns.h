@@ -29,11 +29,6 @@ struct ColumnLayout {
   int64_t size() const { return pres * posts * width; }
 };
 
-/// Bytes the process may still take; a very large number when the system does not tell.
-uint64_t available_memory();
-/// "812 B", "3.2 TB"
-std::string bytes_text(double bytes);
-
 class Columns {
  public:
   /// All zero. Refuses before allocating when the columns would not fit.
@@ -47,6 +42,8 @@ class Columns {
 
   void* base(ColumnId id) { return bases_[id.value]; }
   const void* base(ColumnId id) const { return bases_[id.value]; }
+  /// Lets a column lie elsewhere, in memory the caller owns: bytes(id) bytes, aligned to 64.
+  void rebind(ColumnId id, void* memory) { bases_[id.value] = memory; }
   /// For hebb_launch.
   void* const* bases() const { return bases_.data(); }
   const int64_t* planes() const { return planes_.data(); }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "compiler/support/memory.h"
 #include "compiler/support/text.h"
 
 namespace hebb {

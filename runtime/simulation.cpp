@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "compiler/support/memory.h"
 #include "compiler/support/text.h"
 #include "runtime/clock.h"
 #include "runtime/columns.h"
@@ -18,6 +19,7 @@ namespace hebb {
 namespace {
 
 constexpr int64_t kWindow = 64;  // steps between two full searches for values that are not finite
+constexpr double kSmallState = 16e6;  // bytes; up to here a second copy of the state costs nobody anything
 
 /// A feed of one run: where each step's numbers go.
 struct BoundFeed {
@@ -32,6 +34,12 @@ struct Snapshot {
   std::vector<Ticker> tickers;
   std::vector<int64_t> recorded;
   std::vector<std::vector<std::byte>> columns;
+};
+
+/// What the host did before the first step: enough to start again when no copy of the state is kept.
+struct HostAction {
+  ColumnId column;  // invalid: initialise
+  std::vector<double> values;
 };
 
 std::string shape_text(const ColumnLayout& at, SpaceKind kind) {
@@ -65,10 +73,16 @@ struct Simulation::State {
   std::vector<bool> stored;            // by a kernel of the step
   std::vector<bool> always;            // indicators handled in every step
 
+  bool large = false;                  // too large to copy without need
+  bool replayable = true;              // `actions` lead to where the next run starts
+  std::vector<HostAction> actions;     // kept when large
+
   std::vector<Recorded> recorded;
   std::optional<Divergence> divergence;
 
   void classify();
+  void start_over();
+  void replay(Recorder& recorder, double dt_ms);
   double period(size_t clock) const;
   void raise(ColumnId indicator);
   void clear_indicators();
@@ -99,6 +113,9 @@ void Simulation::State::classify() {
     if (is_state && p[column.space].kind != SpaceKind::Dense) small_states.push_back({k});
     if (is_state || column.role == Role::Indicator) kept.push_back({k});
   }
+  double kept_bytes = 0;
+  for (const ColumnId id : kept) kept_bytes += static_cast<double>(columns.bytes(id));
+  large = kept_bytes > kSmallState;
   tickers.resize(p.plan.clocks.size());
   given_periods.resize(p.plan.clocks.size(), std::nan(""));
 }
@@ -221,7 +238,7 @@ bool Simulation::State::room_for_snapshot() const {
   double bytes = 0;
   for (const ColumnId id : kept) bytes += static_cast<double>(columns.bytes(id));
   constexpr double kShare = 0.5;  // of what is left: the host wants some too
-  return bytes < 1e6 || bytes < kShare * static_cast<double>(available_memory());
+  return bytes <= kSmallState || bytes < kShare * static_cast<double>(available_memory());
 }
 
 Snapshot Simulation::State::take_snapshot(const Recorder& recorder) const {
@@ -239,6 +256,31 @@ void Simulation::State::restore(const Snapshot& snapshot, Recorder& recorder) {
   recorder.rewind(snapshot.recorded);
   for (size_t k = 0; k < kept.size(); ++k)
     std::memcpy(columns.base(kept[k]), snapshot.columns[k].data(), snapshot.columns[k].size());
+}
+
+/// Zeroes what a step may change, and time.
+void Simulation::State::start_over() {
+  for (uint32_t k = 0; k < program->columns.size(); ++k) {
+    const Role role = program->columns[k].role;
+    if (role != Role::Param && role != Role::Fed) columns.fill({k}, 0);
+  }
+  time = {};
+  tickers.assign(tickers.size(), {});
+  clear_indicators();
+}
+
+void Simulation::State::replay(Recorder& recorder, double dt_ms) {
+  start_over();
+  recorder.rewind(std::vector<int64_t>(recorder.recorded.size(), 0));
+  for (const HostAction& action : actions) {
+    if (action.column.valid()) {
+      columns.write(action.column, action.values);
+    } else {
+      start_over();
+      runner->run_init();
+    }
+  }
+  if (program->dt.valid()) columns.fill(program->dt, dt_ms);
 }
 
 Simulation::Simulation(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -269,6 +311,8 @@ Status Simulation::set(ColumnId column, std::span<const double> values) {
                        at.size() > 1 ? cat(" (", shape_text(at, program[program[column].space].kind), ")") : "",
                        ", got ", values.size())};
   state_->columns.write(column, values);
+  if (state_->large && state_->time.step == 0)
+    state_->actions.push_back({.column = column, .values = {values.begin(), values.end()}});
   for (size_t k = 0; k < program.plan.clocks.size(); ++k)
     if (program.plan.clocks[k].period == column) state_->given_periods[k] = values[0];
   return Done{};
@@ -282,15 +326,10 @@ std::vector<double> Simulation::get(ColumnId column) const {
 
 void Simulation::initialise() {
   State& s = *state_;
-  const Program& program = *s.program;
-  for (uint32_t k = 0; k < program.columns.size(); ++k) {
-    const Role role = program.columns[k].role;
-    if (role != Role::Param && role != Role::Fed) s.columns.fill({k}, 0);
-  }
-  s.time = {};
-  s.tickers.assign(s.tickers.size(), {});
-  s.clear_indicators();
+  s.start_over();
   s.divergence.reset();
+  s.replayable = true;
+  if (s.large) s.actions.push_back({});
   s.runner->run_init();
 }
 
@@ -311,14 +350,16 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
 
   // Neurons are looked at every step, everything every kWindow steps. When something is not finite, the
   // steps since the last full search run again, each followed by a full search: the same bits, so the
-  // first bad value is found. Without room for a copy of the state, every step gets a full search.
+  // first bad value is found. They start from a copy of the state, or, where the state is large, from
+  // the very beginning; with neither, every step gets a full search.
   const bool search = s.options.stop_on_nonfinite;
-  const int64_t window = s.room_for_snapshot() ? kWindow : 1;
+  const bool replay = s.large && s.replayable && s.time.step == 0;
+  const bool copy = search && !replay && s.room_for_snapshot();
+  const int64_t window = replay || copy ? kWindow : 1;
+  if (search && !s.finite(s.states)) s.divergence = s.find_divergence(s.time.step - 1);
   Snapshot snapshot;
-  if (search) {
-    if (!s.finite(s.states)) s.divergence = s.find_divergence(s.time.step - 1);
-    if (window > 1) snapshot = s.take_snapshot(recorder);
-  }
+  if (copy) snapshot = s.take_snapshot(recorder);
+
   int64_t searched = 0;  // steps of this run known to be finite
   for (int64_t n = 0; n < steps && !s.divergence; ++n) {
     const bool stop = s.options.interrupted != nullptr && *s.options.interrupted;
@@ -327,18 +368,19 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
     const bool full = stop || done == steps || done - searched >= window;
     if (search && !s.finite(full ? s.states : s.small_states)) {
       if (done - searched > 1) {
-        s.restore(snapshot, recorder);
-        for (int64_t again = searched; again < done; ++again) {
+        if (replay) s.replay(recorder, dt_ms);
+        else s.restore(snapshot, recorder);
+        for (int64_t again = replay ? 0 : searched; again < done; ++again) {
           s.one_step(again, dt_ms, *bound, recorder);
-          if (!s.finite(s.states)) break;
+          if (again >= searched && !s.finite(s.states)) break;
         }
       }
       s.divergence = s.find_divergence(s.time.step - 1);
     }
     if (stop) break;
-    if (search && full && !s.divergence && done < steps) {
+    if (full && !s.divergence && done < steps) {
       searched = done;
-      if (window > 1) snapshot = s.take_snapshot(recorder);
+      if (copy) snapshot = s.take_snapshot(recorder);
     }
   }
   recorder.run_ends(s.columns);
@@ -354,6 +396,7 @@ void Simulation::feed(ColumnId column, std::span<const double> row) {
   State& s = *state_;
   const Role role = (*s.program)[column].role;
   assert((role == Role::Fed || role == Role::Indicator) && "only inputs and events are fed");
+  s.replayable = false;
   s.write_feed(column, row, role == Role::Indicator);
 }
 

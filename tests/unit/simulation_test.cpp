@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "compiler/support/memory.h"
 #include "runtime/clock.h"
 #include "runtime/columns.h"
 #include "runtime/finite.h"
@@ -666,6 +667,39 @@ TEST(Divergence, IsFoundAtItsStepAndElementInLargeColumns) {
     EXPECT_EQ(simulation.get(count)[0], static_cast<double>(bad_step + 1));
     EXPECT_EQ(simulation.recorded()[0].samples, bad_step + 1);
     EXPECT_EQ(simulation.recorded()[0].values.back(), static_cast<double>(bad_step + 1));
+  }
+}
+
+TEST(Divergence, IsFoundInAStateTooLargeToCopy) {
+  for (const int64_t earlier_steps : {0, 3}) {
+    Bench bench;
+    const SpaceId n = bench.neurons(3000);
+    const SpaceId dense = bench.dense(n, n);
+    const ColumnId w = bench.column("W.w", dense, Role::State);
+    const ColumnId start = bench.column("start", bench.uniform(), Role::Param);
+    bench.program->plan.init = {{bench.kernel({.name = "init", .domain = dense, .stores = {{.into = w}}}, [=](const hebb_launch* l) {
+      base<float>(l, w)[0] = base<float>(l, start)[0];
+    })}};
+    // Doubles from 1 and 4: row 0 overflows after row 2999.
+    bench.step(bench.kernel({.name = "grow", .domain = dense, .stores = {{.into = w}}}, [=](const hebb_launch* l) {
+      base<float>(l, w)[0] *= 2;
+      base<float>(l, w)[2999 * l->row + 7] *= 2;
+    }));
+    Simulation simulation = bench.simulation();
+    ASSERT_TRUE(simulation.set(start, std::vector<double>{1}).ok());
+    simulation.initialise();
+    std::vector<double> weights = simulation.get(w);
+    weights[2999 * 3000 + 7] = 4;
+    ASSERT_TRUE(simulation.set(w, weights).ok());
+    const Recording recording{.name = "max", .column = w, .every_steps = 64, .reduce = RecordReduce::Max};
+    ASSERT_TRUE(simulation.run(earlier_steps, 1, {}, {}).ok());
+    ASSERT_TRUE(simulation.run(200, 1, {}, std::span(&recording, 1)).ok());
+    ASSERT_TRUE(simulation.divergence().has_value());
+    EXPECT_EQ(simulation.divergence()->step, 125);
+    EXPECT_EQ(simulation.divergence()->index, (std::vector<int64_t>{2999, 7}));
+    EXPECT_EQ(simulation.steps_done(), 126);
+    EXPECT_EQ(simulation.get(w)[0], 0x1p126);
+    EXPECT_EQ(simulation.recorded()[0].samples, 2);
   }
 }
 
