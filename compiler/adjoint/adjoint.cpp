@@ -1,0 +1,372 @@
+#include "compiler/adjoint/adjoint.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "compiler/adjoint/activity.h"
+#include "compiler/expr/transform.h"
+#include "compiler/support/text.h"
+
+namespace hebb {
+namespace {
+
+std::vector<KernelId> sequence(const std::vector<Launch>& launches, When flavour) {
+  std::vector<KernelId> kernels;
+  for (const Launch& launch : launches) {
+    if (launch.when == When::Always || launch.when == flavour) kernels.push_back(launch.kernel);
+  }
+  return kernels;
+}
+
+ColumnId add_like(Program& program, ColumnId like, std::string name, Role role) {
+  Column column = program[like];
+  column.name = std::move(name);
+  column.role = role;
+  column.reset = 0;
+  return program.add(std::move(column));
+}
+
+// --- a step that does not overwrite its states ---------------------------------------------------
+
+/// Rewrites flavours of a step so that every store to a state goes to a version of its own, the last
+/// one to the state's `next`.
+class Versions {
+ public:
+  explicit Versions(Program& program) : program_(program) {}
+
+  /// `stored`: the states that some flavour stores to; each gets one `next` for all flavours.
+  void add_next(const std::set<ColumnId>& stored) {
+    for (const ColumnId column : stored) {
+      next_[column] = add_like(program_, column, cat(program_[column].name, "'"), Role::Value);
+    }
+  }
+
+  ColumnId next(ColumnId state) const {
+    const auto found = next_.find(state);
+    return found == next_.end() ? state : found->second;
+  }
+
+  std::vector<KernelId> rewrite(const std::vector<KernelId>& kernels) {
+    std::map<ColumnId, int> stores_left;
+    for (const KernelId id : kernels) {
+      for (const ColumnId column : states_stored(program_[id])) ++stores_left[column];
+    }
+    std::map<ColumnId, ColumnId> current;
+    std::vector<KernelId> result;
+    for (const KernelId id : kernels) {
+      const std::set<ColumnId> stored = states_stored(program_[id]);
+      Kernel kernel = redirect_loads(program_[id], current);
+      for (const ColumnId column : stored) {
+        const bool last = --stores_left[column] == 0;
+        const ColumnId version =
+            last ? next_.at(column)
+                 : add_like(program_, column, cat(program_[column].name, "'", program_.columns.size()),
+                            Role::Value);
+        const ColumnId before = current.contains(column) ? current[column] : column;
+        redirect_stores(kernel, column, before, version);
+        current[column] = version;
+      }
+      result.push_back(program_.add(std::move(kernel)));
+    }
+    for (const auto& [column, next] : next_) {
+      if (!current.contains(column)) result.push_back(copy_kernel(column, next));
+    }
+    return result;
+  }
+
+  static std::set<ColumnId> states_stored(const Program& program, const Kernel& kernel) {
+    std::set<ColumnId> stored;
+    for (const Store& store : kernel.stores) {
+      if (program[store.into].role == Role::State) stored.insert(store.into);
+    }
+    return stored;
+  }
+
+ private:
+  std::set<ColumnId> states_stored(const Kernel& kernel) const { return states_stored(program_, kernel); }
+
+  Kernel redirect_loads(Kernel kernel, const std::map<ColumnId, ColumnId>& current) {
+    if (current.empty()) return kernel;
+    ExprPool& pool = program_.pool;
+    Substitution redirect(pool, pool, [&](const ExprNode& leaf) {
+      if (leaf.op != Op::Load) return ExprId{};
+      const auto found = current.find(ColumnId{leaf.leaf.index});
+      return found == current.end() ? ExprId{}
+                                    : pool.load(found->second, leaf.leaf.at, leaf.leaf.element);
+    });
+    for (Scan& scan : kernel.scans) scan.value = redirect(scan.value);
+    for (Store& store : kernel.stores) store.value = redirect(store.value);
+    for (Accumulate& sum : kernel.accumulates) sum.value = redirect(sum.value);
+    return kernel;
+  }
+
+  void redirect_stores(Kernel& kernel, ColumnId column, ColumnId before, ColumnId version) {
+    std::vector<bool> written(program_[column].width);
+    for (Store& store : kernel.stores) {
+      if (store.into != column) continue;
+      store.into = version;
+      written[store.element] = true;
+    }
+    for (uint32_t element = 0; element < written.size(); ++element) {
+      if (written[element]) continue;
+      kernel.stores.push_back({version, element, program_.pool.load(before, At::Self, element)});
+    }
+  }
+
+  KernelId copy_kernel(ColumnId from, ColumnId to) {
+    Kernel kernel{.name = cat("keep ", program_[from].name), .domain = program_[from].space};
+    for (uint32_t element = 0; element < program_[from].width; ++element) {
+      kernel.stores.push_back({to, element, program_.pool.load(from, At::Self, element)});
+    }
+    return program_.add(std::move(kernel));
+  }
+
+  Program& program_;
+  std::map<ColumnId, ColumnId> next_;
+};
+
+// --- reverse of one kernel ------------------------------------------------------------------------
+
+/// Makes the reverse kernels of one flavour of a step, last kernel first.
+class Reverse {
+ public:
+  Reverse(Program& program, const Activity& activity, std::map<ColumnId, ColumnId>& adjoints,
+          const std::set<ColumnId>& persistent)
+      : program_(program), activity_(activity), adjoints_(adjoints), persistent_(persistent) {}
+
+  /// Dense adjoints in `needed` to which nothing contributed become zero.
+  std::vector<KernelId> operator()(const std::vector<KernelId>& forward,
+                                   const std::vector<ColumnId>& needed) {
+    for (size_t i = forward.size(); i-- > 0;) reverse_kernel(Kernel(program_[forward[i]]));
+    for (const ColumnId now : needed) {
+      const ColumnId adjoint = adjoints_.at(now);
+      if (!first_touch_stores(now)) continue;
+      Kernel kernel{.name = cat("zero ", program_[adjoint].name), .domain = program_[now].space};
+      for (uint32_t element = 0; element < program_[now].width; ++element) {
+        if (touched_.contains({adjoint, element})) continue;
+        kernel.stores.push_back({adjoint, element, program_.pool.constant(0)});
+      }
+      if (!kernel.stores.empty()) kernels_.push_back(program_.add(std::move(kernel)));
+    }
+    return std::move(kernels_);
+  }
+
+  std::vector<ColumnId> extra_zero;  // columns made here that the host zeroes before each reverse step
+
+ private:
+  bool dense(ColumnId column) const {
+    return program_[program_[column].space].kind == SpaceKind::Dense;
+  }
+  /// Adjoints of dense columns are never zeroed in a pass of their own: whoever comes first stores.
+  bool first_touch_stores(ColumnId column) const {
+    return dense(column) && !persistent_.contains(column);
+  }
+
+  void reverse_kernel(const Kernel& forward) {
+    ExprPool& pool = program_.pool;
+    ExprId total;
+    const auto seed = [&](ColumnId into, At at, uint32_t element, ExprId value) {
+      if (!activity_.active(into)) return;
+      const ExprId term = pool.mul(pool.load(adjoints_.at(into), at, element), value);
+      total = total.valid() ? pool.add(total, term) : term;
+    };
+    for (const Store& store : forward.stores) seed(store.into, At::Self, store.element, store.value);
+    for (const Accumulate& sum : forward.accumulates) seed(sum.into, sum.at, sum.element, sum.value);
+    if (!total.valid()) return;
+
+    std::vector<ExprId> leaves;
+    for (const ExprId leaf : load_leaves(pool, {total})) {
+      const ColumnId column{pool[leaf].leaf.index};
+      if (column.value < activity_.from_targets.size() && activity_.active(column)) leaves.push_back(leaf);
+    }
+    if (leaves.empty()) return;
+    const std::vector<ExprId> partials = gradient(pool, total, leaves);
+
+    Kernel kernel{.name = cat("adjoint of ", forward.name), .domain = forward.domain};
+    for (size_t i = 0; i < leaves.size(); ++i) {
+      contribute(kernel, pool[leaves[i]].leaf, simplify(pool, partials[i]));
+    }
+    std::vector<ExprId> roots;
+    for (const Store& store : kernel.stores) roots.push_back(store.value);
+    for (const Accumulate& sum : kernel.accumulates) roots.push_back(sum.value);
+    roots = form_fma(pool, roots);
+    size_t next = 0;
+    for (Store& store : kernel.stores) store.value = roots[next++];
+    for (Accumulate& sum : kernel.accumulates) sum.value = roots[next++];
+    if (kernel.stores.empty() && kernel.accumulates.empty()) return;
+    const std::vector<Kernel> sums = separate_sums(kernel);
+    kernels_.push_back(program_.add(std::move(kernel)));
+    for (const Kernel& sum : sums) kernels_.push_back(program_.add(sum));
+  }
+
+  /// A column that a dense kernel reads through both indices would be accumulated into through both at
+  /// once: the sum along Pre gets a column of its own and is added afterwards.
+  std::vector<Kernel> separate_sums(Kernel& kernel) {
+    std::set<ColumnId> by_post;
+    for (const Accumulate& sum : kernel.accumulates) {
+      if (sum.at == At::Post) by_post.insert(sum.into);
+    }
+    std::map<ColumnId, ColumnId> apart;
+    std::vector<Kernel> sums;
+    for (Accumulate& sum : kernel.accumulates) {
+      if (sum.at != At::Pre || !by_post.contains(sum.into)) continue;
+      const ColumnId into = sum.into;
+      if (!apart.contains(into)) {
+        apart[into] = add_like(program_, into, cat(program_[into].name, "/pre", program_.columns.size()),
+                               Role::Value);
+        Kernel add{.name = cat("add ", program_[into].name), .domain = program_[into].space};
+        for (uint32_t element = 0; element < program_[into].width; ++element) {
+          add.stores.push_back({into, element,
+                                program_.pool.add(program_.pool.load(into, At::Self, element),
+                                                  program_.pool.load(apart[into], At::Self, element))});
+        }
+        sums.push_back(std::move(add));
+        extra_zero.push_back(apart[into]);
+      }
+      sum.into = apart[into];
+    }
+    return sums;
+  }
+
+  void contribute(Kernel& kernel, const Leaf& leaf, ExprId partial) {
+    ExprPool& pool = program_.pool;
+    const ColumnId column{leaf.index};
+    const ColumnId adjoint = adjoints_.at(column);
+    if (pool.is_constant(partial, 0)) return;
+    if (leaf.at != At::Self) {
+      kernel.accumulates.push_back({adjoint, leaf.element, leaf.at, Combine::Sum, partial});
+      return;
+    }
+    const bool first = touched_.insert({adjoint, leaf.element}).second;
+    const ExprId value = first && first_touch_stores(column)
+                             ? partial
+                             : pool.add(pool.load(adjoint, At::Self, leaf.element), partial);
+    kernel.stores.push_back({adjoint, leaf.element, value});
+  }
+
+  Program& program_;
+  const Activity& activity_;
+  std::map<ColumnId, ColumnId>& adjoints_;
+  const std::set<ColumnId>& persistent_;
+  std::set<std::pair<ColumnId, uint32_t>> touched_;
+  std::vector<KernelId> kernels_;
+};
+
+std::set<ColumnId> all_states_stored(const Program& program, const std::vector<KernelId>& kernels) {
+  std::set<ColumnId> stored;
+  for (const KernelId id : kernels) stored.merge(Versions::states_stored(program, program[id]));
+  return stored;
+}
+
+bool whole_run(const Program& program, ColumnId column) {
+  return program[column].role == Role::Param;
+}
+
+std::optional<AdjointRefusal> refuse(const Program& program, const Activity& activity,
+                                     const std::vector<KernelId>& kernels,
+                                     std::span<const ColumnId> targets) {
+  using Why = AdjointRefusal::Why;
+  for (uint32_t i = 0; i < program.columns.size(); ++i) {
+    const bool event = program.columns[i].role == Role::Indicator;
+    if (event && activity.active(ColumnId{i})) {
+      return AdjointRefusal{Why::SpikeTimes, path_to(program, activity, ColumnId{i})};
+    }
+  }
+  for (const KernelId id : kernels) {
+    const Kernel& kernel = program[id];
+    for (const Accumulate& sum : kernel.accumulates) {
+      if (sum.combine == Combine::Sum || !activity.active(sum.into)) continue;
+      return AdjointRefusal{Why::Unsupported, path_to(program, activity, sum.into)};
+    }
+    for (const Store& store : kernel.stores) {
+      if (kernel.scans.empty() || !activity.active(store.into)) continue;
+      return AdjointRefusal{Why::Unsupported, path_to(program, activity, store.into)};
+    }
+  }
+  for (const ColumnId target : targets) {
+    if (!activity.to_outputs[target.value]) return AdjointRefusal{Why::NoPath, {program[target].name}};
+  }
+  return {};
+}
+
+}  // namespace
+
+AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
+                      std::span<const ColumnId> outputs) {
+  Adjoint result{.program = primal};
+  Program& program = result.program;
+
+  const std::vector<KernelId> quiet = sequence(primal.plan.step, When::Quiet);
+  const std::vector<KernelId> eventful = sequence(primal.plan.step, When::Eventful);
+  result.has_eventful = !primal.plan.clocks.empty() || quiet != eventful;
+  std::set<ColumnId> stored = all_states_stored(primal, quiet);
+  stored.merge(all_states_stored(primal, eventful));
+
+  Versions versions(program);
+  versions.add_next(stored);
+  result.quiet.forward = versions.rewrite(quiet);
+  if (result.has_eventful) result.eventful.forward = versions.rewrite(eventful);
+  result.init.forward = sequence(primal.plan.init, When::Always);
+
+  std::vector<KernelId> all = result.quiet.forward;
+  all.insert(all.end(), result.eventful.forward.begin(), result.eventful.forward.end());
+  all.insert(all.end(), result.init.forward.begin(), result.init.forward.end());
+  std::vector<std::pair<ColumnId, ColumnId>> carries;
+  for (const ColumnId state : stored) carries.emplace_back(versions.next(state), state);
+  // An output that is a state means its value after the step.
+  std::vector<ColumnId> after_step;
+  for (const ColumnId output : outputs) after_step.push_back(versions.next(output));
+
+  const Activity activity = find_activity(program, all, carries, targets, after_step);
+  if (auto refusal = refuse(program, activity, all, targets)) return {.refusal = std::move(refusal)};
+
+  std::map<ColumnId, ColumnId> adjoints;
+  std::set<ColumnId> persistent;
+  std::vector<ColumnId> needed;
+  const uint32_t forward_columns = static_cast<uint32_t>(program.columns.size());
+  result.adjoint_of.resize(forward_columns);
+  for (uint32_t i = 0; i < forward_columns; ++i) {
+    const ColumnId column{i};
+    if (!activity.active(column)) continue;
+    const ColumnId made = add_like(program, column, cat("d/", program[column].name), Role::Value);
+    adjoints[column] = result.adjoint_of[i] = made;
+    const bool state = program[column].role == Role::State;
+    const bool kept = whole_run(program, column) || (state && !stored.contains(column));
+    if (kept) persistent.insert(column);
+    if (kept) result.zero_once.push_back(made);
+    if (state && !kept) needed.push_back(column);
+    const bool dense = program[program[column].space].kind == SpaceKind::Dense;
+    if (!kept && !dense) result.zero_each_step.push_back(made);
+  }
+  // A `next` is seeded by the step after it, never zeroed in between.
+  for (const ColumnId state : stored) {
+    const auto found = adjoints.find(versions.next(state));
+    if (found != adjoints.end()) std::erase(result.zero_each_step, found->second);
+  }
+
+  const auto reverse = [&](const std::vector<KernelId>& forward, const std::vector<ColumnId>& nows) {
+    Reverse make(program, activity, adjoints, persistent);
+    std::vector<KernelId> kernels = make(forward, nows);
+    result.zero_each_step.insert(result.zero_each_step.end(), make.extra_zero.begin(),
+                                 make.extra_zero.end());
+    return kernels;
+  };
+  result.quiet.reverse = reverse(result.quiet.forward, needed);
+  if (result.has_eventful) result.eventful.reverse = reverse(result.eventful.forward, needed);
+  result.init.reverse = reverse(result.init.forward, {});
+
+  const auto adjoint_or_none = [&](ColumnId column) {
+    const auto found = adjoints.find(column);
+    return found == adjoints.end() ? ColumnId{} : found->second;
+  };
+  for (uint32_t i = 0; i < primal.columns.size(); ++i) {
+    const ColumnId now{i};
+    if (primal.columns[i].role != Role::State) continue;
+    const ColumnId next = versions.next(now);
+    result.carried.push_back({now, next, adjoint_or_none(now), adjoint_or_none(next)});
+  }
+  return {.adjoint = std::move(result)};
+}
+
+}  // namespace hebb

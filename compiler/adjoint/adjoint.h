@@ -1,0 +1,63 @@
+#pragma once
+// Program → Program: the reverse of one grid step, kernel by kernel. The adjoint of a kernel is a kernel:
+// what the forward one loads, the reverse one stores or accumulates into that column's adjoint. A step
+// is first rewritten so that it never overwrites a state it was given (each overwritten column gets a
+// version of its own); the host keeps the states of the trajectory, or of its checkpoints, and gives
+// them back. Draws are drawn again from their counters, never kept.
+//
+// Clamps have derivative 1 inside and on their bounds, 0 outside; comparisons, floor and sign 0.
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "compiler/program/program.h"
+
+namespace hebb {
+
+/// One flavour of a step: forward launches in order, and their reverses in reverse order.
+struct StepAdjoint {
+  std::vector<KernelId> forward;
+  std::vector<KernelId> reverse;
+};
+
+/// A program whose columns are: those of the primal under the same ids, then versions, then adjoints.
+struct Adjoint {
+  Program program;
+  StepAdjoint quiet, eventful, init;
+  bool has_eventful = false;
+
+  /// A state carried from step to step: read in `now`, left in `next`. The same column when no kernel
+  /// stores to it.
+  struct Carried {
+    ColumnId now, next;
+    ColumnId now_adjoint, next_adjoint;  // invalid: nothing wanted flows through it
+  };
+  std::vector<Carried> carried;
+  /// By primal column: its adjoint, invalid when none is needed. For states, that of `now`.
+  std::vector<ColumnId> adjoint_of;
+  /// Adjoints the host zeroes before each reverse step; those of parameters and of feeds that last for the
+  /// whole run are zeroed once.
+  std::vector<ColumnId> zero_each_step;
+  std::vector<ColumnId> zero_once;
+};
+
+/// Why a derivative does not exist or is not supported: the chain of columns that leads there.
+struct AdjointRefusal {
+  enum class Why { SpikeTimes, Unsupported, NoPath } why;
+  std::vector<std::string> path;  // column names from a target to the culprit, or to the loss
+};
+
+struct AdjointResult {
+  std::optional<Adjoint> adjoint;
+  std::optional<AdjointRefusal> refusal;
+};
+
+/// Derivatives of anything that is a function of `outputs` (columns whose adjoints the host seeds at the
+/// end of each step) with respect to `targets`: parameters, initial states (the adjoint of `now` before
+/// the first step) and fed signals.
+AdjointResult adjoint(const Program& program, std::span<const ColumnId> targets,
+                      std::span<const ColumnId> outputs);
+
+}  // namespace hebb

@@ -1,0 +1,63 @@
+#pragma once
+// Runs a step forwards over a whole trajectory and then backwards. What is carried from step to step
+// (weights, traces) is kept for every step where the memory allows, else at checkpoints from which the
+// steps between are run again; what is per neuron is kept always. Draws are drawn again, never kept.
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "compiler/adjoint/adjoint.h"
+#include "compiler/program/kernels.h"
+#include "runtime/columns.h"
+#include "runtime/simulation.h"
+
+namespace hebb {
+
+struct TrajectoryOptions {
+  Precision precision = Precision::Float64;
+  uint64_t seed = 1;
+  uint32_t lane = 0;
+  uint64_t max_bytes = uint64_t{2} << 30;  // for everything a gradient keeps
+};
+
+/// How the states of a trajectory are kept.
+struct TrajectoryMemory {
+  int64_t segment = 0;      // steps between two checkpoints; the number of steps when all are kept
+  int64_t checkpoints = 0;
+  uint64_t bytes = 0;
+};
+
+class Trajectory {
+ public:
+  static Result<Trajectory> create(std::shared_ptr<const Adjoint> adjoint, Kernels kernels,
+                                   const TrajectoryOptions& options);
+  Trajectory(Trajectory&&) noexcept;
+  Trajectory& operator=(Trajectory&&) noexcept;
+  ~Trajectory();
+
+  /// Parameters and initial values, as in Simulation: set parameters, initialise, then override states.
+  Status set(ColumnId column, std::span<const double> values);
+  void initialise();
+
+  /// `outputs[k]` holds steps × size numbers, column k of `outputs` as recorded: Values as the step
+  /// computed them, states after it.
+  Result<std::vector<std::vector<double>>> forward(int64_t steps, double dt_ms,
+                                                   std::span<const FeedValues> feeds,
+                                                   std::span<const ColumnId> outputs);
+  /// Given d(loss)/d(outputs) in the same layout; leaves d(loss)/d(target) to `gradient`.
+  void reverse(std::span<const ColumnId> outputs, std::span<const std::vector<double>> seeds);
+
+  /// In logical order: of a parameter, or of a state before the first step.
+  std::vector<double> gradient(ColumnId target) const;
+  /// Of a fed column: steps × size.
+  std::vector<double> gradient_of_feed(ColumnId fed) const;
+  const TrajectoryMemory& memory() const;
+
+ private:
+  struct State;
+  explicit Trajectory(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace hebb

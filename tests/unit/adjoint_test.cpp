@@ -1,0 +1,174 @@
+// Gradients of whole trajectories against central differences of the same trajectories.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "compiler/adjoint/adjoint.h"
+#include "compiler/program/interpret.h"
+#include "runtime/trajectory/trajectory.h"
+
+namespace hebb {
+namespace {
+
+/// x (fed) → u = sum x w → y = tanh(u); then w += theta0 x y + theta1 y^2 w + theta2 e; e decays and grows
+/// with x y. Two kernels store to e, so that it has versions.
+struct Example {
+  Program program;
+  ColumnId theta, x, w, e, u, y, d;
+  Example() {
+    Program& p = program;
+    p.name = "example";
+    const SpaceId one = p.add(Space{.kind = SpaceKind::Uniform, .name = "uniform"});
+    const SpaceId pre = p.add(Space{.kind = SpaceKind::Neurons, .name = "X", .size = 3});
+    const SpaceId post = p.add(Space{.kind = SpaceKind::Neurons, .name = "Y", .size = 2});
+    const SpaceId dense = p.add(Space{.kind = SpaceKind::Dense, .name = "S", .pre = pre, .post = post});
+    p.dt = p.add(Column{.name = "dt", .space = one, .role = Role::Param});
+    theta = p.add(Column{.name = "S.theta", .space = one, .role = Role::Param, .width = 3});
+    x = p.add(Column{.name = "x", .space = pre, .role = Role::Fed});
+    w = p.add(Column{.name = "S.w", .space = dense, .role = Role::State});
+    e = p.add(Column{.name = "S.e", .space = dense, .role = Role::State});
+    d = p.add(Column{.name = "Y.d", .space = post, .role = Role::State});
+    u = p.add(Column{.name = "Y.I", .space = post, .role = Role::Value});
+    y = p.add(Column{.name = "Y.r", .space = post, .role = Role::Value});
+    p.plan.feeds.push_back({.name = "x", .column = x});
+
+    ExprPool& q = p.pool;
+    const auto xs = q.load(x, At::Pre), ws = q.load(w, At::Self), es = q.load(e, At::Self);
+    const auto ys = q.load(y, At::Post);
+    const auto th = [&](uint32_t k) { return q.load(theta, At::Uniform, k); };
+    const KernelId drive = p.add(Kernel{.name = "drive", .domain = dense,
+                                        .accumulates = {{u, 0, At::Post, Combine::Sum, q.mul(xs, ws)}}});
+    const KernelId rate = p.add(Kernel{
+        .name = "rate", .domain = post,
+        .stores = {{y, 0, q.make(Op::Tanh, q.add(q.load(u, At::Self), q.load(d, At::Self)))},
+                   {d, 0, q.mul(q.constant(0.5), q.add(q.load(d, At::Self), q.load(u, At::Self)))}}});
+    const KernelId jump = p.add(Kernel{.name = "jump", .domain = dense,
+                                       .stores = {{e, 0, q.add(es, q.mul(xs, ys))}}});
+    const auto dw = q.add(q.add(q.mul(th(0), q.mul(xs, ys)), q.mul(th(1), q.mul(q.mul(ys, ys), ws))),
+                          q.mul(th(2), es));
+    const auto moved = q.add(ws, dw);
+    const auto bound = q.constant(0.6);
+    const KernelId update = p.add(Kernel{
+        .name = "update", .domain = dense,
+        .stores = {{w, 0, q.select(q.make(Op::Less, bound, moved), bound, moved)},
+                   {e, 0, q.mul(es, q.make(Op::Exp, q.neg(th(0))))}}});
+    p.plan.step = {{drive}, {rate}, {jump}, {update}};
+  }
+};
+
+const std::vector<double> kTheta = {0.3, -0.2, 0.1};
+const std::vector<double> kW = {0.1, -0.2, 0.3, 0.05, -0.15, 0.25};
+const std::vector<double> kX = {0.5, -1.0, 0.25, 1.5, 0.75, -0.5, 0.1, 0.9, -0.3, -0.7, 0.2, 1.1, 0.4, 0.4, 0.8};
+constexpr int64_t kSteps = 5;
+
+struct Loss {
+  double value = 0;
+  std::vector<double> theta, w, x;
+  int64_t segment = 0;
+};
+
+/// sum of squares of y over the run plus the sum of the last weights.
+Loss run(const std::vector<double>& theta, const std::vector<double>& w, const std::vector<double>& x,
+         uint64_t max_bytes) {
+  const Example example;
+  const std::vector<ColumnId> targets = {example.theta, example.w, example.x};
+  const std::vector<ColumnId> outputs = {example.y, example.w};
+  AdjointResult made = adjoint(example.program, targets, outputs);
+  EXPECT_TRUE(made.adjoint.has_value());
+  const auto shared = std::make_shared<const Adjoint>(std::move(*made.adjoint));
+  EXPECT_EQ(verify(shared->program), std::vector<std::string>{});
+  const auto program = std::shared_ptr<const Program>(shared, &shared->program);
+  Result<Trajectory> trajectory = Trajectory::create(shared, interpret(program, Precision::Float64),
+                                                     {.max_bytes = max_bytes});
+  EXPECT_TRUE(trajectory.ok());
+  trajectory->initialise();
+  EXPECT_TRUE(trajectory->set(example.theta, theta).ok());
+  EXPECT_TRUE(trajectory->set(example.w, w).ok());
+  const std::vector<FeedValues> feeds = {{.name = "x", .values = x, .rows = 3}};
+  const auto recorded = trajectory->forward(kSteps, 1.0, feeds, outputs);
+  EXPECT_TRUE(recorded.ok()) << recorded.error();
+  Loss loss;
+  std::vector<std::vector<double>> seeds(2);
+  for (const double y : (*recorded)[0]) {
+    loss.value += y * y;
+    seeds[0].push_back(2 * y);
+  }
+  seeds[1].assign((*recorded)[1].size(), 0);
+  for (size_t k = (kSteps - 1) * kW.size(); k < seeds[1].size(); ++k) {
+    loss.value += (*recorded)[1][k];
+    seeds[1][k] = 1;
+  }
+  trajectory->reverse(outputs, seeds);
+  loss.theta = trajectory->gradient(example.theta);
+  loss.w = trajectory->gradient(example.w);
+  loss.x = trajectory->gradient_of_feed(example.x);
+  loss.segment = trajectory->memory().segment;
+  return loss;
+}
+
+constexpr uint64_t kPlenty = uint64_t{1} << 30;
+
+void expect_gradient(const std::vector<double>& got, std::vector<double> at,
+                     const std::function<double(const std::vector<double>&)>& value) {
+  ASSERT_EQ(got.size(), at.size());
+  constexpr double h = 1e-6;
+  for (size_t k = 0; k < at.size(); ++k) {
+    std::vector<double> up = at, down = at;
+    up[k] += h;
+    down[k] -= h;
+    EXPECT_NEAR(got[k], (value(up) - value(down)) / (2 * h), 1e-7) << "element " << k;
+  }
+}
+
+TEST(Adjoint, AgreesWithCentralDifferencesForParametersStatesAndFeeds) {
+  const Loss loss = run(kTheta, kW, kX, kPlenty);
+  expect_gradient(loss.theta, kTheta, [](auto& t) { return run(t, kW, kX, kPlenty).value; });
+  expect_gradient(loss.w, kW, [](auto& w) { return run(kTheta, w, kX, kPlenty).value; });
+  expect_gradient(loss.x, kX, [](auto& x) { return run(kTheta, kW, x, kPlenty).value; });
+}
+
+TEST(Adjoint, CheckpointsChangeNoBit) {
+  const Loss all = run(kTheta, kW, kX, kPlenty);
+  EXPECT_EQ(all.segment, kSteps);
+  constexpr uint64_t kTooFewBytesForEveryStep = 13000;
+  const Loss some = run(kTheta, kW, kX, kTooFewBytesForEveryStep);
+  EXPECT_EQ(some.segment, 3);
+  EXPECT_EQ(some.theta, all.theta);
+  EXPECT_EQ(some.w, all.w);
+  EXPECT_EQ(some.x, all.x);
+}
+
+TEST(Adjoint, RefusesATargetThatReachesNothing) {
+  Example example;
+  const ColumnId lonely = example.program.add(
+      Column{.name = "S.unused", .space = example.program[example.theta].space, .role = Role::Param});
+  const AdjointResult made = adjoint(example.program, std::vector{lonely}, std::vector{example.y});
+  ASSERT_TRUE(made.refusal.has_value());
+  EXPECT_EQ(made.refusal->why, AdjointRefusal::Why::NoPath);
+  EXPECT_EQ(made.refusal->path, std::vector<std::string>{"S.unused"});
+}
+
+TEST(Adjoint, RefusesSpikeTimesAndSaysByWhichPath) {
+  Example example;
+  Program& p = example.program;
+  const ColumnId spike = p.add(Column{.name = "Y.spike", .space = p[example.y].space, .role = Role::Indicator});
+  const ColumnId count = p.add(Column{.name = "Y.count", .space = p[example.y].space, .role = Role::State});
+  ExprPool& q = p.pool;
+  const KernelId test = p.add(Kernel{
+      .name = "threshold", .domain = p[example.y].space,
+      .stores = {{spike, 0, q.make(Op::Less, q.constant(0), q.load(example.y, At::Self))}}});
+  const KernelId sum = p.add(Kernel{
+      .name = "count", .domain = p[example.y].space,
+      .stores = {{count, 0, q.add(q.load(count, At::Self), q.load(spike, At::Self))}}});
+  p.plan.step.push_back({test});
+  p.plan.step.push_back({sum});
+  const AdjointResult made = adjoint(p, std::vector{example.theta}, std::vector{count});
+  ASSERT_TRUE(made.refusal.has_value());
+  EXPECT_EQ(made.refusal->why, AdjointRefusal::Why::SpikeTimes);
+  EXPECT_EQ(made.refusal->path.front(), "S.theta");
+  EXPECT_EQ(made.refusal->path.back(), "Y.spike");
+}
+
+}  // namespace
+}  // namespace hebb
