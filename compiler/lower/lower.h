@@ -7,6 +7,10 @@
 // the instant (all jumps, from left limits, then bounds) → flow to t_{n+1} (then bounds) → thresholds,
 // whose events belong to t_{n+1} → what was recorded is read by the host.
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "compiler/model/model.h"
 #include "compiler/program/program.h"
 
@@ -15,6 +19,11 @@ namespace hebb {
 struct LowerOptions {
   bool stage = true;   // off: one kernel does everything per row; same results up to rounding
   bool fuse = true;    // update of step t and weighted sum of step t+1 in one pass where allowed
+  /// Signals, inputs and drawn lets the host will feed although the network defines them: "choice",
+  /// "Task.accept". They become feeds of that name.
+  std::vector<std::string> fed;
+  /// Reductions the host will read: "EE.s". Recorded ones are kept anyway.
+  std::vector<std::string> keep;
 };
 
 /// Columns are named POP.var, PROJ.var, and by the signal's own name.
@@ -23,5 +32,8 @@ Program lower(const Model& model, const Network& network, const LowerOptions& op
 /// One synapse with clamped neurons, for `protocol`: columns pre.NAME and post.NAME are fed for every
 /// requirement of the rule (spikes as events), rule variables are named plainly ("w", "x").
 Program lower_synapse(const Model& model, const Rule& rule, const LowerOptions& options);
+
+/// Stateless values that depend on each other in a circle within one step, by column name; empty: none.
+std::vector<std::string> stateless_cycle(const Model& model, const Network& network);
 
 }  // namespace hebb

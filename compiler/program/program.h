@@ -52,6 +52,7 @@ struct Store {
   ColumnId into;
   uint32_t element = 0;
   ExprId value;
+  friend bool operator==(const Store&, const Store&) = default;
 };
 
 enum class Combine { Sum, Min, Max };
@@ -63,6 +64,7 @@ struct Accumulate {
   At at = At::Post;
   Combine combine = Combine::Sum;
   ExprId value;
+  friend bool operator==(const Accumulate&, const Accumulate&) = default;
 };
 
 /// A running sum along one axis of a dense space, in index order: after row (i, j) it holds the sum of
@@ -72,9 +74,13 @@ struct Scan {
   ColumnId as;
   At along = At::Post;
   ExprId value;
+  friend bool operator==(const Scan&, const Scan&) = default;
 };
 
 /// One straight-line computation for every row of a space. All loads of a row happen before its stores.
+/// A load reads a uniform column At::Uniform, whatever the domain. In a neurons domain At::Self may also
+/// read the same row of another space of the same size. In a dense domain At::Pre and At::Post read
+/// neurons, At::Self the space's own columns and the results of earlier scans.
 /// A dense kernel with an Accumulate At::Post is split over threads by post, one with an Accumulate
 /// At::Pre or a Scan along Post by pre; one with both, or At::Uniform, runs on one thread.
 struct Kernel {
@@ -108,10 +114,12 @@ struct Feed {
   ColumnId column;
   bool event = false;  // an indicator: 0 or 1, makes the step Eventful unless `always`
   bool always = false; // spikes of clamped populations: handled in every step
+  ColumnId ahead;      // when valid: takes the row of the following step (in the last step, the same row)
 };
 
 struct Plan {
   std::vector<Launch> init;   // once, in order, with step -1
+  std::vector<Launch> begin;  // whenever a run begins or goes on, before its first step
   std::vector<Launch> step;   // one grid step, in order
   std::vector<Clock> clocks;
   std::vector<Feed> feeds;
@@ -133,8 +141,12 @@ struct Program {
   ColumnId find_column(std::string_view name) const;  // invalid: none
   SpaceId add(Space space);
   ColumnId add(Column column);
+  ColumnId find_or_add(Column column);  // by name
   KernelId add(Kernel kernel);
 };
+
+/// Every expression of a kernel: scans, stores, accumulates, in order.
+std::vector<ExprId> roots(const Kernel& kernel);
 
 /// Empty when the program keeps every promise above; else one sentence per broken one. Ours to fix.
 std::vector<std::string> verify(const Program& program);

@@ -1,0 +1,71 @@
+#pragma once
+// What the pieces of the lowering share: the program so far, and for each population and projection
+// the columns of its variables. `draft` fills it once; the other pieces read it and make kernels.
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "compiler/lower/lower.h"
+
+namespace hebb {
+
+/// One population or one projection: a neuron type or a rule with columns of its own.
+struct Instance {
+  std::string name;                      // "E", "EE"; the rule's own name for a single synapse
+  std::string prefix;                    // of its columns: "EE."; empty for a single synapse
+  const Dynamics* dynamics = nullptr;    // null: a clamped neuron, everything about it is fed
+  SpaceId space;                         // neurons, or dense
+  std::map<VarId, ColumnId> columns;
+  std::map<uint32_t, ColumnId> clocks;   // EventId of an Every event → its indicator
+  std::map<VarId, VarId> afters;         // marker → the variable whose right limit it stands for
+  std::map<uint32_t, uint32_t> sites;    // draw site of the model → of the program
+
+  // populations
+  const PopulationDef* population = nullptr;
+  const Neuron* neuron = nullptr;
+  std::map<std::string, ColumnId> events;       // event name → indicator acted on in this step
+  std::map<std::string, ColumnId> next_events;  // → indicator of the coming step, set by a threshold
+  std::map<std::string, ColumnId> members;      // clamped neurons: fed value by name
+  ColumnId refractory_left;                     // ms; invalid: none
+  ColumnId index;                               // row number; invalid: nobody needs it
+  std::set<VarId> moving;                       // states, and lets that mention one
+
+  // projections
+  const ProjectionDef* projection = nullptr;    // null: a single synapse
+  const Rule* rule = nullptr;
+  int pre = -1, post = -1;                      // indices into Draft::populations
+  std::map<VarId, const Reduction*> reductions;
+  std::map<VarId, ColumnId> let_columns;        // of a single synapse: lets the host may read
+};
+
+struct Draft {
+  const Model* model = nullptr;
+  const Network* network = nullptr;             // null: a single synapse
+  Program program;
+  SpaceId uniform;
+  ColumnId dt;
+  std::map<VarId, ColumnId> signals;            // of the network
+  std::map<std::string, ColumnId> ports;        // `event` ports of the network → indicator
+  Instance outside;                             // for the signals' own expressions
+  std::vector<Instance> populations, projections;
+  std::set<uint32_t> passing;                   // indicators of clocks and fed events
+  bool quiet = false;                           // those are 0 in the step that is being made
+  std::set<uint32_t> visible;                   // Value columns that the host may read
+};
+
+/// Spaces, columns, feeds and clocks of a network; of one synapse between two clamped neurons.
+Draft draft(const Model& model, const Network& network, const LowerOptions& options);
+Draft draft_synapse(const Model& model, const Rule& rule);
+
+/// The assignment a population or projection makes to a variable; null: none.
+const Assignment* find_setting(const std::vector<Assignment>& settings, VarId variable);
+
+/// Does some projection drive `port` of this population?
+bool driven(const Draft& draft, const Instance& population, VarId port);
+
+/// Does this emission's condition mention no state? Then the event belongs to this very instant.
+bool instantaneous(const Draft& draft, const Instance& population, const Emission& emission);
+
+}  // namespace hebb

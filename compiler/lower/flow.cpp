@@ -1,0 +1,87 @@
+#include <algorithm>
+
+#include "compiler/lower/reader.h"
+#include "compiler/lower/step.h"
+
+namespace hebb {
+namespace {
+
+Kernel flows(Draft& draft, const Instance& instance, Frame frame, const std::string& name) {
+  ExprPool& pool = draft.program.pool;
+  Reader read(draft, instance, frame, Reader::Phase::Moving);
+  Kernel kernel{.name = name, .domain = space_of(draft, instance, frame)};
+  for (const Solution& solution : instance.dynamics->solutions) {
+    const Variable& variable = (*draft.model)[solution.variable];
+    const bool weight = variable.kind == VarKind::Weight;
+    if (instance.rule && (weight ? Frame::Synapse : frame_of(variable.locus)) != frame) continue;
+    if (!solution.next.valid()) continue;
+    ExprId value = read.clamped(solution.variable, read(solution.next));
+    if (weight) value = read.if_connected(value, 0);
+    const bool held = instance.neuron && std::count(instance.neuron->held.begin(),
+                                                    instance.neuron->held.end(), solution.variable);
+    if (held && instance.refractory_left.valid()) {
+      // Half a step of slack: the time left is a multiple of dt up to rounding.
+      const ExprId half = pool.mul(pool.constant(0.5), pool.load(draft.dt, At::Uniform));
+      const ExprId waits = pool.make(Op::Less, half, pool.load(instance.refractory_left, At::Self));
+      value = pool.select(waits, read.variable(solution.variable, solution.element), value);
+    }
+    kernel.stores.push_back({.into = instance.columns.at(solution.variable),
+                             .element = solution.element,
+                             .value = value});
+  }
+  return with_scans(draft, std::move(kernel));
+}
+
+void run_down_refractory(Draft& draft, const Instance& population, Kernel& kernel) {
+  if (!population.refractory_left.valid()) return;
+  ExprPool& pool = draft.program.pool;
+  const ExprId left = pool.sub(pool.load(population.refractory_left, At::Self),
+                               pool.load(draft.dt, At::Uniform));
+  kernel.stores.push_back({.into = population.refractory_left,
+                           .value = pool.make(Op::Max, left, pool.constant(0))});
+}
+
+/// Which events the state just reached sets off: they belong to the next instant.
+Kernel thresholds(Draft& draft, const Instance& population) {
+  ExprPool& pool = draft.program.pool;
+  Reader read(draft, population, Frame::Neuron, Reader::Phase::Moving);
+  Kernel kernel{.name = population.prefix + "threshold", .domain = population.space};
+  for (const auto& [event, next] : population.next_events) {
+    ExprId any;
+    for (const Emission& emission : population.neuron->emissions) {
+      if (emission.event != event || instantaneous(draft, population, emission)) continue;
+      const ExprId one = read.truth(emission.condition);
+      any = any.valid() ? pool.make(Op::Or, any, one) : one;
+    }
+    kernel.stores.push_back({.into = next, .value = any});
+  }
+  return kernel;
+}
+
+}  // namespace
+
+std::vector<Kernel> flow_kernels(Draft& draft) {
+  std::vector<Kernel> kernels;
+  const auto add = [&](Kernel kernel) {
+    if (!kernel.stores.empty()) kernels.push_back(std::move(kernel));
+  };
+  // As at an instant: all flows start from the values at t, so who reads most goes first.
+  for (const Instance& projection : draft.projections)
+    add(flows(draft, projection, Frame::Synapse, projection.prefix + "flow"));
+  for (const Instance& projection : draft.projections) {
+    add(flows(draft, projection, Frame::Pre, projection.prefix + "pre_flow"));
+    add(flows(draft, projection, Frame::Post, projection.prefix + "post_flow"));
+  }
+  for (const Instance& projection : draft.projections)
+    add(flows(draft, projection, Frame::Shared, projection.prefix + "shared_flow"));
+  for (const Instance& population : draft.populations) {
+    if (!population.neuron) continue;
+    Kernel kernel = flows(draft, population, Frame::Neuron, population.prefix + "flow");
+    run_down_refractory(draft, population, kernel);
+    add(std::move(kernel));
+    add(thresholds(draft, population));
+  }
+  return kernels;
+}
+
+}  // namespace hebb

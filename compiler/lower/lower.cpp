@@ -1,0 +1,94 @@
+#include "compiler/lower/lower.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "compiler/lower/passes.h"
+#include "compiler/lower/step.h"
+
+namespace hebb {
+namespace {
+
+/// One step in which clocks and fed events do not happen (quiet), or may.
+std::vector<Kernel> step_kernels(Draft& draft, bool quiet) {
+  draft.quiet = quiet;
+  Ordered values = in_order(draft.program, value_definitions(draft));
+  assert(values.cycle.empty() && "sema reports values that depend on themselves");
+  std::vector<Kernel> kernels = std::move(values.kernels);
+  for (Kernel& kernel : instant_kernels(draft)) kernels.push_back(std::move(kernel));
+  for (Kernel& kernel : flow_kernels(draft)) kernels.push_back(std::move(kernel));
+  return kernels;
+}
+
+std::vector<Kernel> optimised(Draft& draft, std::vector<Kernel> kernels, const LowerOptions& options,
+                              Staged& columns) {
+  Program& program = draft.program;
+  kernels = without_dead(program, std::move(kernels), draft.visible);
+  kernels = merged(program, std::move(kernels));
+  if (options.stage) {
+    kernels = staged(program, std::move(kernels), columns);
+    kernels = merged(program, std::move(kernels));
+  }
+  return with_fma(program, std::move(kernels));
+}
+
+bool same(const Kernel& a, const Kernel& b) {
+  return a.name == b.name && a.domain == b.domain && a.scans == b.scans && a.stores == b.stores &&
+         a.accumulates == b.accumulates;
+}
+
+void launch(Program& program, std::vector<Launch>& launches, Kernel kernel, When when) {
+  for (uint32_t i = 0; i < program.kernels.size(); ++i)
+    if (same(program.kernels[i], kernel)) return launches.push_back({KernelId{i}, when});
+  launches.push_back({program.add(std::move(kernel)), when});
+}
+
+bool needs_grid(const Dynamics& dynamics) {
+  return std::any_of(dynamics.solutions.begin(), dynamics.solutions.end(), [](const Solution& solution) {
+    return solution.solver == Solver::ExponentialEuler || solution.solver == Solver::RungeKutta4;
+  });
+}
+
+Program finish(Draft draft, const LowerOptions& options) {
+  Ordered initial = in_order(draft.program, initial_definitions(draft));
+  assert(initial.cycle.empty() && "sema reports parameters that depend on themselves");
+  Staged columns;
+  const std::vector<Kernel> eventful =
+      optimised(draft, step_kernels(draft, false), options, columns);
+  std::vector<Kernel> quiet;
+  if (!draft.passing.empty()) quiet = optimised(draft, step_kernels(draft, true), options, columns);
+
+  Program program = std::move(draft.program);
+  for (Kernel& kernel : with_fma(program, std::move(initial.kernels)))
+    launch(program, program.plan.init, std::move(kernel), When::Always);
+  const bool alike = draft.passing.empty() || std::equal(quiet.begin(), quiet.end(), eventful.begin(),
+                                                         eventful.end(), same);
+  if (!alike)
+    for (const Kernel& kernel : quiet) launch(program, program.plan.step, kernel, When::Quiet);
+  for (const Kernel& kernel : eventful)
+    launch(program, program.plan.step, kernel, alike ? When::Always : When::Eventful);
+  for (const Instance& instance : draft.populations)
+    if (instance.neuron)
+      program.grid_required |= needs_grid(*instance.neuron) || !instance.neuron->emissions.empty();
+  for (const Instance& instance : draft.projections)
+    program.grid_required |= needs_grid(*instance.rule);
+  assert(verify(program).empty() && "a lowered program keeps every promise");
+  return program;
+}
+
+}  // namespace
+
+Program lower(const Model& model, const Network& network, const LowerOptions& options) {
+  return finish(draft(model, network, options), options);
+}
+
+Program lower_synapse(const Model& model, const Rule& rule, const LowerOptions& options) {
+  return finish(draft_synapse(model, rule), options);
+}
+
+std::vector<std::string> stateless_cycle(const Model& model, const Network& network) {
+  Draft draft = hebb::draft(model, network, {});
+  return in_order(draft.program, value_definitions(draft)).cycle;
+}
+
+}  // namespace hebb

@@ -1,0 +1,32 @@
+#pragma once
+// Kernels of one step → fewer, cheaper kernels with the same results.
+
+#include <map>
+#include <set>
+#include <span>
+
+#include "compiler/program/program.h"
+
+namespace hebb {
+
+/// Without stores that nobody reads: values not in `visible`, states that keep their value.
+std::vector<Kernel> without_dead(const Program& program, std::vector<Kernel> kernels,
+                                 const std::set<uint32_t>& visible);
+
+/// Kernels over the same rows become one where no other kernel between them stands in the way; what
+/// one reads of another's results becomes part of its own expression.
+std::vector<Kernel> merged(Program& program, std::vector<Kernel> kernels);
+
+/// Columns that hold what was moved out of inner loops, by the space they live in and what they hold.
+using Staged = std::map<std::pair<uint32_t, ExprId>, ColumnId>;
+/// Staging by locus: polynomials in Horner form, and what depends on the post neuron only, on the pre
+/// neuron only or on neither, is computed once per neuron or once, just before.
+std::vector<Kernel> staged(Program& program, std::vector<Kernel> kernels, Staged& columns);
+
+/// Fused multiply-adds, kernel by kernel.
+std::vector<Kernel> with_fma(Program& program, std::vector<Kernel> kernels);
+
+/// The kernel with other expressions, in the order of roots().
+Kernel with_roots(Kernel kernel, std::span<const ExprId> values);
+
+}  // namespace hebb

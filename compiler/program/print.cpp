@@ -1,0 +1,119 @@
+// A program as text: spaces, columns, kernels with their effects as formulas, plan.
+
+#include "compiler/expr/transform.h"
+#include "compiler/program/program.h"
+#include "compiler/support/text.h"
+
+namespace hebb {
+namespace {
+
+std::string_view name_of(Role role) {
+  switch (role) {
+    case Role::Param: return "param";
+    case Role::State: return "state";
+    case Role::Value: return "value";
+    case Role::Fed: return "fed";
+    case Role::Indicator: return "indicator";
+  }
+  return "";
+}
+
+std::string_view name_of(When when) {
+  switch (when) {
+    case When::Always: return "";
+    case When::Quiet: return " when quiet";
+    case When::Eventful: return " when eventful";
+  }
+  return "";
+}
+
+std::string_view name_of(Combine combine) {
+  switch (combine) {
+    case Combine::Sum: return "+=";
+    case Combine::Min: return "min=";
+    case Combine::Max: return "max=";
+  }
+  return "";
+}
+
+std::string element_text(const Column& column, uint32_t element) {
+  return column.width == 1 ? std::string() : cat("{", element, "}");
+}
+
+std::string place(const Program& program, ColumnId id, uint32_t element, At at) {
+  const Column& column = program[id];
+  switch (at) {
+    case At::Self: return cat(column.name, element_text(column, element));
+    case At::Pre: return cat(column.name, element_text(column, element), "[pre]");
+    case At::Post: return cat(column.name, element_text(column, element), "[post]");
+    case At::Uniform: return cat(column.name, element_text(column, element));
+    case At::Fixed: return cat(column.name, "[", element, "]");
+  }
+  return "";
+}
+
+std::string leaf_text(const Program& program, const ExprNode& leaf) {
+  if (leaf.op == Op::Load)
+    return place(program, ColumnId{leaf.leaf.index}, leaf.leaf.element, leaf.leaf.at);
+  if (leaf.op == Op::Draw) return cat("draw(", leaf.leaf.index, ".", leaf.leaf.element, ")");
+  if (leaf.op == Op::Dt) return "dt";
+  return cat("variable ", leaf.leaf.index);
+}
+
+std::string print_kernel(const Program& program, const Kernel& kernel) {
+  const auto text = [&](ExprId root) {
+    return to_text(program.pool, root, [&](const ExprNode& leaf) { return leaf_text(program, leaf); });
+  };
+  std::string out = cat("kernel ", kernel.name, " over ", program[kernel.domain].name, " {\n");
+  for (const Scan& scan : kernel.scans)
+    out += cat("  scan ", program[scan.as].name, " along ", scan.along == At::Post ? "post" : "pre",
+               " += ", text(scan.value), "\n");
+  for (const Store& store : kernel.stores)
+    out += cat("  ", place(program, store.into, store.element, At::Self), " = ", text(store.value), "\n");
+  for (const Accumulate& accumulate : kernel.accumulates)
+    out += cat("  ", place(program, accumulate.into, accumulate.element, accumulate.at), " ",
+               name_of(accumulate.combine), " ", text(accumulate.value), "\n");
+  return out + "}\n";
+}
+
+std::string print_launches(const Program& program, std::string_view title,
+                           const std::vector<Launch>& launches) {
+  std::string out = cat(title, " {\n");
+  for (const Launch& launch : launches)
+    out += cat("  ", program[launch.kernel].name, name_of(launch.when), "\n");
+  return out + "}\n";
+}
+
+}  // namespace
+
+std::string print(const Program& program) {
+  std::string out = cat("program ", program.name, "\n\n");
+  for (const Space& space : program.spaces) {
+    if (space.kind == SpaceKind::Uniform) out += cat("space ", space.name, " uniform\n");
+    if (space.kind == SpaceKind::Neurons) out += cat("space ", space.name, " neurons ", space.size, "\n");
+    if (space.kind == SpaceKind::Dense)
+      out += cat("space ", space.name, " dense ", program[space.pre].name, " -> ",
+                 program[space.post].name, "\n");
+  }
+  out += "\n";
+  for (const Column& column : program.columns) {
+    out += cat("column ", column.name, " ", name_of(column.role), " over ", program[column.space].name);
+    if (column.width != 1) out += cat(" width ", column.width);
+    if (column.reset != 0) out += cat(" from ", column.reset);
+    if (!column.unit.empty() && column.unit != "1") out += cat(" in ", column.unit);
+    out += "\n";
+  }
+  out += "\n";
+  for (const Kernel& kernel : program.kernels) out += print_kernel(program, kernel);
+  out += "\n" + print_launches(program, "init", program.plan.init);
+  out += print_launches(program, "step", program.plan.step);
+  for (const Clock& clock : program.plan.clocks)
+    out += cat("clock ", program[clock.indicator].name, " every ", program[clock.period].name, "\n");
+  for (const Feed& feed : program.plan.feeds)
+    out += cat("feed ", feed.name, " into ", program[feed.column].name, feed.event ? " event" : "",
+               feed.always ? " always" : "", "\n");
+  if (program.grid_required) out += "grid required\n";
+  return out;
+}
+
+}  // namespace hebb
