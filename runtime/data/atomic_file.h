@@ -1,0 +1,18 @@
+#pragma once
+// Whole files in and out. An output file is replaced only by a complete one.
+
+#include <string>
+#include <string_view>
+
+#include "compiler/support/result.h"
+
+namespace hebb {
+
+Result<std::string> read_file(const std::string& path);
+
+/// Writes beside the target, flushes to the disk, then renames: the old file stays until the new one is
+/// whole, and a failure leaves no temporary. Links are followed; what is no regular file (a pipe,
+/// /dev/stdout) is written to directly. Errors name `path`.
+Status write_file(const std::string& path, std::string_view bytes);
+
+}  // namespace hebb

@@ -1,0 +1,79 @@
+#include "runtime/data/load.h"
+
+#include <algorithm>
+
+#include "compiler/support/text.h"
+#include "runtime/data/atomic_file.h"
+#include "runtime/data/csv.h"
+#include "runtime/data/npy.h"
+#include "runtime/data/npz.h"
+
+namespace hebb {
+
+namespace {
+
+enum class Format { Csv, Npy, Npz, Hdf5, Unknown };
+
+Format format_of(const std::string& path) {
+  const size_t dot = path.find_last_of("./");
+  std::string ending = dot == std::string::npos || path[dot] == '/' ? "" : path.substr(dot + 1);
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  if (ending == "csv") return Format::Csv;
+  if (ending == "npy") return Format::Npy;
+  if (ending == "npz") return Format::Npz;
+  if (ending == "h5" || ending == "hdf5") return Format::Hdf5;
+  return Format::Unknown;
+}
+
+Failure unsupported(std::string_view verb, const std::string& path, Format format) {
+  const std::string_view why = format == Format::Hdf5
+                                   ? "HDF5 is not supported yet, expected .csv, .npy or .npz"
+                                   : "the ending of its name is unknown, expected .csv, .npy or .npz";
+  return {cat("cannot ", verb, ' ', quoted(path), ": ", why)};
+}
+
+std::string stem(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  return name.substr(0, name.rfind('.'));
+}
+
+Result<std::string> encoded(const std::string& path, const Dataset& data, NumberType type) {
+  const Format format = format_of(path);
+  switch (format) {
+    case Format::Csv: return csv_text(data);
+    case Format::Npz: return npz_bytes(data, type);
+    case Format::Npy:
+      if (data.arrays.size() == 1) return npy_bytes(data.arrays[0].array, type);
+      return Failure{cat("cannot write ", quoted(path), ": an .npy file holds one array, got ",
+                         data.arrays.size(), ", expected .npz")};
+    case Format::Hdf5:
+    case Format::Unknown: break;
+  }
+  return unsupported("write", path, format);
+}
+
+}  // namespace
+
+Result<Dataset> load_data(const std::string& path) {
+  const Format format = format_of(path);
+  if (format == Format::Hdf5 || format == Format::Unknown) return unsupported("read", path, format);
+  const Result<std::string> bytes = read_file(path);
+  if (!bytes) return bytes.failure();
+  if (format == Format::Csv) return parse_csv(*bytes, path);
+  if (format == Format::Npz) return parse_npz(*bytes, path);
+  Result<Array> array = parse_npy(*bytes, path);
+  if (!array) return array.failure();
+  Dataset data;
+  data.arrays.push_back({stem(path), *std::move(array)});
+  return data;
+}
+
+Status save_data(const std::string& path, const Dataset& data, NumberType type) {
+  const Result<std::string> bytes = encoded(path, data, type);
+  if (!bytes) return bytes.failure();
+  return write_file(path, *bytes);
+}
+
+}  // namespace hebb
