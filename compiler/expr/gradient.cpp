@@ -7,29 +7,54 @@ namespace hebb {
 
 namespace {
 
+struct Guard { ExprId condition, inside; };
+
+/// The adjoint as (if condition then inside else 0), when it has that form: a truth value c is
+/// (if c then 1 else 0).
+std::optional<Guard> guard_of(ExprPool& pool, ExprId adjoint) {
+  const ExprNode node = pool[adjoint];
+  switch (node.op) {
+    case Op::Select:
+      if (pool.is_constant(node.operands[2], 0)) return Guard{node.operands[0], node.operands[1]};
+      if (pool.is_constant(node.operands[1], 0)) {
+        return Guard{simple(pool, Op::Not, node.operands[0]), node.operands[2]};
+      }
+      return std::nullopt;
+    case Op::Less: case Op::LessEqual: case Op::Equal: case Op::NotEqual: case Op::And: case Op::Or:
+    case Op::Not: case Op::IsFinite:
+      return Guard{adjoint, pool.constant(1)};
+    default: return std::nullopt;
+  }
+}
+
+ExprId guarded(ExprPool& pool, ExprId condition, ExprId inside) {
+  return simple(pool, Op::Select, condition, inside, pool.constant(0));
+}
+
 // adjoint * partial. An adjoint that is zero unless a condition holds stays under its condition, so the
 // derivative of the branch not taken, 0 * inf perhaps, does not leak.
 ExprId scaled(ExprPool& pool, ExprId adjoint, ExprId partial) {
   if (pool.is_constant(partial, 0)) return pool.constant(0);
-  const ExprNode guard = pool[adjoint];
-  if (guard.op == Op::Select && pool.is_constant(guard.operands[2], 0)) {
-    return simple(pool, Op::Select, guard.operands[0], scaled(pool, guard.operands[1], partial),
-                  guard.operands[2]);
+  const std::optional<Guard> guard = guard_of(pool, adjoint);
+  if (!guard) return simple(pool, Op::Mul, adjoint, partial);
+  return guarded(pool, guard->condition, scaled(pool, guard->inside, partial));
+}
+
+ExprId sum(ExprPool& pool, ExprId a, ExprId b) {
+  const std::optional<Guard> left = guard_of(pool, a), right = guard_of(pool, b);
+  if (left && right && left->condition == right->condition) {
+    return guarded(pool, left->condition, sum(pool, left->inside, right->inside));
   }
-  if (guard.op == Op::Select && pool.is_constant(guard.operands[1], 0)) {
-    return simple(pool, Op::Select, guard.operands[0], guard.operands[1],
-                  scaled(pool, guard.operands[2], partial));
-  }
-  return simple(pool, Op::Mul, adjoint, partial);
+  return simple(pool, Op::Add, a, b);
 }
 
 ExprId contribution(ExprPool& pool, ExprId self, const ExprNode& node, int k, ExprId adjoint) {
   const ExprId zero = pool.constant(0);
-  if (node.op == Op::Select && k == 1) return simple(pool, Op::Select, node.operands[0], adjoint, zero);
+  if (node.op == Op::Select && k == 1) return guarded(pool, node.operands[0], adjoint);
   if (node.op == Op::Select && k == 2) return simple(pool, Op::Select, node.operands[0], zero, adjoint);
   if (node.op == Op::Min || node.op == Op::Max) {      // likewise a selection of the adjoint
     const ExprId taken = info(node.op).partial(pool, self, node.operands, k);
-    return simple(pool, Op::Select, taken, adjoint, zero);
+    return guarded(pool, taken, adjoint);
   }
   return scaled(pool, adjoint, simplify(pool, info(node.op).partial(pool, self, node.operands, k)));
 }
@@ -61,7 +86,7 @@ std::vector<ExprId> gradient(ExprPool& pool, ExprId root, std::span<const ExprId
       if (!active[into]) continue;
       const ExprId share = contribution(pool, id, node, k, adjoint[id.value]);
       if (pool.is_constant(share, 0)) continue;
-      adjoint[into] = adjoint[into].valid() ? simple(pool, Op::Add, adjoint[into], share) : share;
+      adjoint[into] = adjoint[into].valid() ? sum(pool, adjoint[into], share) : share;
     }
   }
   std::vector<ExprId> result;

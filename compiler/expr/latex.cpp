@@ -93,6 +93,12 @@ struct Latex {
   Piece infix(const ExprNode& node, std::string_view sign, int level, int left, int right) {
     return {cat(at_level(node.operands[0], left), sign, at_level(node.operands[1], right)), level};
   }
+  // A name may carry an index below and an exponent above.
+  std::string base_of_power(ExprId id) {
+    const Op op = pool[id].op;
+    const bool is_name = op == Op::Var || op == Op::Load || op == Op::Draw;
+    return at_level(id, is_name ? kPower : kAtom);
+  }
   // Thousands of summands lean left: the spine is walked, not recursed.
   Piece sum(ExprId id) {
     std::vector<ExprNode> spine;
@@ -123,19 +129,14 @@ struct Latex {
       case Op::Neg: return {cat("-", at_level(a, kProduct)), kSum};
       case Op::Add: case Op::Sub: return sum(id);
       case Op::Mul:
-        if (a == b) return {cat(at_level(a, kAtom), "^{2}"), kPower};
+        if (a == b) return {cat(base_of_power(a), "^{2}"), kPower};
         return infix(node, pool.is_constant(b) ? " \\cdot " : "\\, ", kProduct, kProduct, kProduct);
       case Op::Div:
         return {cat("\\frac{", at_level(a, kAny), "}{", at_level(b, kAny), "}"), kProduct};
       case Op::Fma:
         return {cat(at_level(a, kProduct), "\\, ", at_level(b, kProduct), " + ",
                     at_level(node.operands[2], kProduct)), kSum};
-      case Op::Pow: {
-        const Piece base = print(a);
-        const bool subscripted_name = pool[a].count == 0 && base.level == kPower;
-        const std::string text = base.level < kAtom && !subscripted_name ? bracketed(base.text) : base.text;
-        return {cat(text, "^{", at_level(b, kAny), "}"), kPower};
-      }
+      case Op::Pow: return {cat(base_of_power(a), "^{", at_level(b, kAny), "}"), kPower};
       case Op::Sqrt: return {cat("\\sqrt{", at_level(a, kAny), "}"), kAtom};
       case Op::Abs: return {cat("\\left|", at_level(a, kAny), "\\right|"), kAtom};
       case Op::Floor: return {cat("\\left\\lfloor ", at_level(a, kAny), "\\right\\rfloor"), kAtom};

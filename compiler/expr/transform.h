@@ -43,10 +43,13 @@ std::vector<ExprId> simplify(ExprPool& pool, std::span<const ExprId> roots);
 /// stated once, so that every engine computes the same bits. Returns the new roots, in order.
 std::vector<ExprId> form_fma(ExprPool& pool, std::span<const ExprId> roots);
 
-/// Levels of Horner staging: 0 is outermost (uniform), larger is further in (pre, post, row).
+/// Levels of Horner staging: 0 uniform, 1 pre, 2 post, 3 row. What mentions one of 1 and 2 only can be
+/// hoisted out of the loop over synapses; what mentions both, or the row, cannot.
 using LevelOf = std::function<int(const ExprNode& leaf)>;
-/// `root` as a polynomial in its innermost-level variables, in Horner form, with coefficients that
-/// mention outer levels only; parts that are no polynomial are left as they are.
+/// `root` with its polynomials in Horner form, the row's variables outside, coefficients hoistable; and
+/// sums regrouped so that what is hoistable stands together. Applied inside operands of other functions
+/// too. A polynomial that gains nothing, or would have too many terms, stays as it is. Equal up to
+/// rounding. Run it after `simplify`, which would undo x * (1/tau).
 ExprId horner(ExprPool& pool, ExprId root, const LevelOf& level);
 
 /// d(root)/d(leaf) for each leaf, by one reverse sweep.
