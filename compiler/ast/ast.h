@@ -74,7 +74,12 @@ enum class UnaryOp { Minus, Plus, Not };
 struct Unary { UnaryOp op; ExprPtr operand; };
 enum class BinaryOp { Add, Subtract, Multiply, Divide, MatMul, Power, Less, LessEqual, Greater,
                       GreaterEqual, Equal, NotEqual, And, Or };
-struct Binary { BinaryOp op; ExprPtr left, right; Span op_span; };
+struct Binary {
+  BinaryOp op;
+  ExprPtr left, right;
+  Span op_span;
+  ~Binary();  // in a loop: see left_spine
+};
 struct IfThenElse { ExprPtr condition, then_value, else_value; };
 
 /// path = value  or  path ~ value, inside 'with (…)' and instance arguments.
@@ -98,6 +103,26 @@ struct Expr {
                Unary, Binary, IfThenElse, Run, Paren>
       node;
 };
+
+/// 'a + b + c' leans to the left, so a sum of 20,000 terms is 20,000 nodes deep there: walk this list
+/// from its end instead of recursing. The Binary nodes on the left side, the outermost (`expr`) first.
+inline std::vector<const Expr*> left_spine(const Expr& expr) {
+  std::vector<const Expr*> out;
+  for (const Expr* at = &expr; const auto* binary = std::get_if<Binary>(&at->node);) {
+    out.push_back(at);
+    at = binary->left.get();
+  }
+  return out;
+}
+
+inline Binary::~Binary() {
+  ExprPtr next = std::move(left);
+  while (next && next.use_count() == 1) {  // the last owner may take it apart
+    auto* binary = std::get_if<Binary>(&const_cast<Expr&>(*next).node);
+    ExprPtr deeper = binary ? std::move(binary->left) : nullptr;
+    next = std::move(deeper);
+  }
+}
 
 // --- pieces of rules and neurons -------------------------------------------------------------------
 

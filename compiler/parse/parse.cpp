@@ -260,7 +260,7 @@ struct Builder {
   }
   template <class Node>
   static ast::ExprPtr make(Span span, Node node) {
-    return std::make_shared<const ast::Expr>(ast::Expr{span, std::move(node)});
+    return std::make_shared<ast::Expr>(ast::Expr{span, std::move(node)});
   }
   template <class Contexts, class Build>
   static auto each(const Contexts& contexts, Build build) {
