@@ -83,7 +83,8 @@ std::optional<double> parse_double(std::string_view text) {
     // from_chars leaves the value alone: tell overflow from underflow by the exponent's sign.
     const size_t exponent = text.find_first_of("eE");
     const bool tiny = exponent != std::string_view::npos && text.substr(exponent + 1, 1) == "-";
-    return tiny ? 0.0 : std::numeric_limits<double>::infinity();
+    const double size = tiny ? 0.0 : std::numeric_limits<double>::infinity();
+    return text.front() == '-' ? -size : size;
   }
   if (error != std::errc()) return {};
   return value;

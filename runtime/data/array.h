@@ -22,7 +22,7 @@ struct NamedArray {
 /// Something in a file that is not an array of numbers, and why.
 struct Unread {
   std::string name;
-  std::string reason;   // "holds '<U10', expected numbers (f4, f8, i1 to i8, u1 to u8, b1)"
+  std::string reason;   // for people
 };
 
 struct Dataset {

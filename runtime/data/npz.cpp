@@ -99,6 +99,7 @@ Result<std::string> source_bytes(zip_source_t* source) {
 
 Result<Dataset> parse_npz(std::string_view bytes, const std::string& path) {
   const auto bad = [&](std::string_view why) { return Failure{cat("cannot read ", quoted(path), ": ", why)}; };
+  if (bytes.empty()) return bad("it is empty");  // libzip takes that for an archive of nothing
   Error error;
   const Source source(zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error.value));
   if (!source) return bad(error.text());
@@ -138,6 +139,7 @@ Result<Dataset> parse_npz(std::string_view bytes, const std::string& path) {
 
 Result<std::string> npz_bytes(const Dataset& data, NumberType type, bool compress) {
   const auto bad = [](std::string_view why) { return Failure{cat("cannot make an NPZ archive: ", why)}; };
+  if (data.arrays.empty()) return bad("there are no arrays to write");
   Error error;
   const Source source(zip_source_buffer_create(nullptr, 0, 0, &error.value));
   if (!source) return bad(error.text());

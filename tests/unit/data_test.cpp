@@ -1,0 +1,522 @@
+// Files of data: what is read, what is refused, and that an old file survives a failed write.
+
+#include <cmath>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <random>
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "runtime/data/atomic_file.h"
+#include "runtime/data/csv.h"
+#include "runtime/data/load.h"
+#include "runtime/data/npy.h"
+#include "runtime/data/npz.h"
+
+namespace hebb {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+/// A fresh folder, removed at the end.
+struct Folder {
+  fs::path path = fs::temp_directory_path() / ("hebb_data_test_" + std::to_string(::getpid()));
+  Folder() { fs::remove_all(path); fs::create_directories(path); }
+  ~Folder() { fs::remove_all(path); }
+  std::string operator/(const std::string& name) const { return (path / name).string(); }
+  size_t files() const { return static_cast<size_t>(std::distance(fs::directory_iterator(path), {})); }
+};
+
+void expect_same(const std::vector<double>& a, const std::vector<double>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t k = 0; k < a.size(); ++k) {
+    if (std::isnan(b[k])) {
+      EXPECT_TRUE(std::isnan(a[k])) << k;
+    } else {
+      EXPECT_EQ(a[k], b[k]) << k;
+    }
+  }
+}
+
+// -------------------------------------------------------------------------------------------- CSV
+
+std::vector<double> column(std::string_view text, std::string_view name) {
+  const auto data = parse_csv(text, "t.csv");
+  if (!data) {
+    ADD_FAILURE() << data.error();
+    return {};
+  }
+  const Array* array = data->find(name);
+  if (array == nullptr) {
+    ADD_FAILURE() << "no column " << name;
+    return {};
+  }
+  EXPECT_EQ(array->shape, std::vector<int64_t>{static_cast<int64_t>(array->values.size())});
+  return array->values;
+}
+
+std::string csv_error(std::string_view text) {
+  const auto data = parse_csv(text, "t.csv");
+  return data ? "read" : data.error();
+}
+
+TEST(Csv, ReadsColumnsByName) {
+  expect_same(column("a,b\n1,2\n3,4\n", "a"), {1, 3});
+  expect_same(column("a,b\n1,2\n3,4", "b"), {2, 4});
+  expect_same(column("a,b\r\n1,2\r\n3,4\r\n", "b"), {2, 4});
+  expect_same(column("\xEF\xBB\xBF" "a,b\n1,2\n", "a"), {1});
+  expect_same(column("a,b\n1,2\n\n\r\n\n", "b"), {2});
+  expect_same(column(" a , b \n 1 ,\t2 \n", "b"), {2});
+  expect_same(column("a,b\n", "b"), {});
+  expect_same(column("a", "a"), {});
+}
+
+TEST(Csv, UnderstandsQuotes) {
+  expect_same(column("\"a,b\",c\n1,2\n", "a,b"), {1});
+  expect_same(column("\"say \"\"x\"\"\",c\n1,2\n", "say \"x\""), {1});
+  expect_same(column("\"two\nlines\",c\n\"1.5\",2\n", "two\nlines"), {1.5});
+}
+
+TEST(Csv, ReadsEveryWayToWriteANumber) {
+  expect_same(column("a\n1e3\n-0.5\n+7\n1E-2\n.5\n5.\n0\n-0\n", "a"), {1000, -0.5, 7, 0.01, 0.5, 5, 0, 0});
+  expect_same(column("a,b\n,1\nnan,1\nNaN,1\nNA,1\nN/A,1\n  ,1\n\"\",1\n", "a"), std::vector<double>(7, kNaN));
+  expect_same(column("a\n1e999\n-1e999\n1e-999\ninf\n-inf\n", "a"), {kInf, -kInf, 0, kInf, -kInf});
+  expect_same(column("a\n1\n\n3\n", "a"), {1, kNaN, 3});  // one column: an empty line is an empty cell
+  expect_same(column("a\n179769313486231570000000000000000000000\n", "a"), {1.7976931348623157e38});
+}
+
+TEST(Csv, SaysWhereAndWhatIsNoNumber) {
+  EXPECT_EQ(csv_error("a,b\n1,2\n3,four\n"), "t.csv:3:3: column 'b' holds 'four', expected a number");
+  EXPECT_EQ(csv_error("\"a\nb\",c\n1,x\n"), "t.csv:3:3: column 'c' holds 'x', expected a number");
+  EXPECT_EQ(csv_error("a\n1.2.3\n"), "t.csv:2:1: column 'a' holds '1.2.3', expected a number");
+  EXPECT_EQ(csv_error("a\n0x10\n"), "t.csv:2:1: column 'a' holds '0x10', expected a number");
+  EXPECT_EQ(csv_error("a\n+-1\n"), "t.csv:2:1: column 'a' holds '+-1', expected a number");
+  EXPECT_EQ(csv_error("a\n1\x1b[31m\n"), "t.csv:2:1: column 'a' holds '1?[31m', expected a number");
+  EXPECT_EQ(csv_error("a\n" + std::string(100, 'x') + "\n"),
+            "t.csv:2:1: column 'a' holds '" + std::string(40, 'x') + "…', expected a number");
+}
+
+TEST(Csv, RowsMustBeAsLongAsTheFirstLine) {
+  EXPECT_EQ(csv_error("a,b\n1\n"), "t.csv:2:1: the row has 1 cell, the first line names 2");
+  EXPECT_EQ(csv_error("a,b\n1,2\n\n3,4\n"), "t.csv:3:1: the row has 1 cell, the first line names 2");
+  EXPECT_EQ(csv_error("a,b\n1,2,3,4\n"), "t.csv:2:7: the row has 4 cells, the first line names 2");
+  EXPECT_EQ(csv_error("a,b\n1,2,\n"), "t.csv:2:5: the row has 3 cells, the first line names 2");
+}
+
+TEST(Csv, TheFirstLineMustName) {
+  EXPECT_EQ(csv_error("1,2\n3,4\n"), "t.csv:1:1: the first line holds numbers, expected the names of the columns");
+  EXPECT_EQ(csv_error("a,,c\n"), "t.csv:1:3: column 2 has no name in the first line");
+  EXPECT_EQ(csv_error("a,b,a\n"), "t.csv:1:5: two columns are named 'a'");
+  EXPECT_EQ(csv_error("a;b\n1;2\n"), "t.csv:1:1: columns are separated by ';', expected ','");
+  EXPECT_EQ(csv_error("a\tb\n1\t2\n"), "t.csv:1:1: columns are separated by tabs, expected ','");
+  for (const char* nothing : {"", "\n", "\r\n\n", "\xEF\xBB\xBF", "\xEF\xBB\xBF\n"})
+    EXPECT_EQ(csv_error(nothing), "t.csv is empty, expected a line with the names of the columns");
+}
+
+TEST(Csv, BadQuotesAreNamed) {
+  EXPECT_EQ(csv_error("a,\"b\n1,2\n"), "t.csv:1:3: a quote is not closed: '\"b?1,2'");
+  EXPECT_EQ(csv_error("a,b\n1,\"2\"3\n"), "t.csv:2:3: a quote is not closed: '\"2\"3'");
+  EXPECT_EQ(csv_error(std::string_view("a\n1\0\n", 5)), "t.csv holds NUL bytes: it is no text file");
+}
+
+TEST(Csv, ManyNamesAndManyLinesDoNotReserveTheirProduct) {
+  std::string text = "c0";
+  for (int k = 1; k < 200'000; ++k) text += ",c" + std::to_string(k);
+  text += "\n" + std::string(200'000, '\n') + "1\n";
+  EXPECT_EQ(csv_error(text), "t.csv:2:1: the row has 1 cell, the first line names 200000");
+}
+
+TEST(Csv, ReadsTheDigits) {
+  const auto data = load_data(HEBB_SOURCE_DIR "/examples/data/digits.csv");
+  ASSERT_TRUE(data.ok()) << data.error();
+  ASSERT_EQ(data->arrays.size(), 65u);
+  EXPECT_EQ(data->arrays[0].name, "p0");
+  EXPECT_EQ(data->find("label")->shape, std::vector<int64_t>{1797});
+  EXPECT_EQ(data->find("p3")->values[1], 12);
+}
+
+TEST(Csv, ComesBackAsWritten) {
+  Dataset data;
+  data.arrays = {{"x, \"y\"", {{4}, {0.1, kNaN, -kInf, 5e-324}}}, {"z", {{4}, {1, 2, 3, 1e308}}}};
+  const auto text = csv_text(data);
+  ASSERT_TRUE(text.ok());
+  expect_same(column(*text, "x, \"y\""), data.arrays[0].array.values);
+  expect_same(column(*text, "z"), data.arrays[1].array.values);
+  data.arrays[1].array = {{3}, {1, 2, 3}};
+  EXPECT_EQ(csv_text(data).error(), "the columns of a CSV file must be equally long, 'x, \"y\"' has 4 numbers, 'z' has 3");
+  data.arrays[1].array = {{2, 2}, {1, 2, 3, 4}};
+  EXPECT_EQ(csv_text(data).error(), "'z' has 2 dimensions, a column of a CSV file has one");
+}
+
+// -------------------------------------------------------------------------------------------- NPY
+
+std::string npy(std::string_view header, std::string_view data, int version = 1) {
+  std::string out = "\x93NUMPY";
+  out += static_cast<char>(version);
+  out += '\0';
+  for (int k = 0; k < (version == 1 ? 2 : 4); ++k) out += static_cast<char>(header.size() >> (8 * k) & 0xff);
+  return out + std::string(header) + std::string(data);
+}
+std::string npy_of(const std::string& type, const std::string& shape, std::string_view data, bool fortran = false) {
+  return npy("{'descr': '" + type + "', 'fortran_order': " + (fortran ? "True" : "False") + ", 'shape': " + shape + ", }\n", data);
+}
+template <class T>
+std::string bytes_of(std::initializer_list<T> values, bool swapped = false) {
+  std::string out;
+  for (const T value : values) {
+    std::string one(reinterpret_cast<const char*>(&value), sizeof value);
+    if (swapped) std::reverse(one.begin(), one.end());
+    out += one;
+  }
+  return out;
+}
+std::string npy_error(std::string_view bytes) {
+  const auto array = parse_npy(bytes, "a.npy");
+  return array ? "read" : array.error();
+}
+
+TEST(Npy, ReadsEveryTypeInBothByteOrders) {
+  const auto check = [](const std::string& type, const std::string& data, const std::vector<double>& expected) {
+    const auto array = parse_npy(npy_of(type, "(3,)", data), "a.npy");
+    ASSERT_TRUE(array.ok()) << type << array.error();
+    EXPECT_EQ(array->shape, std::vector<int64_t>{3});
+    expect_same(array->values, expected);
+  };
+  for (const bool swapped : {false, true}) {
+    const std::string order = swapped ? ">" : "<";
+    check(order + "f4", bytes_of<float>({1.5f, -2, std::numeric_limits<float>::quiet_NaN()}, swapped), {1.5, -2, kNaN});
+    check(order + "f8", bytes_of<double>({0.1, -kInf, 5e-324}, swapped), {0.1, -kInf, 5e-324});
+    check(order + "i2", bytes_of<int16_t>({1, -2, 32767}, swapped), {1, -2, 32767});
+    check(order + "i4", bytes_of<int32_t>({1, -2, 1 << 30}, swapped), {1, -2, 1 << 30});
+    check(order + "i8", bytes_of<int64_t>({1, -2, int64_t{1} << 60}, swapped), {1, -2, 0x1p60});
+    check(order + "u2", bytes_of<uint16_t>({1, 2, 65535}, swapped), {1, 2, 65535});
+    check(order + "u4", bytes_of<uint32_t>({1, 2, 4294967295u}, swapped), {1, 2, 4294967295.0});
+    check(order + "u8", bytes_of<uint64_t>({1, 2, ~uint64_t{0}}, swapped), {1, 2, 0x1p64});
+  }
+  check("|i1", bytes_of<int8_t>({1, -128, 127}), {1, -128, 127});
+  check("|u1", bytes_of<uint8_t>({1, 2, 255}), {1, 2, 255});
+  check("|b1", std::string("\x00\x01\x01", 3), {0, 1, 1});
+  check("=f8", bytes_of<double>({1, 2, 3}), {1, 2, 3});
+}
+
+TEST(Npy, ReadsShapesAndOrders) {
+  const std::string six = bytes_of<double>({0, 1, 2, 3, 4, 5});
+  const auto fortran = parse_npy(npy_of("<f8", "(2, 3)", six, true), "a");
+  ASSERT_TRUE(fortran.ok());
+  EXPECT_EQ(fortran->shape, (std::vector<int64_t>{2, 3}));
+  expect_same(fortran->values, {0, 2, 4, 1, 3, 5});
+  const auto c = parse_npy(npy_of("<f8", "(2, 3)", six), "a");
+  expect_same(c->values, {0, 1, 2, 3, 4, 5});
+  const std::string eight = bytes_of<double>({0, 1, 2, 3, 4, 5, 6, 7});
+  const auto cube = parse_npy(npy_of("<f8", "(2, 2, 2)", eight, true), "a");
+  expect_same(cube->values, {0, 4, 2, 6, 1, 5, 3, 7});
+  const auto scalar = parse_npy(npy_of("<f8", "()", bytes_of<double>({4})), "a");
+  ASSERT_TRUE(scalar.ok());
+  EXPECT_TRUE(scalar->shape.empty());
+  expect_same(scalar->values, {4});
+  for (const char* empty : {"(0,)", "(3, 0, 2)", "(0, 9223372036854775807)", "(9223372036854775807, 9223372036854775807, 0)"}) {
+    for (const bool order : {false, true}) {
+      const auto none = parse_npy(npy_of("<f8", empty, "", order), "a");
+      ASSERT_TRUE(none.ok()) << none.error();
+      EXPECT_TRUE(none->values.empty());
+    }
+  }
+}
+
+TEST(Npy, ReadsAllVersionsAndAnyKeyOrder) {
+  const std::string one = bytes_of<double>({7});
+  for (const int version : {1, 2, 3})
+    EXPECT_EQ(npy_error(npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }", one, version)), "read");
+  EXPECT_EQ(npy_error(npy("{\"shape\": (1L,), \"fortran_order\":False,\"descr\":\"<f8\"}", one)), "read");
+}
+
+TEST(Npy, RefusesOtherTypesByName) {
+  EXPECT_EQ(npy_error(npy_of("<U10", "(1,)", std::string(40, 'x'))),
+            "cannot read 'a.npy': it holds '<U10', expected numbers (f4, f8, i1 to i8, u1 to u8, b1)");
+  for (const char* type : {"<c16", "|O", "<M8[ns]", "<f2", "f8", "<i3", "|S1", "<f", "", "<b2", "<f80"})
+    EXPECT_NE(npy_error(npy_of(type, "(1,)", std::string(64, 'x'))).find("it holds '"), std::string::npos) << type;
+  const std::string structured = npy("{'descr': [('x', '<f8'), ('y', '<f8')], 'fortran_order': False, 'shape': (1,)}", std::string(16, 'x'));
+  EXPECT_NE(npy_error(structured).find("it holds '[('x'"), std::string::npos);
+  EXPECT_TRUE(is_npy_of_other_type(structured));
+}
+
+TEST(Npy, RefusesLengthsThatAreNotThere) {
+  EXPECT_EQ(npy_error(npy_of("<f8", "(3,)", std::string(23, 'x'))),
+            "cannot read 'a.npy': it is cut short, its shape asks for 3 numbers, it holds 2");
+  EXPECT_EQ(npy_error(npy_of("<f8", "(1,)", std::string(9, 'x'))),
+            "cannot read 'a.npy': 1 byte follow the 1 number its shape asks for");
+  for (const char* shape : {"(9223372036854775807,)", "(4294967296, 4294967296)", "(3037000500, 3037000500, 2)", "(1152921504606846977,)"})
+    EXPECT_NE(npy_error(npy_of("<f8", shape, std::string(64, 'x'))).find("it is cut short"), std::string::npos) << shape;
+  for (const char* shape : {"(-1,)", "(99999999999999999999,)", "(1 2)", "(1,,)", "(,)", "1", "(1", "[1]", "('1',)",
+                            "(1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1)"})
+    EXPECT_EQ(npy_error(npy_of("<f8", shape, std::string(8, 'x'))), "cannot read 'a.npy': its header is broken") << shape;
+}
+
+TEST(Npy, RefusesBrokenHeaders) {
+  EXPECT_EQ(npy_error(""), "cannot read 'a.npy': it is no NPY file");
+  EXPECT_EQ(npy_error("PK\x03\x04"), "cannot read 'a.npy': it is no NPY file");
+  EXPECT_EQ(npy_error(npy("{}", "", 4)), "cannot read 'a.npy': NPY version 4 is unknown, expected 1, 2 or 3");
+  for (const char* header : {"", "{", "{}", "{'descr': '<f8'}", "{'descr': '<f8', 'descr': '<f8', 'fortran_order': False, 'shape': ()}",
+                             "{'descr': '<f8', 'fortran_order': Maybe, 'shape': ()}", "{'descr: '<f8'", "[1]",
+                             "{'descr': [[[[[[, 'fortran_order': False, 'shape': ()}", "{'x': 1}"})
+    EXPECT_EQ(npy_error(npy(header, "12345678")), "cannot read 'a.npy': its header is broken") << header;
+}
+
+TEST(Npy, AnyCutAndAnyChangedByteIsSafe) {
+  const Array array{{3, 4}, std::vector<double>(12, 1.5)};
+  const std::string whole = npy_bytes(array, NumberType::Float64);
+  for (size_t length = 0; length < whole.size(); ++length) EXPECT_NE(npy_error(std::string_view(whole).substr(0, length)), "read");
+  std::mt19937 random(1);
+  for (int trial = 0; trial < 20000; ++trial) {
+    std::string changed = whole;
+    for (int k = 0; k < 1 + trial % 3; ++k) changed[random() % 128] = static_cast<char>(random());
+    const auto read = parse_npy(changed, "a.npy");
+    if (!read) continue;
+    size_t count = 1;
+    for (const int64_t length : read->shape) count *= static_cast<size_t>(length);
+    ASSERT_EQ(read->values.size(), count);
+  }
+}
+
+TEST(Npy, ComesBackAsWrittenAndAligned) {
+  for (const auto& shape : std::vector<std::vector<int64_t>>{{}, {0}, {1}, {7}, {17}, {3, 5}, {2, 3, 4}, {1000000, 0}}) {
+    Array array{.shape = shape, .values = {}};
+    size_t count = 1;
+    for (const int64_t length : shape) count *= static_cast<size_t>(length);
+    for (size_t k = 0; k < count; ++k) array.values.push_back(k == 1 ? kNaN : 0.1 * static_cast<double>(k));
+    for (const NumberType type : {NumberType::Float32, NumberType::Float64}) {
+      const std::string bytes = npy_bytes(array, type);
+      const size_t size = type == NumberType::Float32 ? 4 : 8;
+      EXPECT_EQ((bytes.size() - count * size) % 64, 0u);
+      const auto back = parse_npy(bytes, "a");
+      ASSERT_TRUE(back.ok()) << back.error();
+      EXPECT_EQ(back->shape, shape);
+      std::vector<double> expected = array.values;
+      if (size == 4) for (double& value : expected) value = static_cast<float>(value);
+      expect_same(back->values, expected);
+    }
+  }
+}
+
+// -------------------------------------------------------------------------------------------- NPZ
+
+Dataset sample() {
+  Dataset data;
+  data.arrays = {{"w", {{2, 3}, {1, 2, 3, 4, 5, kNaN}}}, {"Y.r", {{}, {0.25}}}, {"none", {{0}, {}}},
+                 {"zeros", {{100000}, std::vector<double>(100000)}}};
+  data.provenance = "{\"seed\": 1}";
+  return data;
+}
+
+TEST(Npz, ComesBackAsWritten) {
+  for (const bool compress : {false, true}) {
+    const auto bytes = npz_bytes(sample(), NumberType::Float64, compress);
+    ASSERT_TRUE(bytes.ok()) << bytes.error();
+    EXPECT_EQ(compress, bytes->size() < 10000);
+    const auto back = parse_npz(*bytes, "a.npz");
+    ASSERT_TRUE(back.ok()) << back.error();
+    ASSERT_EQ(back->arrays.size(), 4u);
+    EXPECT_EQ(back->provenance, "{\"seed\": 1}");
+    for (size_t k = 0; k < 4; ++k) {
+      EXPECT_EQ(back->arrays[k].name, sample().arrays[k].name);
+      EXPECT_EQ(back->arrays[k].array.shape, sample().arrays[k].array.shape);
+      expect_same(back->arrays[k].array.values, sample().arrays[k].array.values);
+    }
+  }
+}
+
+TEST(Npz, TheSameDataGiveTheSameBytes) {
+  const auto first = npz_bytes(sample(), NumberType::Float32);
+  ::sleep(2);  // the resolution of a ZIP's clock
+  const auto second = npz_bytes(sample(), NumberType::Float32);
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(*first, *second);
+}
+
+TEST(Npz, ReadsWhatNumPyWrote) {
+  // By NumPy 1.24: savez(w = float64 [2, 3], f = the same as big-endian float32 in Fortran order,
+  // names = two texts, n = int64 scalar, b = two truths), and savez_compressed(w, z = zeros [1000, 100]).
+  const auto data = load_data(HEBB_SOURCE_DIR "/tests/unit/files/numpy_savez.npz");
+  ASSERT_TRUE(data.ok()) << data.error();
+  for (const char* name : {"w", "f"}) {
+    ASSERT_NE(data->find(name), nullptr);
+    EXPECT_EQ(data->find(name)->shape, (std::vector<int64_t>{2, 3}));
+    expect_same(data->find(name)->values, {0, 1, 2, 3, 4, 5});
+  }
+  expect_same(data->find("n")->values, {3});
+  expect_same(data->find("b")->values, {1, 0});
+  ASSERT_EQ(data->unread.size(), 1u);
+  EXPECT_EQ(data->unread[0].name, "names");
+  EXPECT_NE(data->unread[0].reason.find("it holds '<U2'"), std::string::npos);
+  const auto compressed = load_data(HEBB_SOURCE_DIR "/tests/unit/files/numpy_savez_compressed.npz");
+  ASSERT_TRUE(compressed.ok()) << compressed.error();
+  EXPECT_EQ(compressed->find("z")->values, std::vector<double>(100'000));
+}
+
+TEST(Npz, NothingToWriteIsRefused) {
+  EXPECT_EQ(npz_bytes({}, NumberType::Float64).error(), "cannot make an NPZ archive: there are no arrays to write");
+}
+
+TEST(Npz, AnyCutAndAnyChangedByteIsSafe) {
+  Dataset small;
+  small.arrays = {{"w", {{2}, {1, 2}}}, {"x", {{3}, {1, 2, 3}}}};
+  for (const bool compress : {false, true}) {
+    const auto bytes = npz_bytes(small, NumberType::Float64, compress);
+    ASSERT_TRUE(bytes.ok());
+    for (size_t length = 0; length < bytes->size(); ++length)
+      EXPECT_FALSE(parse_npz(std::string_view(*bytes).substr(0, length), "a.npz").ok()) << length;
+    std::mt19937 random(2);
+    for (int trial = 0; trial < 5000; ++trial) {
+      std::string changed = *bytes;
+      changed[random() % changed.size()] = static_cast<char>(random());
+      const auto back = parse_npz(changed, "a.npz");
+      if (!back) {
+        EXPECT_NE(back.error().find("'a.npz"), std::string::npos) << back.error();
+        continue;
+      }
+      // What is read is what was written, under whatever name: the checksum holds it.
+      for (const NamedArray& named : back->arrays)
+        EXPECT_TRUE(named.array.values == small.arrays[0].array.values || named.array.values == small.arrays[1].array.values);
+    }
+  }
+  EXPECT_FALSE(parse_npz("", "a.npz").ok());
+  EXPECT_FALSE(parse_npz("no archive at all", "a.npz").ok());
+}
+
+// ------------------------------------------------------------------------------------------- files
+
+TEST(Files, LoadAndSaveByTheirEnding) {
+  const Folder folder;
+  const Dataset data = sample();
+  ASSERT_TRUE(save_data(folder / "a.npz", data).ok());
+  EXPECT_EQ(load_data(folder / "a.npz")->arrays.size(), 4u);
+  Dataset one;
+  one.arrays = {{"x", {{2}, {1, 2}}}};
+  ASSERT_TRUE(save_data(folder / "b.npy", one).ok());
+  EXPECT_EQ(load_data(folder / "b.npy")->arrays[0].name, "b");
+  ASSERT_TRUE(save_data(folder / "c.CSV", one).ok());
+  EXPECT_EQ(load_data(folder / "c.CSV")->arrays[0].name, "x");
+  EXPECT_FALSE(save_data(folder / "d.npy", data).ok());
+  EXPECT_EQ(folder.files(), 3u);
+  EXPECT_EQ(load_data("x/y.h5").error(), "cannot read 'x/y.h5': HDF5 is not supported yet, expected .csv, .npy or .npz");
+  EXPECT_EQ(save_data("y.hdf5", one).error(), "cannot write 'y.hdf5': HDF5 is not supported yet, expected .csv, .npy or .npz");
+  EXPECT_EQ(load_data("x.d/y").error(), "cannot read 'x.d/y': the ending of its name is unknown, expected .csv, .npy or .npz");
+  EXPECT_EQ(load_data(folder / "none.csv").error(), "cannot read '" + folder / "none.csv" + "': No such file or directory");
+}
+
+TEST(Files, AFolderIsNoFile) {
+  const Folder folder;
+  EXPECT_NE(read_file(folder.path.string()).error().find("Is a directory"), std::string::npos);
+  EXPECT_NE(write_file(folder.path.string(), "x").error().find("Is a directory"), std::string::npos);
+  EXPECT_FALSE(write_file("", "x").ok());
+  EXPECT_FALSE(write_file(folder / "none/x", "x").ok());
+}
+
+TEST(Files, AreReplacedWholeAndKeepTheirPermissionsAndLinks) {
+  const Folder folder;
+  const std::string path = folder / "out.npz", link = folder / "link";
+  ASSERT_TRUE(write_file(path, "old").ok());
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink("out.npz", link);
+  ASSERT_TRUE(write_file(link, std::string(3'000'000, 'n')).ok());
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_EQ(fs::file_size(path), 3'000'000u);
+  EXPECT_EQ(fs::status(path).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+  EXPECT_EQ(folder.files(), 2u);
+  ASSERT_TRUE(write_file(path, "").ok());
+  EXPECT_EQ(*read_file(path), "");
+}
+
+TEST(Files, AFullDiskIsReported) {
+  const Status status = write_file("/dev/full", "x");
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error(), "cannot write '/dev/full': No space left on device");
+}
+
+TEST(Files, AWriteThatFailsLeavesTheOldFileAndNoTemporary) {
+  const Folder folder;
+  const std::string path = folder / "out.npz";
+  ASSERT_TRUE(write_file(path, "old").ok());
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{.rlim_cur = 100'000, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const Status status = write_file(path, std::string(1'000'000, 'n'));
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error(), "cannot write '" + path + "': File too large");
+  EXPECT_EQ(*read_file(path), "old");
+  EXPECT_EQ(folder.files(), 1u);
+}
+
+TEST(Files, AProcessKilledWhileItWritesLeavesTheOldFile) {
+  const Folder folder;
+  const std::string path = folder / "out.npz";
+  ASSERT_TRUE(write_file(path, "old").ok());
+  const pid_t child = fork();
+  if (child == 0) {
+    const rlimit small{.rlim_cur = 100'000, .rlim_max = 100'000};
+    const rlimit none{.rlim_cur = 0, .rlim_max = 0};
+    setrlimit(RLIMIT_CORE, &none);
+    setrlimit(RLIMIT_FSIZE, &small);  // SIGXFSZ in the middle of the write
+    (void)write_file(path, std::string(1'000'000, 'n'));
+    _exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(*read_file(path), "old");
+}
+
+TEST(Files, AFolderThatMayNotBeWrittenIsReported) {
+  const Folder folder;
+  const std::string path = folder / "out.npz";
+  ASSERT_TRUE(write_file(path, "old").ok());
+  fs::permissions(folder.path, fs::perms::owner_read | fs::perms::owner_exec);
+  const pid_t child = fork();
+  if (child == 0) {
+    // Root may write anywhere: be nobody.
+    if (geteuid() == 0 && (fs::permissions(folder.path, fs::perms(0555)), setuid(65534) != 0)) _exit(2);
+    const Status status = write_file(folder / "new.npz", "new");
+    _exit(!status.ok() && status.error() == "cannot write '" + folder / "new.npz" + "': Permission denied" ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  fs::permissions(folder.path, fs::perms::owner_all);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(*read_file(path), "old");
+  EXPECT_EQ(folder.files(), 1u);
+}
+
+TEST(Files, AFileThatMayNotBeWrittenIsNotReplaced) {
+  const Folder folder;
+  const std::string path = folder / "out.npz";
+  ASSERT_TRUE(write_file(path, "old").ok());
+  fs::permissions(folder.path, fs::perms(0777));
+  fs::permissions(path, fs::perms(0444));
+  const pid_t child = fork();
+  if (child == 0) {
+    if (geteuid() == 0 && setuid(65534) != 0) _exit(2);
+    _exit(write_file(path, "new").ok() ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(*read_file(path), "old");
+}
+
+}  // namespace
+}  // namespace hebb
