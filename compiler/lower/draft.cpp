@@ -375,9 +375,9 @@ class Drafter {
   }
 
   void add_member(Instance& neuron, const Variable& variable) {
-    if (!neuron.members.contains(variable.member))
-      neuron.members[variable.member] =
-          add_feed(neuron.prefix + variable.member, neuron.space, &variable);
+    const std::string member = member_of(variable);
+    if (!neuron.members.contains(member))
+      neuron.members[member] = add_feed(neuron.prefix + member, neuron.space, &variable);
   }
 
   void add_train(Instance& neuron, const std::string& event) {
@@ -477,6 +477,12 @@ bool instantaneous(const Draft& draft, const Instance& population, const Emissio
     if (node.op == Op::Var && population.moving.contains(VarId{node.leaf.index})) return false;
   }
   return true;
+}
+
+std::string member_of(const Variable& requirement) {
+  const std::string& name = requirement.member.empty() ? requirement.name : requirement.member;
+  const size_t dot = name.find('.');
+  return dot == std::string::npos ? name : name.substr(dot + 1);
 }
 
 Draft draft(const Model& model, const Network& network, const LowerOptions& options) {

@@ -62,6 +62,9 @@ Draft draft_synapse(const Model& model, const Rule& rule);
 /// The assignment a population or projection makes to a variable; null: none.
 const Assignment* find_setting(const std::vector<Assignment>& settings, VarId variable);
 
+/// "r" of a requirement pre.r.
+std::string member_of(const Variable& requirement);
+
 /// Does some projection drive `port` of this population?
 bool driven(const Draft& draft, const Instance& population, VarId port);
 

@@ -139,7 +139,7 @@ ExprId Reader::requirement(VarId id, uint32_t element, int population, Locus sid
     for (const BindDef& bind : instance_.projection->binds)
       if (bind.target == id) return translate(bind.value);
   }
-  return member(draft_.populations[population], (*draft_.model)[id].member, element, side);
+  return member(draft_.populations[population], member_of((*draft_.model)[id]), element, side);
 }
 
 ExprId Reader::member(const Instance& population, const std::string& name, uint32_t element,
