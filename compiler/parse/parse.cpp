@@ -18,6 +18,7 @@
 #include "compiler/parse/limits.h"
 #include "compiler/parse/literals.h"
 #include "compiler/parse/syntax_error.h"
+#include "compiler/parse/words.h"
 #include "compiler/support/text.h"
 
 namespace hebb {
@@ -91,29 +92,6 @@ LexKind lex_kind(size_t type, std::string_view text) {
   return std::isalpha(first) ? LexKind::Keyword : LexKind::Symbol;
 }
 
-/// These words open a statement and are names everywhere else: 'let accept ~ …' is a task's own word.
-constexpr std::string_view kSoftKeywords[] = {"print",  "plot",    "save",   "assert", "fit",
-                                              "search", "measure", "accept", "freeze", "abort",
-                                              "prune",  "grow",    "record"};
-
-/// Soft keywords that open no statement become names.
-void settle_soft_keywords(Lexemes& lexemes) {
-  constexpr std::string_view kBehindName[] = {"'", "=", "+=", "-=", ":=", ".", ",", ")", "]", ";"};
-  const Lexeme* before = nullptr;
-  for (size_t i = 0; i < lexemes.size(); ++i) {
-    Lexeme& word = lexemes[i];
-    if (word.kind == LexKind::Comment) continue;
-    if (word.kind == LexKind::Keyword && std::ranges::count(kSoftKeywords, word.text) > 0) {
-      const bool opens = !before || before->is(";") || before->is("{") || before->is("}");
-      const auto next = std::find_if(lexemes.begin() + static_cast<ptrdiff_t>(i) + 1, lexemes.end(),
-                                     [](const Lexeme& l) { return l.kind != LexKind::Comment; });
-      const bool used = next != lexemes.end() && std::ranges::count(kBehindName, next->text) > 0;
-      if (!opens || used) word.kind = LexKind::Name;
-    }
-    before = &word;
-  }
-}
-
 /// Every token of a file, comments among them. ANTLR counts characters, spans count bytes.
 Lexemes lex(const Sources& sources, FileId file) {
   const std::string_view text = sources[file].text;
@@ -142,7 +120,6 @@ Lexemes lex(const Sources& sources, FileId file) {
   }
   const uint32_t size = static_cast<uint32_t>(text.size());
   out.push_back({LexKind::End, {file, size, size}, ""});
-  settle_soft_keywords(out);
   return out;
 }
 
@@ -914,6 +891,7 @@ ast::File parse(const Sources& sources, FileId file, Diagnostics& diags) {
     if (lexeme.kind == LexKind::Comment) out.comments.push_back({std::string(lexeme.text), lexeme.span});
     else lexemes.push_back(lexeme);
   }
+  parsing::settle_soft_keywords(lexemes);
   for (const Lexeme& lexeme : lexemes) out.tokens.push_back(parsing::ast_token(lexeme));
   out.tokens.pop_back();  // End
 

@@ -1,0 +1,143 @@
+#include "compiler/parse/brackets.h"
+
+#include <optional>
+
+#include "compiler/parse/words.h"
+#include "compiler/support/text.h"
+
+namespace hebb::parsing {
+namespace {
+
+struct Open {
+  Lexeme bracket;
+  uint32_t line, indent;
+  bool interval;  // behind 'in': may be closed by the other kind
+};
+
+struct Balance {
+  const Sources& sources;
+  Diagnostics& diags;
+  Lexemes out;
+  std::vector<Open> open;
+  size_t item = 0;                  // in `out`: where the present top-level item begins
+  std::optional<Open> suspect;      // a '{' whose '}' stood further left than it should
+
+  uint32_t line(const Lexeme& l) const { return sources.position(l.span.file, l.span.begin).line; }
+  uint32_t indent(uint32_t line, FileId file) const {
+    const std::string_view text = sources.line(file, line);
+    const size_t first = text.find_first_not_of(" \t");
+    return static_cast<uint32_t>(first == std::string_view::npos ? text.size() : first);
+  }
+  bool first_on_line(const Lexeme& l) const {
+    return sources.position(l.span.file, l.span.begin).column == indent(line(l), l.span.file) + 1;
+  }
+};
+
+std::string_view partner(std::string_view bracket) {
+  if (bracket == "(") return ")";
+  if (bracket == "[") return "]";
+  return "}";
+}
+
+void tell_unclosed(Balance& b, const Lexeme& bracket, const Lexeme& where, std::string_view here) {
+  Diagnostic& diag = b.diags.report(DiagKind::UnbalancedBracket, bracket.span,
+                                    cat(quoted(bracket.text), " is never closed"));
+  Span place = where.span;
+  if (where.at_end() && !b.out.empty()) place = {place.file, b.out.back().span.end, b.out.back().span.end};
+  diag.labels.push_back({place, std::string(here)});
+}
+
+/// Closes '(' and '[' that are still open where a statement ends.
+void close_small(Balance& b, const Lexeme& where) {
+  std::optional<Lexeme> outermost;
+  while (!b.open.empty() && !b.open.back().bracket.is("{")) {
+    outermost = b.open.back().bracket;
+    b.open.pop_back();
+    b.out.push_back({LexKind::Symbol, {where.span.file, where.span.begin, where.span.begin},
+                     partner(outermost->text)});
+  }
+  if (!outermost) return;
+  tell_unclosed(b, *outermost, where,
+                cat(quoted(partner(outermost->text)), " is missing before this"));
+}
+
+/// Braces are open where the item must have ended: the item is told about and left out.
+void drop_item(Balance& b, const Lexeme& where, std::string_view here) {
+  const Lexeme bracket = b.suspect ? b.suspect->bracket : b.open.front().bracket;
+  tell_unclosed(b, bracket, where, here);
+  b.out.resize(b.item);
+  b.open.clear();
+  b.suspect.reset();
+}
+
+void opening(Balance& b, const Lexeme& bracket) {
+  const uint32_t line = b.line(bracket);
+  const bool interval = !b.out.empty() && b.out.back().is("in");
+  b.open.push_back({bracket, line, b.indent(line, bracket.span.file), interval});
+  b.out.push_back(bracket);
+}
+
+void closing_small(Balance& b, const Lexeme& bracket) {
+  if (b.open.empty() || b.open.back().bracket.is("{")) {
+    b.diags.report(DiagKind::UnbalancedBracket, bracket.span, cat(quoted(bracket.text), " closes nothing"));
+    return;
+  }
+  const Open open = b.open.back();
+  b.open.pop_back();
+  const std::string_view wanted = partner(open.bracket.text);
+  if (bracket.is(wanted) || open.interval) {
+    b.out.push_back(bracket);
+    return;
+  }
+  Diagnostic& diag = b.diags.report(DiagKind::UnbalancedBracket, bracket.span,
+                                    cat(quoted(open.bracket.text), " is closed by ", quoted(bracket.text)));
+  diag.labels.push_back({open.bracket.span, "opened here"});
+  b.out.push_back({LexKind::Symbol, bracket.span, wanted});
+}
+
+void closing_brace(Balance& b, const Lexeme& brace) {
+  close_small(b, brace);
+  if (b.open.empty()) {
+    Diagnostic& diag = b.diags.report(DiagKind::UnbalancedBracket, brace.span, "'}' closes nothing");
+    // What stands between the end of the last item and here was meant to be inside.
+    const bool inside = b.out.size() > b.item && !opens_item(b.out[b.item]);
+    if (b.item > 0) diag.labels.push_back({b.out[b.item - 1].span, "the block before ends here"});
+    if (inside) b.out.resize(b.item);
+    return;
+  }
+  const Open open = b.open.back();
+  b.open.pop_back();
+  const uint32_t line = b.line(brace);
+  const bool further_left = b.first_on_line(brace) && line != open.line &&
+                            b.indent(line, brace.span.file) < open.indent;
+  if (further_left && !b.suspect) b.suspect = open;
+  b.out.push_back(brace);
+  if (!b.open.empty()) return;
+  b.item = b.out.size();
+  b.suspect.reset();
+}
+
+}  // namespace
+
+Lexemes balance_brackets(Lexemes lexemes, const Sources& sources, Diagnostics& diags) {
+  Balance b{.sources = sources, .diags = diags};
+  b.out.reserve(lexemes.size());
+  for (const Lexeme& now : lexemes) {
+    const bool opens = now.is("(") || now.is("[") || now.is("{");
+    const bool word = now.kind == LexKind::Keyword && !b.open.empty() && opener(now.text) &&
+                      !(b.out.back().is(".") || b.out.back().is("(") || b.out.back().is(",")) &&
+                      b.first_on_line(now);
+    if (now.is(";") || now.is("{") || now.at_end() || word) close_small(b, now);
+    if (now.at_end() && !b.open.empty()) drop_item(b, now, "the file ends here");
+    else if (word && opens_item(now) && !b.open.empty()) drop_item(b, now, "something new begins here");
+
+    if (opens) opening(b, now);
+    else if (now.is(")") || now.is("]")) closing_small(b, now);
+    else if (now.is("}")) closing_brace(b, now);
+    else b.out.push_back(now);
+    if (now.is(";") && b.open.empty()) b.item = b.out.size();
+  }
+  return std::move(b.out);
+}
+
+}  // namespace hebb::parsing
