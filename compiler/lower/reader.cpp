@@ -104,6 +104,16 @@ ExprId Reader::signal(VarId id, uint32_t element) {
   return pool().load(column, At::Fixed, element);
 }
 
+static Locus side_of(const Reduction& reduction) {
+  if (reduction.function == ReduceFunction::CumSum) return Locus::Synapse;
+  switch (reduction.per) {
+    case ast::Per::Pre: return Locus::Pre;
+    case ast::Per::Post: return Locus::Post;
+    case ast::Per::Projection: break;
+  }
+  return Locus::Shared;
+}
+
 ExprId Reader::own(VarId id, uint32_t element) {
   if (const auto after = instance_.afters.find(id); after != instance_.afters.end())
     return right_limit(after->second, element);
@@ -122,6 +132,8 @@ ExprId Reader::own(VarId id, uint32_t element) {
     case VarKind::Draw:
       if (!instance_.columns.contains(id)) return translate(variable.value.at(element));
       break;
+    case VarKind::Reduce:
+      return load(instance_.columns.at(id), element, side_of(*instance_.reductions.at(id)));
     default: break;
   }
   return load(instance_.columns.at(id), element, variable.locus);
