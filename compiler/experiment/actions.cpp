@@ -1,0 +1,190 @@
+#include "compiler/experiment/actions.h"
+
+#include <filesystem>
+#include <iterator>
+#include <ostream>
+
+#include "compiler/ast/print.h"
+#include "compiler/experiment/arithmetic.h"
+#include "compiler/experiment/format.h"
+#include "compiler/experiment/functions.h"
+#include "compiler/support/overload.h"
+#include "compiler/support/text.h"
+#include "runtime/data/load.h"
+
+namespace hebb {
+
+namespace {
+
+void print(Evaluation& e, const ast::Print& action) {
+  std::string line;
+  for (const ast::ExprPtr& expr : action.values) {
+    const auto value = evaluate(e, *expr);
+    if (!value) return;
+    line += (line.empty() ? "" : " ") + format(*value);
+  }
+  e.out << line << '\n' << std::flush;
+}
+
+bool is_comparison(ast::BinaryOp op) {
+  switch (op) {
+    case ast::BinaryOp::Less:
+    case ast::BinaryOp::LessEqual:
+    case ast::BinaryOp::Greater:
+    case ast::BinaryOp::GreaterEqual:
+    case ast::BinaryOp::Equal:
+    case ast::BinaryOp::NotEqual: return true;
+    case ast::BinaryOp::Add:
+    case ast::BinaryOp::Subtract:
+    case ast::BinaryOp::Multiply:
+    case ast::BinaryOp::Divide:
+    case ast::BinaryOp::MatMul:
+    case ast::BinaryOp::Power:
+    case ast::BinaryOp::And:
+    case ast::BinaryOp::Or: return false;
+  }
+  return false;
+}
+
+std::optional<int64_t> first_false(const Tensor& tensor) {
+  for (size_t i = 0; i < tensor.values.size(); ++i)
+    if (tensor.values[i] == 0) return static_cast<int64_t>(i);
+  return std::nullopt;
+}
+
+/// One side of a comparison at the element where it fails.
+std::string side_text(const Tensor& side, const Extents& shape, int64_t place) {
+  const Tensor whole = expand(side, shape);
+  return "is " + format_exactly(scalar(whole.values[place], side.dimension));
+}
+
+std::string index_text(const Extents& shape, int64_t place) {
+  std::string out;
+  for (size_t k = shape.size(); k-- > 0; place /= shape[k])
+    out = cat(place % shape[k], out.empty() ? "" : ", ", out);
+  return out;
+}
+
+void check_comparison(Evaluation& e, const ast::Expr& expr, const ast::Binary& node) {
+  const auto left = evaluate_tensor(e, *node.left);
+  if (!left) return;
+  const auto right = evaluate_tensor(e, *node.right);
+  if (!right) return;
+  const auto result = apply(node, expr.span, *left, *right, e.diags);
+  if (!result) return;
+  if (result->values.empty()) {
+    e.diags.report(DiagKind::AssertionFailed, expr.span, "this assert compares nothing: the arrays are empty");
+    return;
+  }
+  const auto place = first_false(*result);
+  if (!place) return;
+  const std::string where = result->scalar() ? "" : cat(" at [", index_text(result->shape, *place), "]");
+  Diagnostic& diag = e.diags.report(DiagKind::AssertionFailed, expr.span, cat("this assert does not hold", where));
+  diag.labels.push_back({node.left->span, side_text(*left, result->shape, *place)});
+  if (!std::holds_alternative<ast::Number>(without_parens(*node.right).node))
+    diag.labels.push_back({node.right->span, side_text(*right, result->shape, *place)});
+}
+
+void check(Evaluation& e, const ast::Assert& action) {
+  const ast::Expr& expr = without_parens(*action.condition);
+  if (const auto* binary = std::get_if<ast::Binary>(&expr.node)) {
+    if (is_comparison(binary->op)) return check_comparison(e, expr, *binary);
+    if (binary->op == ast::BinaryOp::And) {   // each part with its own message
+      check(e, ast::Assert{binary->left, binary->left->span});
+      check(e, ast::Assert{binary->right, binary->right->span});
+      return;
+    }
+  }
+  const auto value = evaluate_tensor(e, expr);
+  if (!value || (!value->values.empty() && !first_false(*value))) return;
+  e.diags.report(DiagKind::AssertionFailed, expr.span, "this assert does not hold");
+}
+
+void save(Evaluation& e, const ast::Save& action) {
+  Dataset data;
+  for (const ast::ExprPtr& expr : action.values) {
+    const auto value = evaluate(e, *expr);
+    if (!value) return;
+    const std::string name = value_name(*expr);
+    if (const auto* tensor = std::get_if<Tensor>(&value->data)) {
+      data.arrays.push_back({name, {tensor->shape, tensor->values}});
+      continue;
+    }
+    const auto* table = std::get_if<std::shared_ptr<const Table>>(&value->data);
+    if (!table) {
+      e.diags.report(DiagKind::WrongKindOfValue, expr->span, "a text cannot be saved as numbers");
+      return;
+    }
+    for (const std::string& column : (*table)->order) {
+      const Tensor& tensor = (*table)->columns.at(column);
+      data.arrays.push_back({column, {tensor.shape, tensor.values}});
+    }
+  }
+  data.provenance = provenance(e, action.span);
+  const std::string path = output_path(e, action.to);
+  if (const Status done = save_data(path, data); !done)
+    e.diags.report(DiagKind::FileProblem, action.span, done.error());
+}
+
+void not_yet(Evaluation& e, Span span, std::string_view what) {
+  e.diags.report(DiagKind::NotSupportedYet, span, cat("not supported yet: ", what));
+}
+
+std::string json_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += cat('\\', c);
+    else if (static_cast<unsigned char>(c) >= 0x20) out += c;
+  }
+  return out + '"';
+}
+
+/// FNV-1a, 64 bits: tells versions of a source apart; not a signature.
+uint64_t fnv1a(std::string_view text) {
+  uint64_t hash = 14695981039346656037ull;
+  for (const unsigned char c : text) hash = (hash ^ c) * 1099511628211ull;
+  return hash;
+}
+
+}  // namespace
+
+std::string value_name(const ast::Expr& expr) {
+  const ast::Expr& inner = without_parens(expr);
+  if (const auto* call = std::get_if<ast::Call>(&inner.node)) {
+    const auto* callee = std::get_if<ast::NameRef>(&call->callee->node);
+    if (callee && callee->name == "final" && call->arguments.size() == 1)
+      return value_name(*call->arguments[0].value);
+  }
+  return ast::to_source(inner);
+}
+
+std::string output_path(const Evaluation& e, const std::string& name) {
+  const std::filesystem::path path(name);
+  if (path.is_absolute() || e.options.output_folder.empty()) return name;
+  std::error_code ignored;  // a folder that cannot be made shows when the file is written
+  std::filesystem::create_directories(e.options.output_folder, ignored);
+  return (std::filesystem::path(e.options.output_folder) / path).string();
+}
+
+std::string provenance(const Evaluation& e, Span span) {
+  const SourceFile& source = e.sources[span.file];
+  return cat("{\"program\": ", json_string(e.options.program), ", \"source\": ", json_string(source.path),
+             ", \"source_fnv1a64\": \"", fnv1a(source.text), "\", \"seed\": ", e.options.seed, "}");
+}
+
+void perform(Evaluation& e, const ast::Action& action) {
+  std::visit(Overload{
+                 [](const ast::Let&) {},  // a definition: evaluated when somebody asks
+                 [&](const ast::Print& a) { print(e, a); },
+                 [&](const ast::Plot& a) { perform_plot(e, a); },
+                 [&](const ast::Save& a) { save(e, a); },
+                 [&](const ast::Assert& a) { check(e, a); },
+                 [&](const ast::Fit& a) { not_yet(e, a.span, "fitting parameters ('fit')"); },
+                 [&](const ast::Search& a) { not_yet(e, a.span, "searching parameters ('search')"); },
+                 [&](const ast::Measure& a) { not_yet(e, a.span, "measures of a run ('measure')"); },
+                 [&](const ast::Accept& a) { not_yet(e, a.span, "windows on measures ('accept')"); },
+             },
+             action);
+}
+
+}  // namespace hebb

@@ -1,0 +1,254 @@
+// What can be said about experiments and tests without running them: names, functions, networks, rules
+// and their parameters, and what is not supported yet.
+
+#include <algorithm>
+#include <set>
+
+#include "compiler/experiment/experiment.h"
+#include "compiler/experiment/functions.h"
+#include "compiler/experiment/wanted.h"
+#include "compiler/support/overload.h"
+#include "compiler/support/text.h"
+
+namespace hebb {
+
+namespace {
+
+class Checker {
+ public:
+  Checker(const Model& model, const ast::File& file, Diagnostics& diags) : model_(model), diags_(diags) {
+    for (const ast::Item& item : file.items) {
+      if (const auto* constant = std::get_if<ast::Const>(&item)) known_.insert(constant->name.text);
+      if (const auto* function = std::get_if<ast::FunctionDecl>(&item)) functions_.insert(function->name.text);
+      if (const auto* import = std::get_if<ast::Import>(&item)) {
+        if (import->as) known_.insert(import->as->text);
+        else if (!import->path.parts.empty()) known_.insert(import->path.parts.back().text);
+      }
+    }
+    for (const auto& [name, value] : model.constants) known_.insert(name);
+    known_.insert("pi");
+  }
+
+  void check(const std::vector<ast::Action>& actions) {
+    lets_.clear();
+    for (const ast::Action& action : actions) {
+      const auto* let = std::get_if<ast::Let>(&action);
+      if (!let) continue;
+      if (!lets_.emplace(let->name.text, let).second) {
+        diags_.report(DiagKind::DuplicateName, let->name.span, cat(quoted(let->name.text), " is defined twice"))
+            .labels.push_back({lets_[let->name.text]->name.span, "first here"});
+      }
+    }
+    for (const ast::Action& action : actions) {
+      unsupported(action);
+      for (const ast::Expr* expr : expressions(action)) visit(*expr);
+    }
+    cycles();
+  }
+
+ private:
+  void unsupported(const ast::Action& action) {
+    const auto report = [&](Span span, std::string_view what) {
+      diags_.report(DiagKind::NotSupportedYet, span, cat("not supported yet: ", what));
+    };
+    std::visit(Overload{
+                   [&](const ast::Let& a) {
+                     if (a.drawn) report(a.span, "a drawn 'let' in an experiment; write  = normal(…)");
+                   },
+                   [](const ast::Print&) {}, [](const ast::Plot&) {}, [](const ast::Save&) {},
+                   [](const ast::Assert&) {},
+                   [&](const ast::Fit& a) { report(a.span, "fitting parameters ('fit')"); },
+                   [&](const ast::Search& a) { report(a.span, "searching parameters ('search')"); },
+                   [&](const ast::Measure& a) { report(a.span, "measures of a run ('measure')"); },
+                   [&](const ast::Accept& a) { report(a.span, "windows on measures ('accept')"); },
+               },
+               action);
+  }
+
+  void visit(const ast::Expr& expr) {
+    if (const auto* name = std::get_if<ast::NameRef>(&expr.node)) return check_name(*name, expr.span);
+    if (const auto* member = std::get_if<ast::Member>(&expr.node)) return visit(*member->object);
+    if (const auto* run = std::get_if<ast::Run>(&expr.node)) return check_run(*run);
+    if (const auto* call = std::get_if<ast::Call>(&expr.node)) return check_call(*call);
+    for (const ast::Expr* child : children(expr)) visit(*child);
+  }
+
+  void check_name(const ast::NameRef& ref, Span span) {
+    if (std::find(locals_.begin(), locals_.end(), ref.name) != locals_.end()) return;
+    if (lets_.contains(ref.name) || known_.contains(ref.name)) return;
+    if (model_.find_rule(ref.name) || model_.find_network(ref.name) || model_.find_neuron(ref.name)) return;
+    if (find_function(ref.name) || functions_.contains(ref.name)) return;  // misuse shows when it is evaluated
+    std::vector<std::string> names(known_.begin(), known_.end());
+    for (const auto& [name, let] : lets_) names.push_back(name);
+    names.insert(names.end(), locals_.begin(), locals_.end());
+    for (const Network& network : model_.networks) names.push_back(network.name);
+    Diagnostic& diag = diags_.report(DiagKind::UnknownName, span, cat("nothing is called ", quoted(ref.name), " here"));
+    if (const auto near = did_you_mean(ref.name, names)) diag.help = cat("did you mean ", *near, "?");
+    else if (find_unit(ref.name)) diag.help = cat("a unit follows a number:  1 ", ref.name);
+  }
+
+  void check_run(const ast::Run& run) {
+    const std::string& name = run.network.parts.back().text;
+    if (!model_.find_network(name)) {
+      std::vector<std::string> names;
+      for (const Network& network : model_.networks) names.push_back(network.name);
+      Diagnostic& diag = diags_.report(DiagKind::UnknownName, run.network.span,
+                                       cat("there is no network called ", quoted(name)));
+      if (const auto near = did_you_mean(name, names)) diag.help = cat("did you mean ", *near, "?");
+    }
+    visit(*run.duration);
+    for (const ast::Setting& setting : run.settings) {
+      const bool word = setting.path.parts.size() == 1 && setting.path.parts[0].text == "precision";
+      if (!word && setting.value) visit(*setting.value);
+    }
+  }
+
+  void check_call(const ast::Call& call) {
+    const auto* name = std::get_if<ast::NameRef>(&call.callee->node);
+    if (name) check_function(*name, call);
+    else visit(*call.callee);
+    const bool protocol = name && name->name == "protocol";
+    for (const ast::Argument& argument : call.arguments) {
+      if (protocol && &argument == call.arguments.data()) {
+        check_rules(*argument.value);
+        continue;
+      }
+      for (const ast::Range& range : argument.ranges) {
+        visit(*range.first);
+        visit(*range.last);
+        locals_.push_back(range.name.text);
+      }
+      visit(*argument.value);
+      locals_.resize(locals_.size() - argument.ranges.size());
+    }
+  }
+
+  void check_function(const ast::NameRef& name, const ast::Call& call) {
+    if (name.name == "grad") {
+      diags_.report(DiagKind::NotSupportedYet, call.callee->span, "not supported yet: derivatives ('grad')");
+      return;
+    }
+    if (name.name == "protocol" || name.name == "final" || find_function(name.name) || functions_.contains(name.name))
+      return;
+    if (known_.contains(name.name)) return;  // an imported function
+    std::vector<std::string> names = function_names();
+    names.insert(names.end(), functions_.begin(), functions_.end());
+    Diagnostic& diag = diags_.report(DiagKind::UnknownFunction, call.callee->span,
+                                     cat("there is no function called ", quoted(name.name)));
+    if (const auto near = did_you_mean(name.name, names)) diag.help = cat("did you mean ", *near, "?");
+    else if (model_.find_rule(name.name)) diag.help = cat("a rule is tried with  protocol(", name.name, "(…), …)");
+  }
+
+  /// 'Triplet(A3p = 5e-3) + Decay': rules exist and have these parameters.
+  void check_rules(const ast::Expr& expr) {
+    const ast::Expr& inner = without_parens(expr);
+    if (const auto* sum = std::get_if<ast::Binary>(&inner.node)) {
+      check_rules(*sum->left);
+      check_rules(*sum->right);
+      return;
+    }
+    const auto* call = std::get_if<ast::Call>(&inner.node);
+    const ast::Expr& callee = call ? without_parens(*call->callee) : inner;
+    const Chain chain = chain_of(callee);
+    const auto* root = std::get_if<ast::NameRef>(&chain.root->node);
+    if (!root) return;
+    const std::string name = chain.members.empty() ? root->name : chain.members.back().text;
+    const Rule* rule = model_.find_rule(name);
+    if (!rule) {
+      std::vector<std::string> names;
+      for (const Rule& known : model_.rules) names.push_back(known.name);
+      Diagnostic& diag = diags_.report(DiagKind::UnknownName, callee.span,
+                                       cat("there is no rule called ", quoted(name)));
+      if (const auto near = did_you_mean(name, names)) diag.help = cat("did you mean ", *near, "?");
+      return;
+    }
+    if (!call) return;
+    for (const ast::Argument& argument : call->arguments) {
+      visit(*argument.value);
+      if (argument.name) check_parameter(*rule, *argument.name);
+    }
+  }
+
+  void check_parameter(const Rule& rule, const ast::Name& name) {
+    std::vector<std::string> names;
+    for (const VarId id : rule.variables)
+      if (model_[id].kind == VarKind::Param) names.push_back(model_[id].name);
+    if (std::find(names.begin(), names.end(), name.text) != names.end()) return;
+    Diagnostic& diag = diags_.report(DiagKind::UnknownSetting, name.span,
+                                     cat(quoted(rule.name), " has no parameter called ", quoted(name.text)));
+    if (const auto near = did_you_mean(name.text, names)) diag.help = cat("did you mean ", *near, "?");
+    else if (!names.empty()) diag.help = cat("it has ", listed(names));
+  }
+
+  /// Each circle of lets is reported once, at its first let in alphabetical order.
+  void cycles() {
+    std::map<std::string, std::set<std::string>> needs;
+    for (const auto& [name, let] : lets_) needs[name] = names_in(*let->value);
+    std::set<std::string> reported;
+    for (const auto& [name, let] : lets_) {
+      std::set<std::string> reached;
+      std::vector<std::string> open(needs[name].begin(), needs[name].end());
+      while (!open.empty()) {
+        const std::string next = open.back();
+        open.pop_back();
+        if (!reached.insert(next).second) continue;
+        open.insert(open.end(), needs[next].begin(), needs[next].end());
+      }
+      if (!reached.contains(name) || reported.contains(name)) continue;
+      reported.insert(name);
+      Diagnostic& diag = diags_.report(DiagKind::CyclicDefinition, let->name.span,
+                                       cat("the value of ", quoted(name), " needs itself"));
+      for (const std::string& other : reached) {
+        if (other == name || !names_reach(needs, other, name)) continue;
+        reported.insert(other);
+        diag.labels.push_back({lets_[other]->name.span, cat("through ", quoted(other))});
+      }
+    }
+  }
+
+  static bool names_reach(std::map<std::string, std::set<std::string>>& needs, const std::string& from,
+                          const std::string& to) {
+    std::set<std::string> reached;
+    std::vector<std::string> open = {from};
+    while (!open.empty()) {
+      const std::string next = open.back();
+      open.pop_back();
+      if (next == to && !reached.empty()) return true;
+      if (!reached.insert(next).second) continue;
+      open.insert(open.end(), needs[next].begin(), needs[next].end());
+    }
+    return false;
+  }
+
+  std::set<std::string> names_in(const ast::Expr& expr) const {
+    std::set<std::string> out;
+    std::vector<const ast::Expr*> open = {&expr};
+    while (!open.empty()) {
+      const ast::Expr* next = open.back();
+      open.pop_back();
+      const auto* name = std::get_if<ast::NameRef>(&next->node);
+      if (name && lets_.contains(name->name)) out.insert(name->name);
+      const auto below = children(*next);
+      open.insert(open.end(), below.begin(), below.end());
+    }
+    return out;
+  }
+
+  const Model& model_;
+  Diagnostics& diags_;
+  std::set<std::string> known_, functions_;
+  std::map<std::string, const ast::Let*> lets_;
+  std::vector<std::string> locals_;
+};
+
+}  // namespace
+
+void check_actions(const Model& model, const ast::File& file, Diagnostics& diags) {
+  Checker checker(model, file, diags);
+  for (const ast::Item& item : file.items) {
+    if (const auto* experiment = std::get_if<ast::ExperimentDecl>(&item)) checker.check(experiment->actions);
+    if (const auto* test = std::get_if<ast::TestDecl>(&item)) checker.check(test->actions);
+  }
+}
+
+}  // namespace hebb

@@ -1,0 +1,24 @@
+#pragma once
+// A program ready to run: the initial values that the host sets are taken out of its `init` kernels, so
+// that everything that is computed from them (a state that starts at a parameter) sees the host's.
+
+#include <memory>
+#include <set>
+#include <string>
+
+#include "compiler/experiment/experiment.h"
+#include "compiler/program/program.h"
+#include "compiler/support/result.h"
+
+namespace hebb {
+
+/// The program without the `init` stores into these columns.
+Program without_initial_values(Program program, const std::set<uint32_t>& columns);
+
+Result<Kernels> make_kernels(std::shared_ptr<const Program> program, Precision precision,
+                             ExperimentOptions::Engine engine, int level);
+
+/// The dimension of a column, from its unit text; none when it is empty.
+std::optional<Dimension> dimension_of_unit(std::string_view unit);
+
+}  // namespace hebb

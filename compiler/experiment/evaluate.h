@@ -1,0 +1,75 @@
+#pragma once
+// One experiment or test being evaluated, and the value of an expression in it. A mistake is reported
+// once, where it is made; everything that needed the value then ends quietly with nothing.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "compiler/ast/ast.h"
+#include "compiler/experiment/experiment.h"
+#include "compiler/experiment/value.h"
+#include "compiler/experiment/wanted.h"
+
+namespace hebb {
+
+struct Let {
+  const ast::Expr* definition = nullptr;
+  Span span;
+  enum class Progress { Waiting, Running, Done } progress = Progress::Waiting;
+  std::optional<Value> value;   // Done and none: the mistake was reported
+};
+
+/// Names that hold inside one expression: variables of a comprehension, parameters of a function.
+struct Scope {
+  std::map<std::string, Value> names;
+  const Scope* outer = nullptr;
+  bool function = false;        // the names outside, lets included, are not visible
+};
+
+struct Synapse;   // of a protocol, ready to run; see synapse.h
+
+struct Evaluation {
+  const Model& model;
+  const Sources& sources;
+  const ExperimentOptions& options;
+  std::ostream& out;
+  Diagnostics& diags;
+  std::map<std::string, Let> lets;
+  std::map<std::string, Let> constants;   // of the file
+  std::map<std::string, const ast::FunctionDecl*> functions;
+  std::map<const ast::Run*, Wanted> wanted;
+  std::map<std::string, std::shared_ptr<const Synapse>> synapses;   // by rules and parameters
+  const Scope* scope = nullptr;
+  int depth = 0;                           // of nested calls of functions
+  bool interrupted = false;
+};
+
+std::optional<Value> evaluate(Evaluation& e, const ast::Expr& expr);
+
+/// The value as a Tensor; a text or a table is reported as not being a number.
+std::optional<Tensor> evaluate_tensor(Evaluation& e, const ast::Expr& expr);
+/// One number, of any dimension.
+std::optional<double> evaluate_number(Evaluation& e, const ast::Expr& expr);
+
+/// An argument with its 'for' ranges: the values stacked, one leading axis per range.
+std::optional<Value> evaluate_argument(Evaluation& e, const ast::Argument& argument);
+
+/// 'sim.Y.r' as its root and the names after it; Parens are looked through.
+struct Chain {
+  const ast::Expr* root = nullptr;
+  std::vector<ast::Name> members;
+  std::string text() const;                // "Y.r"
+};
+Chain chain_of(const ast::Expr& expr);
+
+const ast::Expr& without_parens(const ast::Expr& expr);
+
+/// Everything that a bare name may mean here, for suggestions.
+std::vector<std::string> visible_names(const Evaluation& e);
+
+/// "a number", "an array [3]", "a text", "a table (digits.csv)"
+std::string describe(const Value& value);
+
+}  // namespace hebb

@@ -1,0 +1,134 @@
+#include "compiler/experiment/functions.h"
+
+#include <cmath>
+
+#include "compiler/support/text.h"
+
+namespace hebb {
+
+namespace {
+
+size_t slot_of(const Function& function, std::string_view name) {
+  for (size_t i = 0; i < function.parameters.size(); ++i)
+    if (function.parameters[i] == name) return i;
+  return function.parameters.size();
+}
+
+bool enough(Evaluation& e, const Function& function, const FunctionCall& call, size_t given) {
+  if (function.variadic) {
+    if (given >= function.required) return true;
+  } else {
+    size_t filled = 0;
+    for (size_t i = 0; i < function.required; ++i) filled += call.slots[i].has_value();
+    if (filled == function.required) return true;
+  }
+  report_argument(e, call.span,
+                  cat(quoted(function.name), " takes ", signature(function), ", got ", plural(given, "argument")));
+  return false;
+}
+
+}  // namespace
+
+const Function* find_function(std::string_view name) {
+  for (const auto group : {math_functions(), array_functions(), draw_functions(), data_functions()})
+    for (const Function& function : group)
+      if (function.name == name) return &function;
+  return nullptr;
+}
+
+std::vector<std::string> function_names() {
+  std::vector<std::string> names;
+  for (const auto group : {math_functions(), array_functions(), draw_functions(), data_functions()})
+    for (const Function& function : group) names.emplace_back(function.name);
+  for (const char* name : {"protocol", "final"}) names.emplace_back(name);
+  return names;
+}
+
+std::string signature(const Function& function) {
+  std::string out = "(";
+  for (size_t i = 0; i < function.parameters.size(); ++i) {
+    const bool optional = !function.variadic && i >= function.required;
+    out += cat(i ? ", " : "", function.parameters[i], optional ? " = …" : "");
+  }
+  return out + (function.variadic ? ", …)" : ")");
+}
+
+std::optional<FunctionCall> bind_arguments(Evaluation& e, const Function& function, const ast::Call& call,
+                                           Span span) {
+  FunctionCall out{.name = std::string(function.name), .span = span, .slots = {}, .more = {}};
+  out.slots.resize(function.parameters.size());
+  size_t next = 0;
+  for (const ast::Argument& argument : call.arguments) {
+    size_t slot = next;
+    if (argument.name) {
+      slot = slot_of(function, argument.name->text);
+      if (slot == function.parameters.size() || function.variadic) {
+        std::vector<std::string> names(function.parameters.begin(), function.parameters.end());
+        const auto near = did_you_mean(argument.name->text, names);
+        report_argument(e, argument.name->span,
+                        cat(quoted(function.name), " has no argument called ", quoted(argument.name->text)),
+                        near ? cat("did you mean ", *near, "?") : cat("it takes ", signature(function)));
+        return std::nullopt;
+      }
+    } else if (!function.variadic) {
+      ++next;
+    }
+    if (!function.variadic && slot >= out.slots.size()) {
+      report_argument(e, argument.value->span,
+                      cat(quoted(function.name), " takes ", signature(function), ", got ",
+                          plural(call.arguments.size(), "argument")));
+      return std::nullopt;
+    }
+    auto value = evaluate_argument(e, argument);
+    if (!value) return std::nullopt;
+    if (&argument == call.arguments.data()) out.range_axes = static_cast<int>(argument.ranges.size());
+    Given given{std::move(*value), argument.value->span};
+    if (function.variadic) {
+      out.more.push_back(std::move(given));
+      continue;
+    }
+    if (out.slots[slot]) {
+      report_argument(e, argument.value->span,
+                      cat(quoted(function.parameters[slot]), " of ", quoted(function.name), " is given twice"));
+      return std::nullopt;
+    }
+    out.slots[slot] = std::move(given);
+  }
+  if (!enough(e, function, out, call.arguments.size())) return std::nullopt;
+  return out;
+}
+
+std::optional<Tensor> as_tensor(Evaluation& e, const FunctionCall& call, const Given& given) {
+  if (const auto* tensor = std::get_if<Tensor>(&given.value.data)) return *tensor;
+  e.diags.report(DiagKind::WrongKindOfValue, given.span,
+                 cat(quoted(call.name), " needs numbers here, this is ", describe(given.value)));
+  return std::nullopt;
+}
+
+std::optional<double> as_number(Evaluation& e, const FunctionCall& call, const Given& given) {
+  const auto tensor = as_tensor(e, call, given);
+  if (!tensor) return std::nullopt;
+  if (tensor->scalar()) return tensor->values[0];
+  e.diags.report(DiagKind::ShapesDiffer, given.span,
+                 cat(quoted(call.name), " needs one number here, this is ", describe(given.value)));
+  return std::nullopt;
+}
+
+std::optional<int64_t> as_count(Evaluation& e, const FunctionCall& call, const Given& given, int64_t least,
+                                int64_t most) {
+  const auto number = as_number(e, call, given);
+  if (!number) return std::nullopt;
+  if (*number == std::floor(*number) && *number >= static_cast<double>(least) &&
+      *number <= static_cast<double>(most))
+    return static_cast<int64_t>(*number);
+  report_argument(e, given.span,
+                  cat(quoted(call.name), " needs a whole number from ", least, " to ", most, " here, got ",
+                      *number));
+  return std::nullopt;
+}
+
+void report_argument(Evaluation& e, Span span, std::string message, std::string help) {
+  e.diags.report(DiagKind::WrongArgument, span, std::move(message)).help = std::move(help);
+}
+
+}  // namespace hebb

@@ -1,0 +1,146 @@
+#include "compiler/experiment/keep.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "compiler/experiment/functions.h"
+#include "compiler/support/text.h"
+
+namespace hebb {
+
+namespace {
+
+struct Reduction {
+  std::string_view name;
+  RecordReduce reduce;
+};
+constexpr Reduction kReductions[] = {{"mean", RecordReduce::Mean}, {"sum", RecordReduce::Sum},
+                                     {"min", RecordReduce::Min}, {"max", RecordReduce::Max}};
+
+std::string path_text(const ast::Expr& expr) {
+  const Chain chain = chain_of(expr);
+  const auto* root = std::get_if<ast::NameRef>(&chain.root->node);
+  if (!root) return "";
+  return chain.members.empty() ? root->name : cat(root->name, ".", chain.text());
+}
+
+void report_no_value(Evaluation& e, Span span, const Network& network, const Program& program,
+                     const std::string& name) {
+  Diagnostic& diag = e.diags.report(DiagKind::UnknownName, span,
+                                    cat("a run of ", quoted(network.name), " has no value ", quoted(name)));
+  std::vector<std::string> names;
+  for (const RecordDef& record : network.records) names.push_back(record.name);
+  for (const Column& column : program.columns) names.push_back(column.name);
+  if (const auto near = did_you_mean(name, names)) diag.help = cat("did you mean ", *near, "?");
+}
+
+std::optional<Kept> keep_column(Evaluation& e, Span span, const Network& network, const Program& program,
+                                const std::string& column, const std::string& name) {
+  const ColumnId id = program.find_column(column);
+  if (!id.valid()) {
+    report_no_value(e, span, network, program, column);
+    return std::nullopt;
+  }
+  Kept out;
+  out.recording.name = name;
+  out.recording.column = id;
+  if (const Variable* variable = find_variable(e.model, network, column)) out.dimension = variable->dimension;
+  return out;
+}
+
+/// [0..9, :] of a record, against the shape of the column.
+bool read_slices(Evaluation& e, const ast::Subscript& subscript, const Extents& shape, Kept& out) {
+  for (size_t k = 0; k < subscript.indices.size(); ++k) {
+    const ast::IndexItem& item = subscript.indices[k];
+    const int64_t extent = k < shape.size() ? shape[k] : 0;
+    if (!item.first) {
+      out.slices.push_back({0, extent - 1, true});
+      continue;
+    }
+    const auto first = evaluate_number(e, *item.first);
+    const auto last = item.last ? evaluate_number(e, *item.last) : first;
+    if (!first || !last) return false;
+    const bool inside = *first >= 0 && *first <= *last && *last < static_cast<double>(extent) &&
+                        *first == std::floor(*first) && *last == std::floor(*last);
+    if (!inside) {
+      report_argument(e, item.first->span, cat("the index ", *first, item.last ? cat("..", *last) : "",
+                                               " is outside 0..", extent - 1));
+      return false;
+    }
+    out.slices.push_back({static_cast<int64_t>(*first), static_cast<int64_t>(*last), item.last != nullptr});
+  }
+  return true;
+}
+
+std::optional<Kept> keep_record(Evaluation& e, const Network& network, const Program& program,
+                                const RecordDef& record, const RunOptions& options) {
+  const ast::Expr* what = &without_parens(*record.what);
+  RecordReduce reduce = RecordReduce::None;
+  if (const auto* call = std::get_if<ast::Call>(&what->node)) {
+    const std::string name = path_text(*call->callee);
+    const auto* found = std::find_if(std::begin(kReductions), std::end(kReductions),
+                                     [&](const Reduction& reduction) { return reduction.name == name; });
+    if (found == std::end(kReductions) || call->arguments.size() != 1) {
+      e.diags.report(DiagKind::NotSupportedYet, record.span,
+                     "not supported yet: a record of anything but a value or its mean, sum, min or max");
+      return std::nullopt;
+    }
+    reduce = found->reduce;
+    what = &without_parens(*call->arguments[0].value);
+  }
+  const auto* subscript = std::get_if<ast::Subscript>(&what->node);
+  const std::string column = path_text(subscript ? *subscript->object : *what);
+  if (column.empty() || (subscript && reduce != RecordReduce::None)) {
+    e.diags.report(DiagKind::NotSupportedYet, record.span,
+                   "not supported yet: a record of anything but a value, a part of it, or its mean, sum, min or max");
+    return std::nullopt;
+  }
+  auto kept = keep_column(e, record.span, network, program, column, record.name);
+  if (!kept) return std::nullopt;
+  kept->recording.reduce = reduce;
+  if (subscript && !read_slices(e, *subscript, column_shape(program, kept->recording.column), *kept))
+    return std::nullopt;
+  if (record.every.valid()) {
+    if (!e.model.pool.is_constant(record.every)) {
+      e.diags.report(DiagKind::NotSupportedYet, record.span, "not supported yet: a record at a varying interval");
+      return std::nullopt;
+    }
+    const double every_ms = e.model.pool[record.every].value;
+    kept->recording.every_steps = std::max<int64_t>(1, std::llround(every_ms / options.dt_ms));
+  }
+  return kept;
+}
+
+}  // namespace
+
+std::optional<std::vector<Kept>> recordings_to_keep(Evaluation& e, const ast::Run& run, const Network& network,
+                                                    const Program& program, const RunOptions& options) {
+  std::vector<Kept> out;
+  const auto found = e.wanted.find(&run);
+  if (found == e.wanted.end()) return out;
+  const Wanted& wanted = found->second;
+  std::set<std::string> done;
+  for (const RecordDef& record : network.records) {
+    const bool mentioned = wanted.whole.contains(record.name) || wanted.final.contains(record.name);
+    if (!mentioned && !wanted.everything) continue;
+    auto kept = keep_record(e, network, program, record, options);
+    if (!kept) return std::nullopt;
+    out.push_back(std::move(*kept));
+    done.insert(record.name);
+  }
+  const auto keep = [&](const std::string& name, Span span, bool final_only) {
+    if (!done.insert(name).second) return true;
+    auto kept = keep_column(e, span, network, program, name, name);
+    if (!kept) return false;
+    kept->recording.final_only = final_only;
+    out.push_back(std::move(*kept));
+    return true;
+  };
+  for (const auto& [name, span] : wanted.whole)
+    if (!keep(name, span, false)) return std::nullopt;
+  for (const auto& [name, span] : wanted.final)
+    if (!keep(name, span, true)) return std::nullopt;
+  return out;
+}
+
+}  // namespace hebb

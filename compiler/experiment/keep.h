@@ -1,0 +1,18 @@
+#pragma once
+// From the names an experiment mentions ("Y.r", "w_mean") to what a simulation records.
+
+#include "compiler/experiment/settings.h"
+#include "runtime/simulation.h"
+
+namespace hebb {
+
+struct Kept {
+  Recording recording;
+  std::vector<AxisRange> slices;   // of a sample: record EE.w[0..9, :]
+  MaybeDimension dimension;
+};
+
+std::optional<std::vector<Kept>> recordings_to_keep(Evaluation& e, const ast::Run& run, const Network& network,
+                                                    const Program& program, const RunOptions& options);
+
+}  // namespace hebb

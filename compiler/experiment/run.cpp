@@ -1,0 +1,413 @@
+#include "compiler/experiment/run.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <cmath>
+#include <thread>
+
+#include "compiler/experiment/engine.h"
+#include "compiler/experiment/functions.h"
+#include "compiler/experiment/keep.h"
+#include "compiler/experiment/settings.h"
+#include "compiler/lower/lower.h"
+#include "compiler/support/text.h"
+#include "runtime/simulation.h"
+
+namespace hebb {
+
+namespace {
+
+/// Everything that is known before the first step.
+struct Prepared {
+  std::shared_ptr<const Program> program;
+  RunOptions options;
+  std::vector<std::pair<ColumnId, LaneValues>> columns;
+  std::vector<std::pair<FeedValues, LaneValues>> feeds;   // `values` of the first are filled per lane
+  std::vector<Kept> kept;
+  int64_t lanes = 1;
+  bool batched = false;
+};
+
+const Network* find_network(Evaluation& e, const ast::Run& run) {
+  const std::string& name = run.network.parts.back().text;
+  if (const Network* network = e.model.find_network(name)) return network;
+  Diagnostic& diag = e.diags.report(DiagKind::UnknownName, run.network.span,
+                                    cat("there is no network called ", quoted(name)));
+  std::vector<std::string> names;
+  for (const Network& network : e.model.networks) names.push_back(network.name);
+  if (const auto near = did_you_mean(name, names)) diag.help = cat("did you mean ", *near, "?");
+  return nullptr;
+}
+
+/// What the host will feed although the network defines it, and what it will read although nothing in
+/// the network does.
+LowerOptions lower_options(Evaluation& e, const ast::Run& run, const Network& network,
+                           const RunOptions& options) {
+  LowerOptions out;
+  for (const GivenSetting& setting : options.others) {
+    const Variable* variable = find_variable(e.model, network, setting.name);
+    if (!variable) continue;
+    const bool feedable = variable->kind == VarKind::Signal || variable->kind == VarKind::Input ||
+                          variable->kind == VarKind::Draw;
+    if (feedable) out.fed.push_back(setting.name);
+  }
+  const auto wanted = e.wanted.find(&run);
+  if (wanted == e.wanted.end()) return out;
+  for (const auto* names : {&wanted->second.whole, &wanted->second.final}) {
+    for (const auto& [name, span] : *names) {
+      const Variable* variable = find_variable(e.model, network, name);
+      if (variable && variable->kind == VarKind::Reduce) out.keep.push_back(name);
+    }
+  }
+  return out;
+}
+
+bool fits_dimension(Evaluation& e, const Network& network, const GivenSetting& given) {
+  const Variable* variable = find_variable(e.model, network, given.name);
+  if (!variable || common_dimension(given.value.dimension, variable->dimension).fits) return true;
+  e.diags.report(DiagKind::DimensionMismatch, given.span,
+                 cat(quoted(given.name), " is ", describe(*variable->dimension), ", this is ",
+                     describe(*given.value.dimension)));
+  return false;
+}
+
+/// [steps] or [steps, n] numbers, one row of n for all steps, or one number; a batch of the first two.
+bool add_feed(Evaluation& e, const GivenSetting& given, const Feed& feed, Prepared& out) {
+  const Program& program = *out.program;
+  const Extents shape = column_shape(program, feed.column);
+  const int64_t n = count(shape);
+  const Tensor& value = given.value;
+  FeedValues values{.name = feed.name, .values = {}, .rows = n, .constant = false};
+  const size_t axes = value.shape.size();
+  const auto steps_of = [&](size_t axis) {
+    return axis < axes ? value.shape[axis] : 0;
+  };
+  LaneValues lanes;
+  int64_t steps = 0;
+  if (value.scalar() || (axes == 1 && n > 1 && value.shape[0] == n)) {
+    values.constant = true;
+    lanes.lanes = {value.scalar() ? std::vector<double>(n, value.values[0]) : value.values};
+  } else if ((axes == 1 && n == 1) || (axes == 2 && value.shape[1] == n)) {
+    steps = steps_of(0);
+    lanes.lanes = {value.values};
+  } else if ((axes == 2 && n == 1) || (axes == 3 && value.shape[2] == n)) {
+    steps = steps_of(1);
+    lanes.batched = true;
+    for (int64_t lane = 0; lane < value.shape[0]; ++lane)
+      lanes.lanes.emplace_back(value.values.begin() + lane * steps * n, value.values.begin() + (lane + 1) * steps * n);
+  } else {
+    e.diags.report(DiagKind::DataShape, given.span,
+                   cat(quoted(given.name), " takes ", n == 1 ? "one number" : cat(n, " numbers"), " a step: ",
+                       n == 1 ? "[steps]" : cat("[steps, ", n, "]"), ", and this is ", shape_text(value.shape)));
+    return false;
+  }
+  if (!values.constant && steps < out.options.steps) {
+    e.diags.report(DiagKind::TooFewRows, given.span,
+                   cat(quoted(given.name), " has ", plural(steps, "row"), ", and the run has ",
+                       plural(out.options.steps, "step")));
+    return false;
+  }
+  for (const auto& lane : lanes.lanes) {
+    const auto bad = std::find_if(lane.begin(), lane.end(), [](double v) { return !std::isfinite(v); });
+    if (bad == lane.end()) continue;
+    const auto place = bad - lane.begin();
+    e.diags.report(DiagKind::DataContent, given.span,
+                   cat("what is fed to ", quoted(given.name), " holds ", *bad, " in row ", place / n,
+                       n > 1 ? cat(", column ", place % n) : ""))
+        .help = "replace it first:  if is_finite(x) then x else 0";
+    return false;
+  }
+  out.feeds.emplace_back(std::move(values), std::move(lanes));
+  return true;
+}
+
+bool add_column(Evaluation& e, const GivenSetting& given, ColumnId id, Prepared& out) {
+  const Extents shape = column_shape(*out.program, id);
+  auto lanes = fit_lanes(given.value, shape);
+  if (!lanes) {
+    e.diags.report(DiagKind::ShapesDiffer, given.span,
+                   cat(quoted(given.name), " is ", shape_text(shape), ", and this is ",
+                       shape_text(given.value.shape)))
+        .help = "a batch has one more axis, in front";
+    return false;
+  }
+  out.columns.emplace_back(id, std::move(*lanes));
+  return true;
+}
+
+void report_unknown_setting(Evaluation& e, const Program& program, const GivenSetting& given) {
+  Diagnostic& diag = e.diags.report(DiagKind::UnknownSetting, given.span,
+                                    cat("the network ", quoted(program.name), " has nothing called ",
+                                        quoted(given.name), " to set or feed"));
+  std::vector<std::string> names = {"seed", "dt", "threads", "precision", "batch"};
+  for (const Feed& feed : program.plan.feeds) names.push_back(feed.name);
+  for (const Column& column : program.columns)
+    if (column.role == Role::Param || column.role == Role::State) names.push_back(column.name);
+  if (const auto near = did_you_mean(given.name, names)) diag.help = cat("did you mean ", *near, "?");
+}
+
+bool place_setting(Evaluation& e, const Network& network, const GivenSetting& given,
+                   Prepared& out) {
+  const Program& program = *out.program;
+  GivenSetting plain = given;
+  if (plain.name.ends_with(".init")) plain.name.resize(plain.name.size() - 5);
+  if (!fits_dimension(e, network, plain)) return false;
+  for (const Feed& feed : program.plan.feeds)
+    if (feed.name == plain.name) return add_feed(e, plain, feed, out);
+  const ColumnId id = program.find_column(plain.name);
+  const bool settable = id.valid() && (program[id].role == Role::Param || program[id].role == Role::State);
+  if (settable && id != program.dt) return add_column(e, plain, id, out);
+  report_unknown_setting(e, program, plain);
+  return false;
+}
+
+bool all_fed(Evaluation& e, const ast::Run& run, const Prepared& prepared) {
+  for (const Feed& feed : prepared.program->plan.feeds) {
+    const bool fed = std::any_of(prepared.feeds.begin(), prepared.feeds.end(),
+                                 [&](const auto& given) { return given.first.name == feed.name; });
+    if (fed) continue;
+    const Extents shape = column_shape(*prepared.program, feed.column);
+    e.diags.report(DiagKind::NothingFed, run.network.span,
+                   cat(quoted(feed.name), " of ", quoted(prepared.program->name),
+                       " has no value of its own, and this run does not feed it"))
+        .help = cat("add  with (", feed.name, " = …), ", shape.empty() || count(shape) == 1
+                        ? std::string("one number a step")
+                        : cat("an array [steps, ", count(shape), "]"));
+    return false;
+  }
+  return true;
+}
+
+bool count_lanes(Evaluation& e, const ast::Run& run, Prepared& out) {
+  out.lanes = out.options.batch;
+  out.batched = out.options.batched;
+  const auto join_lanes = [&](const LaneValues& values) {
+    if (!values.batched) return true;
+    const auto lanes = static_cast<int64_t>(values.lanes.size());
+    if (out.batched && out.lanes != lanes) {
+      e.diags.report(DiagKind::ShapesDiffer, run.network.span,
+                     cat("the lists of this run have different lengths: ", out.lanes, " and ", lanes));
+      return false;
+    }
+    out.lanes = lanes;
+    out.batched = true;
+    return true;
+  };
+  for (const auto& [id, values] : out.columns)
+    if (!join_lanes(values)) return false;
+  for (const auto& [feed, values] : out.feeds)
+    if (!join_lanes(values)) return false;
+  if (out.lanes > 0) return true;
+  report_argument(e, run.network.span, "a batch has at least one lane");
+  return false;
+}
+
+std::optional<Prepared> prepare(Evaluation& e, const ast::Run& run) {
+  const Network* network = find_network(e, run);
+  if (!network) return std::nullopt;
+  auto options = read_run_options(e, run);
+  if (!options) return std::nullopt;
+  Prepared out;
+  auto program = std::make_shared<Program>(lower(e.model, *network, lower_options(e, run, *network, *options)));
+  out.options = std::move(*options);
+  assert(verify(*program).empty() && "lower keeps the promises of a program");
+  out.program = program;
+  for (const GivenSetting& given : out.options.others)
+    if (!place_setting(e, *network, given, out)) return std::nullopt;
+  auto kept = recordings_to_keep(e, run, *network, *program, out.options);
+  if (!kept || !all_fed(e, run, out) || !count_lanes(e, run, out)) return std::nullopt;
+  out.kept = std::move(*kept);
+
+  std::set<uint32_t> parameters;
+  for (const auto& [id, values] : out.columns)
+    if ((*program)[id].role == Role::Param) parameters.insert(id.value);
+  if (!parameters.empty())
+    out.program = std::make_shared<Program>(without_initial_values(std::move(*program), parameters));
+  return out;
+}
+
+/// What one lane left behind.
+struct LaneResult {
+  std::vector<Recorded> recorded;
+  std::optional<Divergence> divergence;
+  std::string failure;
+};
+
+const std::vector<double>& of_lane(const LaneValues& values, int64_t lane) {
+  return values.lanes[values.batched ? lane : 0];
+}
+
+LaneResult run_lane(const Prepared& prepared, const Kernels& kernels, int64_t lane, int threads,
+                    const std::atomic<bool>* interrupted) {
+  const bool own_seed = prepared.options.seeds.size() > 1;
+  SimulationOptions options;
+  options.precision = prepared.options.precision;
+  options.seed = prepared.options.seeds[own_seed ? lane : 0];
+  options.lane = own_seed ? 0 : static_cast<uint32_t>(lane);
+  options.threads = threads;
+  options.interrupted = interrupted;
+  auto simulation = Simulation::create(prepared.program, kernels, options);
+  if (!simulation) return {.failure = simulation.error()};
+  const auto set = [&](Role role) -> std::string {
+    for (const auto& [id, values] : prepared.columns) {
+      if ((*prepared.program)[id].role != role) continue;
+      if (const Status done = simulation->set(id, of_lane(values, lane)); !done) return done.error();
+    }
+    return {};
+  };
+  if (std::string failure = set(Role::Param); !failure.empty()) return {.failure = std::move(failure)};
+  simulation->initialise();
+  if (std::string failure = set(Role::State); !failure.empty()) return {.failure = std::move(failure)};
+  std::vector<FeedValues> feeds;
+  for (const auto& [feed, values] : prepared.feeds) {
+    feeds.push_back(feed);
+    feeds.back().values = of_lane(values, lane);
+  }
+  std::vector<Recording> recordings;
+  for (const Kept& kept : prepared.kept) recordings.push_back(kept.recording);
+  const Status done = simulation->run(prepared.options.steps, prepared.options.dt_ms, feeds, recordings);
+  if (!done) return {.failure = done.error()};
+  return {.recorded = simulation->take_recorded(), .divergence = simulation->divergence()};
+}
+
+std::vector<LaneResult> run_lanes(Evaluation& e, const Prepared& prepared, const Kernels& kernels) {
+  std::vector<LaneResult> results(prepared.lanes);
+  const int workers = static_cast<int>(std::min<int64_t>(prepared.options.threads, prepared.lanes));
+  const auto one = [&](int64_t lane, int threads) {
+    results[lane] = run_lane(prepared, kernels, lane, threads, e.options.interrupted);
+  };
+  if (workers <= 1) {
+    for (int64_t lane = 0; lane < prepared.lanes; ++lane) one(lane, prepared.options.threads);
+    return results;
+  }
+  std::atomic<int64_t> next = 0;
+  std::vector<std::jthread> threads;
+  for (int k = 0; k < workers; ++k) {
+    threads.emplace_back([&] {
+      for (int64_t lane = next++; lane < prepared.lanes; lane = next++) one(lane, 1);
+    });
+  }
+  threads.clear();  // joins
+  return results;
+}
+
+std::string place_text(const Divergence& bad, const Program& program) {
+  if (bad.index.empty()) return "";
+  std::string index;
+  for (const int64_t i : bad.index) index += cat(index.empty() ? "" : ", ", i);
+  const ColumnId id = program.find_column(bad.column);
+  const bool synapse = id.valid() && program[program[id].space].kind == SpaceKind::Dense;
+  return cat(synapse ? " at synapse [" : " at neuron [", index, "]");
+}
+
+bool report_failures(Evaluation& e, const Prepared& prepared, const std::vector<LaneResult>& results,
+                     Span span) {
+  for (size_t lane = 0; lane < results.size(); ++lane) {
+    const LaneResult& result = results[lane];
+    const std::string which = prepared.batched ? cat(" (lane ", lane, ")") : "";
+    if (!result.failure.empty()) {
+      e.diags.report(DiagKind::CannotRun, span, result.failure + which);
+      return false;
+    }
+    if (!result.divergence) continue;
+    const Divergence& bad = *result.divergence;
+    e.diags.report(DiagKind::Diverged, span,
+                   cat(quoted(bad.column), " became ", bad.value, place_text(bad, *prepared.program), " in step ",
+                       bad.step, ", t = ", bad.time_ms, " ms", which))
+        .help = "a smaller rate or step, or bounds on the variable, may keep it finite";
+    return false;
+  }
+  return true;
+}
+
+/// All lanes of one recording as one array, with its time axis unless only the last value was kept.
+Tensor assemble(const Prepared& prepared, const std::vector<LaneResult>& results, size_t k) {
+  const Kept& kept = prepared.kept[k];
+  std::vector<Tensor> lanes;
+  for (const LaneResult& result : results) {
+    const Recorded& recorded = result.recorded[k];
+    Tensor one{.shape = recorded.shape, .values = recorded.values, .dimension = kept.dimension};
+    if (!kept.recording.final_only) one.shape.insert(one.shape.begin(), recorded.samples);
+    if (!kept.slices.empty()) {
+      std::vector<AxisRange> slices = kept.slices;
+      if (!kept.recording.final_only) slices.insert(slices.begin(), {0, recorded.samples - 1, true});
+      one = slice(one, slices);
+    }
+    lanes.push_back(std::move(one));
+  }
+  return prepared.batched ? stack(lanes) : std::move(lanes[0]);
+}
+
+Tensor last_in_time(const Tensor& tensor, bool batched) {
+  const int64_t last = tensor.shape[batched ? 1 : 0] - 1;
+  std::vector<AxisRange> ranges;
+  if (batched) ranges.push_back({0, tensor.shape[0] - 1, true});
+  ranges.push_back({last, last, false});
+  return slice(tensor, ranges);
+}
+
+Value result_of(const Prepared& prepared, const std::vector<LaneResult>& results) {
+  auto table = std::make_shared<Table>();
+  table->what = cat("run of ", prepared.program->name);
+  table->batched = prepared.batched;
+  for (size_t k = 0; k < prepared.kept.size(); ++k) {
+    const Kept& kept = prepared.kept[k];
+    Tensor tensor = assemble(prepared, results, k);
+    if (kept.recording.final_only) {
+      table->finals[kept.recording.name] = std::move(tensor);
+      continue;
+    }
+    if (tensor.shape[prepared.batched ? 1 : 0] > 0)
+      table->finals[kept.recording.name] = last_in_time(tensor, prepared.batched);
+    table->order.push_back(kept.recording.name);
+    table->columns[kept.recording.name] = std::move(tensor);
+  }
+  return {std::shared_ptr<const Table>(std::move(table))};
+}
+
+}  // namespace
+
+std::optional<Value> evaluate_run(Evaluation& e, const ast::Run& run, Span span) {
+  const auto prepared = prepare(e, run);
+  if (!prepared) return std::nullopt;
+  auto kernels = make_kernels(prepared->program, prepared->options.precision, e.options.engine, e.options.level);
+  if (!kernels) {
+    e.diags.report(DiagKind::CannotRun, span, kernels.error());
+    return std::nullopt;
+  }
+  const auto results = run_lanes(e, *prepared, *kernels);
+  if (e.options.interrupted && *e.options.interrupted) {
+    e.interrupted = true;
+    return std::nullopt;
+  }
+  if (!report_failures(e, *prepared, results, span)) return std::nullopt;
+  return result_of(*prepared, results);
+}
+
+std::optional<Value> kept_final(Evaluation& e, const ast::Expr& expr) {
+  std::string name;
+  const ast::Expr* current = &expr;
+  for (int depth = 0; depth < 64; ++depth) {
+    const Chain chain = chain_of(*current);
+    if (!chain.members.empty()) name = chain.text() + (name.empty() ? "" : "." + name);
+    if (std::holds_alternative<ast::Run>(chain.root->node)) return std::nullopt;  // not memoised: evaluated whole
+    const auto* root = std::get_if<ast::NameRef>(&chain.root->node);
+    const auto let = root ? e.lets.find(root->name) : e.lets.end();
+    if (let == e.lets.end() || e.scope) return std::nullopt;
+    const ast::Expr& definition = without_parens(*let->second.definition);
+    if (!std::holds_alternative<ast::Run>(definition.node)) {
+      current = &definition;
+      continue;
+    }
+    auto run = evaluate(e, *chain.root);
+    if (!run) return std::nullopt;
+    const auto* table = std::get_if<std::shared_ptr<const Table>>(&run->data);
+    const auto found = (*table)->finals.find(name);
+    if (found == (*table)->finals.end()) return std::nullopt;
+    return Value{found->second};
+  }
+  return std::nullopt;
+}
+
+}  // namespace hebb

@@ -1,0 +1,198 @@
+#include "compiler/experiment/settings.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "compiler/experiment/functions.h"
+#include "compiler/support/text.h"
+
+namespace hebb {
+
+namespace {
+
+constexpr double kMostSteps = 1e12;
+
+std::string path_text(const ast::Path& path) {
+  std::string out;
+  for (const ast::Name& part : path.parts) out += (out.empty() ? "" : ".") + part.text;
+  return out;
+}
+
+std::optional<int64_t> whole(Evaluation& e, const ast::Setting& setting, double least, double most) {
+  const auto number = evaluate_number(e, *setting.value);
+  if (!number) return std::nullopt;
+  if (*number == std::floor(*number) && *number >= least && *number <= most) return static_cast<int64_t>(*number);
+  report_argument(e, setting.value->span,
+                  cat(quoted(path_text(setting.path)), " is a whole number from ", least, " to ", most, ", not ",
+                      *number));
+  return std::nullopt;
+}
+
+bool read_precision(Evaluation& e, const ast::Setting& setting, RunOptions& out) {
+  const auto* name = std::get_if<ast::NameRef>(&without_parens(*setting.value).node);
+  if (name && name->name == "float") out.precision = Precision::Float32;
+  else if (name && name->name == "double") out.precision = Precision::Float64;
+  else {
+    report_argument(e, setting.value->span, "'precision' is float or double");
+    return false;
+  }
+  if (e.options.precision) out.precision = *e.options.precision;
+  return true;
+}
+
+bool read_seed(Evaluation& e, const ast::Setting& setting, RunOptions& out) {
+  const auto seeds = evaluate_tensor(e, *setting.value);
+  if (!seeds) return false;
+  if (e.options.seed_given) return true;
+  out.seeds.clear();
+  for (const double seed : seeds->values) {
+    if (seed != std::floor(seed) || seed < 0 || seed > 9007199254740992.0 || seeds->shape.size() > 1) {
+      report_argument(e, setting.value->span, "a seed is a whole number from 0 to 2^53, or a list of them");
+      return false;
+    }
+    out.seeds.push_back(static_cast<uint64_t>(seed));
+  }
+  if (!seeds->scalar()) {
+    out.batch = static_cast<int64_t>(out.seeds.size());
+    out.batched = true;
+  }
+  return true;
+}
+
+bool read_dt(Evaluation& e, const ast::Setting& setting, RunOptions& out) {
+  const auto dt = evaluate_tensor(e, *setting.value);
+  if (!dt) return false;
+  const bool time = !dt->dimension || *dt->dimension == find_unit("ms")->dimension;
+  if (!time || !dt->scalar()) {
+    e.diags.report(DiagKind::DimensionMismatch, setting.value->span, "'dt' is one time, for example 1 ms");
+    return false;
+  }
+  out.dt_ms = dt->values[0];
+  if (out.dt_ms > 0 && std::isfinite(out.dt_ms)) return true;
+  report_argument(e, setting.value->span, cat("'dt' is a time above 0, not ", out.dt_ms, " ms"));
+  return false;
+}
+
+bool read_setting(Evaluation& e, const ast::Setting& setting, RunOptions& out) {
+  const std::string name = path_text(setting.path);
+  if (setting.drawn) {
+    e.diags.report(DiagKind::NotSupportedYet, setting.span,
+                   cat("not supported yet: drawing ", quoted(name), " in a run"))
+        .help = "draw it here:  = normal(0, 1, shape)";
+    return false;
+  }
+  if (name == "seed") return read_seed(e, setting, out);
+  if (name == "dt") return read_dt(e, setting, out);
+  if (name == "precision") return read_precision(e, setting, out);
+  if (name == "threads") {
+    const auto threads = whole(e, setting, 1, 4096);
+    if (threads) out.threads = static_cast<int>(*threads);
+    return threads.has_value();
+  }
+  if (name == "batch") {
+    const auto batch = whole(e, setting, 1, 1e9);
+    if (!batch) return false;
+    out.batch = *batch;
+    out.batched = true;
+    return true;
+  }
+  if (name == "deterministic") return evaluate_number(e, *setting.value).has_value();  // always is
+  if (name.ends_with(".freeze")) {
+    e.diags.report(DiagKind::NotSupportedYet, setting.span, "not supported yet: switching plasticity off ('freeze')");
+    return false;
+  }
+  auto value = evaluate_tensor(e, *setting.value);
+  if (!value) return false;
+  out.others.push_back({name, std::move(*value), setting.value->span});
+  return true;
+}
+
+bool read_duration(Evaluation& e, const ast::Run& run, RunOptions& out) {
+  const auto duration = evaluate_tensor(e, *run.duration);
+  if (!duration) return false;
+  const Span span = run.duration->span;
+  if (!duration->scalar()) {
+    e.diags.report(DiagKind::ShapesDiffer, span, "a run lasts one time, or one number of steps");
+    return false;
+  }
+  const bool plain = !duration->dimension || duration->dimension->dimensionless();
+  if (!plain && *duration->dimension != find_unit("ms")->dimension) {
+    e.diags.report(DiagKind::DimensionMismatch, span,
+                   cat("a run lasts a time or a number of steps, this is ", describe(*duration->dimension)));
+    return false;
+  }
+  const double steps = plain ? duration->values[0] : duration->values[0] / out.dt_ms;
+  const double rounded = std::round(steps);
+  if (!(rounded >= 0 && rounded <= kMostSteps)) {
+    report_argument(e, span, cat("a run takes 0 to ", kMostSteps, " steps, not ", steps));
+    return false;
+  }
+  if (std::fabs(steps - rounded) > 1e-6 * std::max(1.0, rounded)) {
+    report_argument(e, span, cat("this is ", steps, " steps", plain ? "" : cat(" of dt = ", out.dt_ms, " ms"),
+                                 ", not a whole number of them"));
+    return false;
+  }
+  out.steps = static_cast<int64_t>(rounded);
+  return true;
+}
+
+Extents without_ones(const Extents& shape) {
+  Extents out;
+  for (const int64_t extent : shape)
+    if (extent != 1) out.push_back(extent);
+  return out;
+}
+
+const Variable* named_variable(const Model& model, const std::vector<VarId>& ids, std::string_view name) {
+  for (const VarId id : ids)
+    if (model[id].name == name) return &model[id];
+  return nullptr;
+}
+
+}  // namespace
+
+std::optional<RunOptions> read_run_options(Evaluation& e, const ast::Run& run) {
+  RunOptions out;
+  out.threads = e.options.threads;
+  out.precision = e.options.precision.value_or(Precision::Float32);
+  out.seeds = {e.options.seed};
+  for (const ast::Setting& setting : run.settings)
+    if (!read_setting(e, setting, out)) return std::nullopt;
+  if (!read_duration(e, run, out)) return std::nullopt;
+  return out;
+}
+
+std::optional<LaneValues> fit_lanes(const Tensor& value, const Extents& shape) {
+  const bool same = value.shape == shape || without_ones(value.shape) == without_ones(shape);
+  if (value.scalar() || same) return LaneValues{{value.values}, false};
+  const Extents rest(value.shape.begin() + 1, value.shape.end());
+  if (!rest.empty() && rest != shape && without_ones(rest) != without_ones(shape)) return std::nullopt;
+  LaneValues out{.lanes = {}, .batched = true};
+  const int64_t size = count(rest);
+  for (int64_t lane = 0; lane < value.shape[0]; ++lane)
+    out.lanes.emplace_back(value.values.begin() + lane * size, value.values.begin() + (lane + 1) * size);
+  return out;
+}
+
+const Variable* find_variable(const Model& model, const Network& network, std::string_view column) {
+  const size_t dot = column.find('.');
+  if (dot == std::string_view::npos) return named_variable(model, network.signals, column);
+  const std::string_view owner = column.substr(0, dot), name = column.substr(dot + 1);
+  for (const PopulationDef& population : network.populations)
+    if (population.name == owner) return named_variable(model, model.neurons[population.neuron].variables, name);
+  for (const ProjectionDef& projection : network.projections)
+    if (projection.name == owner) return named_variable(model, projection.rule.variables, name);
+  return nullptr;
+}
+
+Extents column_shape(const Program& program, ColumnId id) {
+  const Column& column = program[id];
+  const Space& space = program[column.space];
+  Extents shape;
+  if (space.kind == SpaceKind::Neurons) shape = {space.size};
+  if (space.kind == SpaceKind::Dense) shape = {program[space.pre].size, program[space.post].size};
+  if (column.width > 1) shape.push_back(column.width);
+  return shape;
+}
+
+}  // namespace hebb

@@ -1,0 +1,50 @@
+#pragma once
+// 'with (…)' of a run, read against the network: its own options, feeds, and values of columns. A value
+// with one axis more than it needs is a batch: one lane per row.
+
+#include <set>
+
+#include "compiler/experiment/arithmetic.h"
+#include "compiler/experiment/evaluate.h"
+#include "compiler/program/program.h"
+
+namespace hebb {
+
+/// What a setting says, and where it stands.
+struct GivenSetting {
+  std::string name;      // "EE.A3p", "odor"
+  Tensor value;
+  Span span;
+};
+
+struct RunOptions {
+  double dt_ms = 1;
+  int64_t steps = 0;
+  int threads = 1;
+  Precision precision = Precision::Float32;
+  std::vector<uint64_t> seeds;          // one, or one per lane
+  int64_t batch = 1;                    // `batch = n`
+  bool batched = false;
+  std::vector<GivenSetting> others;     // feeds and columns
+};
+
+/// The duration and the options; values for the network are in `others`.
+std::optional<RunOptions> read_run_options(Evaluation& e, const ast::Run& run);
+
+/// A value for each lane; one entry means all lanes share it.
+struct LaneValues {
+  std::vector<std::vector<double>> lanes;
+  bool batched = false;
+};
+
+/// Fits a tensor to something of this shape: the same shape, one number, or a batch of these. Nothing:
+/// it does not fit.
+std::optional<LaneValues> fit_lanes(const Tensor& value, const Extents& shape);
+
+/// The variable behind a column: "EE.w", "Y.r", "odor".
+const Variable* find_variable(const Model& model, const Network& network, std::string_view column);
+
+/// The shape of one sample of a column: {}, [n], [pre, post], with its width last.
+Extents column_shape(const Program& program, ColumnId id);
+
+}  // namespace hebb
