@@ -1,0 +1,238 @@
+#pragma once
+// One suite for every engine: programs run on the interpreter in one piece and on the engine under test;
+// every element of every column must have the same bits. The payload of a NaN is free.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "compiler/program/interpret.h"
+#include "compiler/support/result.h"
+#include "runtime/plan_runner.h"
+#include "tests/backends/random_program.h"
+
+namespace hebb {
+
+struct Engine {
+  std::string name;
+  Precision precision = Precision::Float64;
+  std::function<Result<Kernels>(std::shared_ptr<const Program>)> compile;
+  int threads = 1;   // launches are cut into as many parts as rows allow
+};
+
+inline void PrintTo(const Engine& engine, std::ostream* out) { *out << engine.name; }
+
+class BackendSuite : public ::testing::TestWithParam<Engine> {
+ protected:
+  using Memory = std::vector<std::vector<double>>;
+
+  /// Numbers of all signs and sizes; `special` adds the edges of the format.
+  static std::vector<double> numbers(uint64_t seed, size_t count, bool special) {
+    const double infinity = std::numeric_limits<double>::infinity();
+    const std::vector<double> edges = {0.0,  -0.0,  infinity, -infinity, std::nan(""), 1e-310, 1e-40, 3e38,
+                                       -1e9, 88.8, -104.5,   709.9,     -745.2,       0.5,    1.0,   -2.5};
+    std::mt19937_64 random(seed);
+    std::vector<double> values;
+    for (size_t k = 0; k < count; ++k) {
+      const double unit = static_cast<double>(random() >> 11) * 0x1p-53;
+      values.push_back(special && random() % 2 ? edges[random() % edges.size()] : 4 * unit - 2);
+    }
+    return values;
+  }
+
+  static Memory run(const Program& program, const Kernels& kernels, const Engine& engine, int threads,
+                    bool special, int steps) {
+    Result<Columns> columns = Columns::create(program, engine.precision);
+    EXPECT_TRUE(columns.ok());
+    for (uint32_t c = 0; c < program.columns.size(); ++c) {
+      const auto size = static_cast<size_t>(columns->layout({c}).size());
+      columns->write({c}, numbers(c + 1, size, special));
+    }
+    PlanRunner runner(program, kernels, *columns, /*key=*/0x1234567890abcdef, threads, /*rows_per_part=*/1);
+    runner.run_init();
+    const int64_t when[] = {0, 1, (int64_t{1} << 33) + 5, 3};
+    for (int n = 0; n < steps; ++n) runner.run_step(when[n % 4], n % 2 == 1);
+    Memory memory;
+    for (uint32_t c = 0; c < program.columns.size(); ++c) {
+      memory.emplace_back(static_cast<size_t>(columns->layout({c}).size()));
+      columns->read({c}, memory.back());
+    }
+    return memory;
+  }
+
+  static bool same_bits(double a, double b) {
+    return (std::isnan(a) && std::isnan(b)) || std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
+  }
+
+  /// Columns that scans run in have no memory.
+  static bool is_scanned(const Program& program, uint32_t column) {
+    for (const Kernel& kernel : program.kernels)
+      for (const Scan& scan : kernel.scans) if (scan.as.value == column) return true;
+    return false;
+  }
+
+  void expect_same(Program made, bool special, int steps, const std::string& what) {
+    const std::vector<std::string> faults = verify(made);
+    ASSERT_TRUE(faults.empty()) << what << ": " << faults[0] << "\n" << print(made);
+    const auto program = std::make_shared<const Program>(std::move(made));
+    const Engine& engine = GetParam();
+    Result<Kernels> kernels = engine.compile(program);
+    ASSERT_TRUE(kernels.ok()) << what << ": " << kernels.error();
+    const Memory want =
+        run(*program, interpret(program, engine.precision), engine, 1, special, steps);
+    const Memory got = run(*program, *kernels, engine, engine.threads, special, steps);
+    for (uint32_t c = 0; c < want.size(); ++c) {
+      if (is_scanned(*program, c)) continue;
+      for (size_t k = 0; k < want[c].size(); ++k)
+        ASSERT_TRUE(same_bits(want[c][k], got[c][k]))
+            << what << ": " << program->columns[c].name << " [" << k << "] is " << got[c][k]
+            << ", the interpreter has " << want[c][k] << "\n" << print(*program);
+    }
+  }
+
+  /// Spaces of odd sizes with a column each, for cases written by hand.
+  struct Bench {
+    Program program;
+    SpaceId one, pre, post, dense;
+    ColumnId theta, x, y, w, v, sum_all, sum_pre, sum_post, run;
+    explicit Bench(int64_t pres = 7, int64_t posts = 33) {
+      program.name = "bench";
+      one = program.add(Space{.kind = SpaceKind::Uniform, .name = "uniform"});
+      pre = program.add(Space{.kind = SpaceKind::Neurons, .name = "X", .size = pres});
+      post = program.add(Space{.kind = SpaceKind::Neurons, .name = "Y", .size = posts});
+      dense = program.add(Space{.kind = SpaceKind::Dense, .name = "S", .pre = pre, .post = post});
+      program.dt = program.add(Column{.name = "dt", .space = one, .role = Role::Param});
+      theta = program.add(Column{.name = "theta", .space = one, .role = Role::Param, .width = 3});
+      x = program.add(Column{.name = "x", .space = pre, .role = Role::State});
+      y = program.add(Column{.name = "y", .space = post, .role = Role::State, .width = 2});
+      w = program.add(Column{.name = "w", .space = dense, .role = Role::State});
+      v = program.add(Column{.name = "v", .space = dense, .role = Role::State, .width = 2});
+      sum_all = program.add(Column{.name = "sum_all", .space = one});
+      sum_pre = program.add(Column{.name = "sum_pre", .space = pre});
+      sum_post = program.add(Column{.name = "sum_post", .space = post, .reset = -0.0});
+      run = program.add(Column{.name = "run", .space = dense});
+    }
+    ExprPool& pool() { return program.pool; }
+    void step(Kernel kernel, When when = When::Always) {
+      program.plan.step.push_back({program.add(std::move(kernel)), when});
+    }
+  };
+};
+
+TEST_P(BackendSuite, EveryOperatorOnNumbersAndEdges) {
+  for (int k = static_cast<int>(Op::Neg); k < kOpCount; ++k) {
+    const Op op = static_cast<Op>(k);
+    Bench b(17, 33);
+    ExprPool& pool = b.pool();
+    const ExprId a = pool.load(b.v, At::Self, 0), c = pool.load(b.v, At::Self, 1);
+    const ExprId d = pool.load(b.y, At::Post, 1);
+    const ExprId value = info(op).arity == 1   ? pool.make(op, a)
+                         : info(op).arity == 2 ? pool.make(op, a, c)
+                                               : pool.make(op, a, c, d);
+    Kernel kernel{.name = "op", .domain = b.dense};
+    kernel.stores.push_back({.into = b.w, .value = value});
+    b.step(std::move(kernel));
+    for (const bool special : {false, true})
+      expect_same(b.program, special, 1, std::string(info(op).name));
+  }
+}
+
+TEST_P(BackendSuite, RowsReadEveryPlaceBeforeTheyStore) {
+  Bench b;
+  ExprPool& pool = b.pool();
+  Kernel swap{.name = "swap", .domain = b.dense};  // v0, v1 := v1, v0 + pre, post and uniform elements
+  swap.stores.push_back({.into = b.v, .element = 0, .value = pool.load(b.v, At::Self, 1)});
+  ExprId sum = pool.add(pool.load(b.v, At::Self, 0), pool.load(b.x, At::Pre));
+  sum = pool.add(sum, pool.mul(pool.load(b.y, At::Post, 1), pool.load(b.theta, At::Uniform, 2)));
+  sum = pool.add(sum, pool.load(b.x, At::Fixed, 3));
+  swap.stores.push_back({.into = b.v, .element = 1, .value = sum});
+  b.step(std::move(swap));
+  expect_same(b.program, false, 4, "swap");
+}
+
+TEST_P(BackendSuite, SumsRunInIndexOrder) {
+  const std::pair<int64_t, int64_t> sizes[] = {{1, 1}, {1, 33}, {33, 1}, {7, 16}, {17, 17}, {16, 33}};
+  for (const auto& [pres, posts] : sizes)
+    for (const Combine combine : {Combine::Sum, Combine::Min, Combine::Max})
+      for (const bool product : {false, true}) {
+        Bench b(pres, posts);
+        ExprPool& pool = b.pool();
+        const ExprId w = pool.load(b.w, At::Self);
+        const ExprId value = product ? pool.mul(w, pool.load(b.x, At::Pre)) : w;
+        Kernel post{.name = "post", .domain = b.dense}, pre{.name = "pre", .domain = b.dense};
+        Kernel all{.name = "all", .domain = b.dense};
+        post.accumulates.push_back({.into = b.sum_post, .at = At::Post, .combine = combine, .value = value});
+        pre.accumulates.push_back({.into = b.sum_pre, .at = At::Pre, .combine = combine, .value = value});
+        all.accumulates.push_back({.into = b.sum_all, .at = At::Uniform, .combine = combine, .value = value});
+        for (const Kernel& kernel : {post, pre, all}) b.step(kernel);
+        for (const bool special : {false, true}) expect_same(b.program, special, 2, "sums");
+      }
+}
+
+TEST_P(BackendSuite, StoresAndSumsInOnePass) {
+  Bench b(17, 33);
+  ExprPool& pool = b.pool();
+  const ExprId grown = pool.make(Op::Fma, pool.load(b.x, At::Pre), pool.load(b.y, At::Post), pool.load(b.w, At::Self));
+  Kernel kernel{.name = "update", .domain = b.dense};
+  kernel.stores.push_back({.into = b.w, .value = grown});
+  kernel.accumulates.push_back({.into = b.sum_post, .at = At::Post, .value = pool.mul(grown, pool.load(b.x, At::Pre))});
+  kernel.accumulates.push_back({.into = b.sum_pre, .at = At::Pre, .value = grown});
+  b.step(std::move(kernel));
+  expect_same(b.program, false, 3, "update");
+}
+
+TEST_P(BackendSuite, ScansRunAlongTheirAxis) {
+  for (const At along : {At::Post, At::Pre})
+    for (const auto& [pres, posts] : {std::pair<int64_t, int64_t>{1, 17}, {17, 1}, {7, 33}}) {
+      Bench b(pres, posts);
+      ExprPool& pool = b.pool();
+      const ExprId w = pool.load(b.w, At::Self);
+      Kernel kernel{.name = "scan", .domain = b.dense};
+      kernel.scans.push_back({.as = b.run, .along = along, .value = pool.mul(w, pool.load(b.y, At::Post))});
+      kernel.stores.push_back({.into = b.w, .value = pool.sub(w, pool.mul(pool.constant(0.1), pool.load(b.run, At::Self)))});
+      b.step(std::move(kernel));
+      expect_same(b.program, false, 3, "scan");
+    }
+}
+
+TEST_P(BackendSuite, DrawsDependOnPlaceAndStepOnly) {
+  Bench b(17, 33);
+  ExprPool& pool = b.pool();
+  const ExprId u = pool.draw(3, 0), v = pool.draw(65535, 1);
+  const auto into = [&](const char* name, SpaceId domain, ColumnId column, uint32_t element) {
+    Kernel kernel{.name = name, .domain = domain};
+    kernel.stores.push_back({.into = column, .element = element, .value = pool.sub(u, pool.mul(v, u))});
+    return kernel;
+  };
+  const Column scale{.name = "scale", .space = b.one, .role = Role::State};
+  const ColumnId uniform = b.program.add(scale);
+  for (const Kernel& kernel : {into("dense", b.dense, b.v, 1), into("neurons", b.post, b.y, 1), into("one", b.one, uniform, 0)}) {
+    b.step(kernel);
+    b.program.plan.init.push_back({b.program.plan.step.back().kernel});
+  }
+  expect_same(b.program, false, 3, "draws");
+}
+
+TEST_P(BackendSuite, QuietAndEventfulStepsRunTheirOwnKernels) {
+  Bench b;
+  ExprPool& pool = b.pool();
+  const auto plus = [&](const char* name, double amount) {
+    Kernel kernel{.name = name, .domain = b.post};
+    kernel.stores.push_back({.into = b.y, .value = pool.add(pool.load(b.y, At::Self), pool.constant(amount))});
+    return kernel;
+  };
+  b.step(plus("quiet", 0.3), When::Quiet);
+  b.step(plus("eventful", 10), When::Eventful);
+  expect_same(b.program, false, 3, "flavours");
+}
+
+TEST_P(BackendSuite, RandomPrograms) {
+  for (uint64_t seed = 0; seed < 60; ++seed)
+    expect_same(RandomProgram(seed).make(), seed % 5 == 4, 3, "seed " + std::to_string(seed));
+}
+
+}  // namespace hebb
