@@ -143,8 +143,26 @@ class Expander {
       case Op::Add: case Op::Sub: case Op::Fma:
         sums.emplace_back();
         return sum(id, sums.back());
+      case Op::Select: return choice(id, node, sums);
       default: return fail(id);
     }
+  }
+
+  /// if c then a else b, c a coefficient: terms that are there or not.
+  bool choice(ExprId id, const ExprNode& node, std::vector<Polynomial>& sums) {
+    const ExprId condition = node.operands[0], zero = pool_.constant(0);
+    if (classify_(condition, pool_[condition]) != Part::Coefficient) return fail(id);
+    Polynomial both;
+    for (int k = 1; k <= 2; ++k) {
+      Polynomial branch;
+      if (!sum(node.operands[k], branch)) return false;
+      for (const PolynomialTerm& t : branch.terms()) {
+        both.add(pool_, t.powers, simple(pool_, Op::Select, condition, k == 1 ? t.coefficient : zero,
+                                         k == 1 ? zero : t.coefficient));
+      }
+    }
+    sums.push_back(std::move(both));
+    return true;
   }
 
   bool distribute(ExprId id, ExprId coefficient, const Monomial& powers,

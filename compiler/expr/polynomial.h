@@ -37,7 +37,7 @@ class Polynomial {
 enum class Part {
   Coefficient,  // free of generators
   Generator,    // one of them
-  Inside,       // to be expanded, when it is a sum, a product, a whole power or a quotient
+  Inside,       // to be expanded: a sum, product, whole power, quotient, or `if` of a coefficient
 };
 using Classify = std::function<Part(ExprId id, const ExprNode& node)>;
 

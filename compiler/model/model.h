@@ -134,6 +134,8 @@ struct Solution {
   Solver solver = Solver::None;
   ExprId next;          // value at t + dt from values at t and pool.dt()
   std::string reason;   // one clause for `explain`: "linear with constant rate 1/tau_plus"
+  /// Exact, yet only on the grid: a bound may be met and left again between events.
+  bool needs_grid = false;
 };
 
 /// What rules and neurons have in common.
