@@ -32,6 +32,8 @@ std::string cat(const Pieces&... pieces) {
 
 /// 'name'
 std::string quoted(std::string_view name);
+/// Closer than std::quoted, which argument-dependent lookup finds where <iomanip> is included.
+inline std::string quoted(const std::string& name) { return quoted(std::string_view(name)); }
 /// "1 argument", "2 arguments"
 std::string plural(size_t count, std::string_view noun);
 /// "a, b and c"

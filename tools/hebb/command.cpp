@@ -1,0 +1,133 @@
+#include "tools/hebb/command.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <iterator>
+#include <random>
+
+#include "compiler/support/text.h"
+#include "runtime/data/atomic_file.h"
+
+namespace hebb::tool {
+
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+bool wants_colour(const std::string& setting) {
+  if (setting == "always") return true;
+  if (setting == "never") return false;
+  if (!environment("NO_COLOR").empty()) return false;
+  const std::string force = environment("CLICOLOR_FORCE");
+  if (!force.empty() && force != "0") return true;
+  return isatty(STDERR_FILENO) && environment("TERM") != "dumb";
+}
+
+/// $HEBB_STDLIB, or the folder that came with the program: installed beside it, or in its sources.
+std::string std_root() {
+  const std::string given = environment("HEBB_STDLIB");
+  if (!given.empty()) return given;
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (!error) {
+    const auto installed = program.parent_path().parent_path() / "share" / "hebb" / "stdlib";
+    if (std::filesystem::is_directory(installed, error)) return installed.string();
+  }
+  return HEBB_SOURCE_DIR "/stdlib";
+}
+
+}  // namespace
+
+std::string version() { return "hebb " HEBB_VERSION; }
+
+int usage_error(const std::string& message, const std::string& help) {
+  std::cerr << "hebb: " << escape_for_terminal(message) << '\n';
+  if (!help.empty()) std::cerr << "  help: " << escape_for_terminal(help) << '\n';
+  return kUsage;
+}
+
+std::optional<FileId> read_source(Sources& sources, const std::string& path) {
+  if (path == "-") {
+    std::string text((std::istreambuf_iterator<char>(std::cin)), std::istreambuf_iterator<char>());
+    return sources.add("<stdin>", std::move(text));
+  }
+  auto text = read_file(path);
+  if (!text) {
+    usage_error(text.error());
+    return std::nullopt;
+  }
+  return sources.add(path, *std::move(text));
+}
+
+std::optional<CheckOptions> check_options(const Options& options) {
+  CheckOptions out;
+  out.std_root = std_root();
+  for (const std::string& set : options.sets) {
+    const size_t equals = set.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      usage_error(cat("--set needs NAME=VALUE, got ", quoted(set)));
+      return std::nullopt;
+    }
+    out.sets[set.substr(0, equals)] = set.substr(equals + 1);
+  }
+  return out;
+}
+
+RenderOptions render_options(const Options& options) {
+  RenderOptions out;
+  if (options.message_format == "json") out.format = MessageFormat::Json;
+  if (options.message_format == "short") out.format = MessageFormat::Short;
+  if (options.message_format == "github") out.format = MessageFormat::Github;
+  out.colour = out.format == MessageFormat::Human && wants_colour(options.colour);
+  out.error_limit = options.error_limit;
+  return out;
+}
+
+void show(const Diagnostics& diags, const Sources& sources, const Options& options) {
+  if (diags.size() == 0) return;
+  std::cout << std::flush;
+  std::cerr << render(diags, sources, render_options(options)) << std::flush;
+}
+
+std::optional<Precision> precision_of(const std::string& name) {
+  if (name == "float") return Precision::Float32;
+  if (name == "double") return Precision::Float64;
+  return std::nullopt;
+}
+
+std::optional<ExperimentOptions> experiment_options(const Options& options) {
+  ExperimentOptions out;
+  out.threads = options.threads;
+  out.precision = precision_of(options.precision);
+  out.engine = options.engine == "interpreter" ? ExperimentOptions::Engine::Interpreter
+                                               : ExperimentOptions::Engine::Jit;
+  out.level = options.level;
+  out.output_folder = options.output;
+  out.quiet = options.quiet;
+  out.program = version();
+  out.interrupted = &interrupted();
+  if (options.seed.empty()) return out;
+  out.seed_given = true;
+  if (options.seed == "random") {
+    out.seed = std::random_device{}();
+    return out;
+  }
+  uint64_t seed = 0;
+  const char* end = options.seed.data() + options.seed.size();
+  const auto [stop, error] = std::from_chars(options.seed.data(), end, seed);
+  if (error != std::errc() || stop != end) {
+    usage_error(cat("--seed needs a whole number or the word random, got ", quoted(options.seed)));
+    return std::nullopt;
+  }
+  out.seed = seed;
+  return out;
+}
+
+}  // namespace hebb::tool

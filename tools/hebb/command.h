@@ -1,0 +1,86 @@
+#pragma once
+// What the subcommands share: options, exit codes, reading sources, printing diagnostics.
+
+#include <atomic>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compiler/experiment/experiment.h"
+#include "compiler/pipeline.h"
+#include "compiler/support/diagnostic.h"
+
+namespace hebb::tool {
+
+/// Exit codes; the numbers are part of the interface.
+enum Exit : int {
+  kDone = 0,
+  kBadFile = 1,        // the rule file is wrong
+  kUsage = 2,          // the command line, a file or a setting is
+  kNumeric = 3,        // NaN, divergence, a failed assert or test
+  kInternal = 70,      // a bug of ours
+  kInterrupted = 130,  // Ctrl-C
+};
+
+struct Options {
+  std::vector<std::string> files;        // the first positional arguments
+  std::string name;                      // of an experiment or a network
+  std::string message_format = "human";
+  std::string colour = "auto";
+  size_t error_limit = 20;
+  bool quiet = false, verbose = false;
+  std::vector<std::string> sets;         // NAME=VALUE
+  std::string seed;                      // a number, "random", or empty
+  int threads = 1;
+  std::string precision;                 // float, double, or empty
+  std::string engine = "jit";
+  int level = 3;
+  std::string output;
+  std::string emit;
+  bool check = false, diff = false;      // fmt
+};
+
+int run_check(const Options& options);
+int run_run(const Options& options);
+int run_build(const Options& options);
+int run_explain(const Options& options);
+int run_fmt(const Options& options);
+int run_test(const Options& options);
+int run_doctor(const Options& options);
+
+// --- shared pieces ------------------------------------------------------------------------------------
+
+std::string version();   // "hebb 0.1.0"
+
+/// Prints "hebb: …" to stderr; returns kUsage.
+int usage_error(const std::string& message, const std::string& help = {});
+
+/// The text of a file, or of stdin for "-". Reports and returns nothing when it cannot be read.
+std::optional<FileId> read_source(Sources& sources, const std::string& path);
+
+/// What sema needs; reports and returns nothing when a --set is not NAME=VALUE.
+std::optional<CheckOptions> check_options(const Options& options);
+
+RenderOptions render_options(const Options& options);
+/// Diagnostics to stderr.
+void show(const Diagnostics& diags, const Sources& sources, const Options& options);
+
+/// Options of an experiment or test; reports and returns nothing for a bad seed.
+std::optional<ExperimentOptions> experiment_options(const Options& options);
+
+std::optional<Precision> precision_of(const std::string& name);
+
+/// Set by the first Ctrl-C; the second ends the process.
+const std::atomic<bool>& interrupted();
+void watch_for_interrupts();
+/// A failed assert or a crash ends with a request to report it, and exit code 70.
+void watch_for_crashes();
+
+/// The long text of a diagnostic: why, a wrong and a right example. Empty: there is none.
+struct CodeText {
+  std::string_view code, why, wrong, right;
+};
+const CodeText* code_text(std::string_view code);
+
+}  // namespace hebb::tool

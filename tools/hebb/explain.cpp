@@ -1,0 +1,82 @@
+#include <cctype>
+#include <iostream>
+
+#include "compiler/support/text.h"
+#include "compiler/transform/transform.h"
+#include "tools/hebb/command.h"
+
+namespace hebb::tool {
+
+namespace {
+
+/// D01, d01: a letter and two digits.
+bool looks_like_code(const std::string& text) {
+  return text.size() == 3 && std::isalpha(static_cast<unsigned char>(text[0])) &&
+         std::isdigit(static_cast<unsigned char>(text[1])) && std::isdigit(static_cast<unsigned char>(text[2]));
+}
+
+int explain_code(std::string code) {
+  code[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(code[0])));
+  std::vector<std::string> codes;
+  for (const DiagInfo& kind : all_diagnostics()) {
+    codes.emplace_back(kind.code);
+    if (kind.code != code) continue;
+    const char* severity = kind.severity == Severity::Error ? "error" : kind.severity == Severity::Warning ? "warning" : "note";
+    std::cout << severity << '[' << kind.code << "]: " << kind.title << "\n";
+    const CodeText* text = code_text(code);
+    if (!text) return kDone;
+    std::cout << '\n' << text->why << '\n';
+    if (!text->wrong.empty()) std::cout << "\nwrong:\n  " << text->wrong << '\n';
+    if (!text->right.empty()) std::cout << "\nright:\n  " << text->right << '\n';
+    return kDone;
+  }
+  const auto near = did_you_mean(code, codes);
+  return usage_error(cat("there is no diagnostic ", code), near ? cat("did you mean ", *near, "?") : "");
+}
+
+}  // namespace
+
+int run_explain(const Options& options) {
+  if (looks_like_code(options.files[0])) return explain_code(options.files[0]);
+  const auto check = check_options(options);
+  if (!check) return kUsage;
+  Sources sources;
+  Diagnostics diags;
+  const auto file = read_source(sources, options.files[0]);
+  if (!file) return kUsage;
+  const Compilation compilation = compile(sources, *file, *check, diags);
+  show(diags, sources, options);
+  if (diags.has_errors()) return kBadFile;
+  const Model& model = compilation.model;
+  const auto wanted = [&](const std::string& name, Span span) {
+    return options.name.empty() ? span.file == *file : name == options.name;
+  };
+  std::vector<std::string> texts, names;
+  for (const Rule& rule : model.rules) {
+    names.push_back(rule.name);
+    if (wanted(rule.name, rule.span)) texts.push_back(explain(model, rule));
+  }
+  for (const Neuron& neuron : model.neurons) {
+    names.push_back(neuron.name);
+    if (wanted(neuron.name, neuron.span)) texts.push_back(explain(model, neuron));
+  }
+  for (const Network& network : model.networks) {
+    for (const ProjectionDef& projection : network.projections) {
+      names.push_back(projection.name);
+      const bool here = options.name.empty() ? network.span.file == *file : projection.name == options.name;
+      if (here && projection.plastic)
+        texts.push_back(cat(network.name, ".", projection.name, ": ", explain(model, projection.rule)));
+    }
+  }
+  if (texts.empty()) {
+    const auto near = options.name.empty() ? std::nullopt : did_you_mean(options.name, names);
+    return usage_error(options.name.empty() ? cat(options.files[0], " declares no rule, neuron or plastic projection")
+                                            : cat("nothing is called ", quoted(options.name)),
+                       near ? cat("did you mean ", *near, "?") : "");
+  }
+  for (size_t i = 0; i < texts.size(); ++i)
+    std::cout << (i ? "\n" : "") << texts[i] << (texts[i].ends_with('\n') ? "" : "\n");
+  return kDone;
+}
+
+}  // namespace hebb::tool

@@ -1,0 +1,79 @@
+#include <filesystem>
+#include <iostream>
+
+#include "compiler/support/text.h"
+#include "tools/hebb/command.h"
+
+namespace hebb::tool {
+
+namespace {
+
+std::vector<const ast::ExperimentDecl*> experiments_of(const ast::File& file) {
+  std::vector<const ast::ExperimentDecl*> out;
+  for (const ast::Item& item : file.items)
+    if (const auto* experiment = std::get_if<ast::ExperimentDecl>(&item)) out.push_back(experiment);
+  return out;
+}
+
+/// All, or the one that is named. Reports when there is none.
+std::vector<const ast::ExperimentDecl*> chosen(const Options& options, const ast::File& file) {
+  const auto all = experiments_of(file);
+  if (all.empty()) {
+    usage_error(cat(options.files[0], " has no experiment to run"),
+                cat("its tests are run by  hebb test ", options.files[0]));
+    return {};
+  }
+  if (options.name.empty()) return all;
+  std::vector<std::string> names;
+  for (const auto* experiment : all) {
+    if (experiment->name.text == options.name) return {experiment};
+    names.push_back(experiment->name.text);
+  }
+  const auto near = did_you_mean(options.name, names);
+  usage_error(cat(options.files[0], " has no experiment called ", quoted(options.name)),
+              near ? cat("did you mean ", *near, "?") : cat("it has ", listed(names)));
+  return {};
+}
+
+/// A wrong file matters more than a missing one, and that more than a number.
+int worse(int a, int b) {
+  for (const int code : {kBadFile, kUsage, kNumeric})
+    if (a == code || b == code) return code;
+  return kDone;
+}
+
+}  // namespace
+
+int run_run(const Options& options) {
+  const auto check = check_options(options);
+  auto experiment_settings = experiment_options(options);
+  if (!check || !experiment_settings) return kUsage;
+  Sources sources;
+  Diagnostics diags;
+  const auto file = read_source(sources, options.files[0]);
+  if (!file) return kUsage;
+  const Compilation compilation = compile(sources, *file, *check, diags);
+  if (!diags.has_errors()) check_actions(compilation.model, compilation.file, diags);
+  if (diags.has_errors()) {
+    show(diags, sources, options);
+    return kBadFile;
+  }
+  const auto experiments = chosen(options, compilation.file);
+  if (experiments.empty()) return kUsage;
+  if (!options.quiet) std::cerr << "seed " << experiment_settings->seed << '\n';
+  experiment_settings->file = &compilation.file;
+  watch_for_interrupts();
+  int worst = kDone;
+  for (const auto* experiment : experiments) {
+    const Outcome outcome = run_experiment(compilation.model, *experiment, sources, *experiment_settings,
+                                           std::cout, diags);
+    worst = worse(worst, static_cast<int>(outcome));
+    if (interrupted()) break;
+  }
+  show(diags, sources, options);
+  if (!interrupted()) return worst;
+  std::cerr << "hebb: interrupted\n";
+  return kInterrupted;
+}
+
+}  // namespace hebb::tool
