@@ -75,22 +75,30 @@ class BackendSuite : public ::testing::TestWithParam<Engine> {
     return false;
   }
 
-  void expect_same(Program made, bool special, int steps, const std::string& what) {
+  enum class Numbers { Plain, Special, Both };
+
+  void expect_same(Program made, Numbers numbers, int steps, const std::string& what) {
     const std::vector<std::string> faults = verify(made);
     ASSERT_TRUE(faults.empty()) << what << ": " << faults[0] << "\n" << print(made);
     const auto program = std::make_shared<const Program>(std::move(made));
     const Engine& engine = GetParam();
-    Result<Kernels> kernels = engine.compile(program);
+    const Result<Kernels> kernels = engine.compile(program);
     ASSERT_TRUE(kernels.ok()) << what << ": " << kernels.error();
-    const Memory want =
-        run(*program, interpret(program, engine.precision), engine, 1, special, steps);
-    const Memory got = run(*program, *kernels, engine, engine.threads, special, steps);
+    for (const bool special : {false, true}) {
+      if (numbers == (special ? Numbers::Plain : Numbers::Special)) continue;
+      compare(*program, run(*program, interpret(program, engine.precision), engine, 1, special, steps),
+              run(*program, *kernels, engine, engine.threads, special, steps), what);
+    }
+  }
+
+  static void compare(const Program& program, const Memory& want, const Memory& got,
+                      const std::string& what) {
     for (uint32_t c = 0; c < want.size(); ++c) {
-      if (is_scanned(*program, c)) continue;
+      if (is_scanned(program, c)) continue;
       for (size_t k = 0; k < want[c].size(); ++k)
         ASSERT_TRUE(same_bits(want[c][k], got[c][k]))
-            << what << ": " << program->columns[c].name << " [" << k << "] is " << got[c][k]
-            << ", the interpreter has " << want[c][k] << "\n" << print(*program);
+            << what << ": " << program.columns[c].name << " [" << k << "] is " << got[c][k]
+            << ", the interpreter has " << want[c][k] << "\n" << print(program);
     }
   }
 
@@ -136,8 +144,7 @@ TEST_P(BackendSuite, EveryOperatorOnNumbersAndEdges) {
     Kernel kernel{.name = "op", .domain = b.dense};
     kernel.stores.push_back({.into = b.w, .value = value});
     b.step(std::move(kernel));
-    for (const bool special : {false, true})
-      expect_same(b.program, special, 1, std::string(info(op).name));
+    expect_same(b.program, Numbers::Both, 1, std::string(info(op).name));
   }
 }
 
@@ -151,7 +158,7 @@ TEST_P(BackendSuite, RowsReadEveryPlaceBeforeTheyStore) {
   sum = pool.add(sum, pool.load(b.x, At::Fixed, 3));
   swap.stores.push_back({.into = b.v, .element = 1, .value = sum});
   b.step(std::move(swap));
-  expect_same(b.program, false, 4, "swap");
+  expect_same(b.program, Numbers::Plain, 4, "swap");
 }
 
 TEST_P(BackendSuite, SumsRunInIndexOrder) {
@@ -169,7 +176,7 @@ TEST_P(BackendSuite, SumsRunInIndexOrder) {
         pre.accumulates.push_back({.into = b.sum_pre, .at = At::Pre, .combine = combine, .value = value});
         all.accumulates.push_back({.into = b.sum_all, .at = At::Uniform, .combine = combine, .value = value});
         for (const Kernel& kernel : {post, pre, all}) b.step(kernel);
-        for (const bool special : {false, true}) expect_same(b.program, special, 2, "sums");
+        expect_same(b.program, Numbers::Both, 2, "sums");
       }
 }
 
@@ -182,7 +189,7 @@ TEST_P(BackendSuite, StoresAndSumsInOnePass) {
   kernel.accumulates.push_back({.into = b.sum_post, .at = At::Post, .value = pool.mul(grown, pool.load(b.x, At::Pre))});
   kernel.accumulates.push_back({.into = b.sum_pre, .at = At::Pre, .value = grown});
   b.step(std::move(kernel));
-  expect_same(b.program, false, 3, "update");
+  expect_same(b.program, Numbers::Plain, 3, "update");
 }
 
 TEST_P(BackendSuite, ScansRunAlongTheirAxis) {
@@ -195,7 +202,7 @@ TEST_P(BackendSuite, ScansRunAlongTheirAxis) {
       kernel.scans.push_back({.as = b.run, .along = along, .value = pool.mul(w, pool.load(b.y, At::Post))});
       kernel.stores.push_back({.into = b.w, .value = pool.sub(w, pool.mul(pool.constant(0.1), pool.load(b.run, At::Self)))});
       b.step(std::move(kernel));
-      expect_same(b.program, false, 3, "scan");
+      expect_same(b.program, Numbers::Plain, 3, "scan");
     }
 }
 
@@ -214,7 +221,7 @@ TEST_P(BackendSuite, DrawsDependOnPlaceAndStepOnly) {
     b.step(kernel);
     b.program.plan.init.push_back({b.program.plan.step.back().kernel});
   }
-  expect_same(b.program, false, 3, "draws");
+  expect_same(b.program, Numbers::Plain, 3, "draws");
 }
 
 TEST_P(BackendSuite, QuietAndEventfulStepsRunTheirOwnKernels) {
@@ -227,12 +234,12 @@ TEST_P(BackendSuite, QuietAndEventfulStepsRunTheirOwnKernels) {
   };
   b.step(plus("quiet", 0.3), When::Quiet);
   b.step(plus("eventful", 10), When::Eventful);
-  expect_same(b.program, false, 3, "flavours");
+  expect_same(b.program, Numbers::Plain, 3, "flavours");
 }
 
 TEST_P(BackendSuite, RandomPrograms) {
-  for (uint64_t seed = 0; seed < 60; ++seed)
-    expect_same(RandomProgram(seed).make(), seed % 5 == 4, 3, "seed " + std::to_string(seed));
+  for (uint64_t seed = 0; seed < 40; ++seed)
+    expect_same(RandomProgram(seed).make(), Numbers::Both, 3, "seed " + std::to_string(seed));
 }
 
 }  // namespace hebb
