@@ -1,0 +1,94 @@
+#include "compiler/sema/check.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "compiler/parse/parse.h"
+#include "compiler/sema/files.h"
+#include "compiler/sema/lints.h"
+#include "compiler/support/text.h"
+
+namespace hebb {
+namespace {
+
+using namespace sema;
+
+/// --set NAME=VALUE: VALUE is read as the file's own line would be.
+void read_overrides(Session& session, FileTable& main) {
+  for (const auto& [name, value] : session.options.sets) {
+    const auto found = main.constants.find(name);
+    if (found == main.constants.end()) {
+      std::vector<std::string> names;
+      for (const auto& [constant, global] : main.constants) names.push_back(constant);
+      Diagnostic& diag = session.diags.report(DiagKind::UnknownOverride, {}, cat("--set ", name, ": the file has no constant ", quoted(name)));
+      const auto near = did_you_mean(name, names);
+      diag.help = near ? cat("did you mean ", quoted(*near), "?") : names.empty() ? "only  const NAME = …;  of the file can be set" : cat("it has ", listed(names));
+      continue;
+    }
+    const size_t errors = session.diags.errors();
+    const FileId id = session.sources.add("--set", cat("const ", name, " = ", value, ";\n"));
+    session.imported.push_back(parse(session.sources, id, session.diags));
+    const auto& items = session.imported.back().items;
+    if (session.diags.errors() > errors) continue;
+    const ast::Const* constant = items.size() == 1 ? std::get_if<ast::Const>(&items[0]) : nullptr;
+    if (constant == nullptr) {
+      session.diags.report(DiagKind::UnknownOverride, {}, cat("--set ", name, ": ", quoted(value), " is not one value"));
+      continue;
+    }
+    session.overrides[std::get<const ast::Const*>(found->second.what)] = constant->value;
+  }
+}
+
+void read_constants(Session& session, FileTable& main) {
+  DimensionSystem dimensions;
+  std::map<uint32_t, DimensionTerm> none;
+  Scope empty;
+  Frame frame{.session = session, .file = &main, .scope = &empty, .dimensions = &dimensions, .variable_dimensions = &none};
+  for (const auto& [name, global] : main.constants) {
+    const Value value = read_constant(frame, global, name);
+    if (value.poisoned || !value.scalar()) continue;
+    if (const auto constant = constant_of(frame, value.only())) session.model.constants[name] = *constant;
+  }
+}
+
+/// Everything the main file declares or imports, under the name it has there.
+void read_types(Session& session, FileTable& main) {
+  std::vector<std::pair<std::string, const Rule*>> rules;
+  for (const std::string& name : main.type_order) {
+    const Global& global = main.types.at(name);
+    if (std::holds_alternative<const ast::RuleDecl*>(global.what)) {
+      if (const Rule* rule = rule_of(session, global)) rules.emplace_back(name, rule);
+    }
+    if (std::holds_alternative<const ast::NeuronDecl*>(global.what)) {
+      const int index = neuron_of(session, global);
+      if (index >= 0) session.model.neurons[static_cast<size_t>(index)].name = name;
+    }
+  }
+  for (const auto& [name, rule] : rules) {
+    session.model.rules.push_back(*rule);
+    session.model.rules.back().name = name;
+  }
+  for (const std::string& name : main.type_order) {
+    const Global& global = main.types.at(name);
+    const auto* network = std::get_if<const ast::NetworkDecl*>(&global.what);
+    if (network != nullptr) read_network(session, *global.home, **network);
+  }
+}
+
+}  // namespace
+
+Model check(const ast::File& file, Sources& sources, const CheckOptions& options, Diagnostics& diags) {
+  Model model;
+  Session session{.model = model, .sources = sources, .options = options, .diags = diags};
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::weakly_canonical(sources[file.source].path, error);
+  const std::filesystem::path absolute = path.is_absolute() ? path : std::filesystem::absolute(path, error);
+  collect_mentioned(session, file);
+  FileTable& main = register_file(session, file, absolute.string(), absolute.parent_path().string(), true);
+  read_overrides(session, main);
+  read_constants(session, main);
+  read_types(session, main);
+  return model;
+}
+
+}  // namespace hebb

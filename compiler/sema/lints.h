@@ -1,0 +1,14 @@
+#pragma once
+// Warnings: nothing wrong, but most likely not what was meant.
+
+#include "compiler/sema/dynamics.h"
+
+namespace hebb::sema {
+
+/// W01 and W07 for one rule of the main file, when nothing else is wrong with it.
+void lint_rule(Reading& reading);
+void lint_neuron(Reading& reading);
+/// Names that experiments, tests and records mention: they are used, whatever the rule says.
+void collect_mentioned(Session& session, const ast::File& file);
+
+}  // namespace hebb::sema

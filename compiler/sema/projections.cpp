@@ -1,0 +1,447 @@
+// Projections: the rule's own copy, what it needs of its neurons, what it does to them.
+
+#include <algorithm>
+
+#include "compiler/sema/networks.h"
+#include "compiler/support/text.h"
+#include "compiler/transform/transform.h"
+
+namespace hebb::sema {
+namespace {
+
+struct ProjectionReading {
+  NetworkReading& network;
+  ProjectionDef& def;
+  const ast::Projection& decl;
+  Scope scope;                          // the rule's variables, before the network's names
+  std::set<uint32_t> bound;             // variables and events of the rule that a bind provides
+  std::set<std::string> bound_events;
+  Session& session() const { return network.session; }
+  Frame& frame() const { return network.frame; }
+  const Neuron* neuron(bool pre) const { return neuron_of_population(network, pre ? def.pre : def.post); }
+};
+
+Rule static_weight(Session& session, const ast::Projection& decl) {
+  Rule rule;
+  rule.name = decl.name.text;
+  rule.span = decl.span;
+  Variable weight;
+  weight.name = "w";
+  weight.kind = VarKind::Weight;
+  weight.owner = decl.name.text;
+  weight.span = decl.name.span;
+  rule.weight = session.model.add(std::move(weight));
+  rule.variables = {rule.weight};
+  return rule;
+}
+
+/// Settings are kept apart from the rule: an experiment may set the parameter again, or make it an axis.
+void read_rule_settings(ProjectionReading& p, const ast::Instance& instance, const Rule& part) {
+  Frame& frame = p.frame();
+  Model& model = p.session().model;
+  for (const ast::Setting& setting : instance.settings) {
+    const VarId id = setting_target(p.session(), part, setting, false);
+    if (!id.valid()) continue;
+    Restore phase(frame.phase, Phase::Constant);
+    Restore draws(frame.draws_allowed, setting.drawn);
+    const Expectation expected{dimension_of(frame, id), joined_name(setting.path), {}};
+    Value value = evaluate(frame, *setting.value, &expected);
+    if (value.poisoned) continue;
+    if (setting.drawn && !value.drawn) {
+      report(frame, DiagKind::MisplacedDraw, setting.value->span, "nothing here is drawn").help = cat("write  ", joined_name(setting.path), " = …  for a value");
+      continue;
+    }
+    const Shape& shape = model[id].shape;
+    std::vector<ExprId> elements = value.elements;
+    if (value.scalar()) {
+      elements.assign(static_cast<size_t>(shape.size()), value.only());
+      for (size_t i = 1; value.drawn && i < elements.size(); ++i) elements[i] = evaluate(frame, *setting.value).only();
+    } else if (value.shape != shape) {
+      report(frame, DiagKind::ShapeMismatch, setting.value->span, cat("this has shape ", to_text(value.shape), ", but ", quoted(model[id].name), " is ", to_text(shape)));
+      continue;
+    }
+    p.def.settings.push_back({.variable = id, .value = std::move(elements), .drawn = value.drawn, .per_neuron = false, .span = setting.span});
+  }
+}
+
+bool read_rule_of_projection(ProjectionReading& p) {
+  Session& session = p.session();
+  if (p.decl.rule.empty()) {
+    p.def.rule = static_weight(session, p.decl);
+    return true;
+  }
+  std::vector<Rule> parts;
+  std::vector<std::string> names;
+  for (const ast::Instance& instance : p.decl.rule) {
+    std::optional<Rule> part = rule_part(session, *p.frame().file, instance);
+    if (!part) continue;
+    read_rule_settings(p, instance, *part);
+    names.push_back(part->name);
+    parts.push_back(std::move(*part));
+  }
+  if (parts.size() != p.decl.rule.size()) return false;
+  p.def.plastic = true;
+  if (parts.size() == 1) {
+    p.def.rule = std::move(parts.front());
+    return true;
+  }
+  p.def.rule = compose(session.model, joined(names, " + "), std::move(parts));
+  const size_t errors = session.diags.errors();
+  report_conflicts(session, p.def.rule);
+  return session.diags.errors() == errors;
+}
+
+/// The rule's variables by name; pre.x and post.x are looked up in the neurons.
+void open_rule_scope(ProjectionReading& p) {
+  Frame& frame = p.frame();
+  const Model& model = p.session().model;
+  for (const VarId id : p.def.rule.variables) {
+    const Variable& variable = model[id];
+    SymbolKind kind = SymbolKind::State;
+    switch (variable.kind) {
+      case VarKind::Param: kind = SymbolKind::Parameter; break;
+      case VarKind::Weight: kind = SymbolKind::Weight; break;
+      case VarKind::Let:
+      case VarKind::Draw: kind = SymbolKind::Let; break;
+      case VarKind::Signal: kind = SymbolKind::Signal; break;
+      case VarKind::Reduce: kind = SymbolKind::Reduce; break;
+      case VarKind::State: break;
+      case VarKind::PreValue:
+      case VarKind::PostValue:
+      case VarKind::Input:
+      case VarKind::Receive:
+      case VarKind::Population: continue;
+    }
+    Symbol symbol{.kind = kind, .span = variable.span};
+    symbol.variable = id;
+    symbol.value = variable_value(frame, id, dimension_of(frame, id));
+    p.scope.names.emplace(variable.name, std::move(symbol));
+  }
+}
+
+Value read_neuron_member(ProjectionReading& p, Frame& frame, bool pre, const ast::Name& member, Span span) {
+  const Neuron* neuron = p.neuron(pre);
+  if (neuron == nullptr) return poison();
+  for (const uint32_t id : p.bound) {
+    const Variable& bound = p.session().model[VarId{id}];
+    const bool same = bound.kind == (pre ? VarKind::PreValue : VarKind::PostValue) && bound.name == member.text;
+    if (same) return variable_value(frame, VarId{id}, dimension_of(frame, VarId{id}));
+  }
+  if (frame.phase == Phase::Constant || frame.phase == Phase::Initial) {
+    report(frame, DiagKind::NotConstant, span, cat(quoted(source_text(frame, span)), " has no value before the run starts"));
+    return poison();
+  }
+  Model& model = p.session().model;
+  VarId variable;
+  const Variable* found = readable_variable(model, *neuron, member.text, &variable);
+  if (found == nullptr) {
+    const bool event = emits(*neuron, member.text);
+    Diagnostic& diag = report(frame, event ? DiagKind::TrainOutsideEquation : DiagKind::MissingNeuronVariable, span,
+                              event ? cat(quoted(source_text(frame, span)), " is an event: it has no value here") : cat(neuron->name, " has no ", quoted(member.text)));
+    std::vector<std::string> names;
+    for (const VarId id : neuron->variables) names.push_back(model[id].name);
+    if (const auto near = did_you_mean(member.text, names)) diag.help = cat("did you mean ", quoted(*near), "?");
+    else if (!event) diag.help = names.empty() ? cat(neuron->name, " has no variables") : cat("it has ", listed(names));
+    return poison();
+  }
+  if (!found->shape.scalar()) {
+    report(frame, DiagKind::ShapeMismatch, span, cat(quoted(source_text(frame, span)), " is an array: a synapse sees single values of its neurons"));
+    return poison();
+  }
+  const VarId id = requirement(model, p.def.rule, pre, {member.text, span});
+  frame.variable_dimensions->try_emplace(id.value, population_dimension(p.network, pre ? p.def.pre : p.def.post, variable));
+  return variable_value(frame, id, dimension_of(frame, id));
+}
+
+void read_connect(ProjectionReading& p, const ast::Connect& connect) {
+  Frame& frame = p.frame();
+  const ast::Expr* how = connect.how.get();
+  const auto* call = std::get_if<ast::Call>(&how->node);
+  const ast::Expr* callee = call != nullptr ? call->callee.get() : how;
+  const auto* name = std::get_if<ast::NameRef>(&callee->node);
+  if (name == nullptr || name->name != "all") {
+    report(frame, DiagKind::NotSupportedYet, connect.span, cat("not supported yet: 'connect ", source_text(frame, how->span), "'"))
+        .help = "connect all;  and  connect all(self = false);  are";
+    return;
+  }
+  if (call == nullptr) return;
+  for (const ast::Argument& argument : call->arguments) {
+    const auto* value = std::get_if<ast::Boolean>(&argument.value->node);
+    if (!argument.name || argument.name->text != "self" || value == nullptr) {
+      report(frame, DiagKind::WrongArguments, argument.value->span, "'connect all' takes self = true or self = false");
+      continue;
+    }
+    p.def.self = value->value;
+  }
+}
+
+void read_init(ProjectionReading& p, const ast::Init& init) {
+  Frame& frame = p.frame();
+  Model& model = p.session().model;
+  const auto found = p.scope.names.find(init.name.text);
+  const bool fits = found != p.scope.names.end() && (found->second.kind == SymbolKind::Weight || found->second.kind == SymbolKind::State);
+  if (!fits) {
+    Diagnostic& diag = report(frame, DiagKind::UnknownSetting, init.name.span, cat(p.def.rule.name, " has no weight or state ", quoted(init.name.text)));
+    std::vector<std::string> names;
+    for (const auto& [name, symbol] : p.scope.names) {
+      if (symbol.kind == SymbolKind::Weight || symbol.kind == SymbolKind::State) names.push_back(name);
+    }
+    std::ranges::sort(names);
+    const auto near = did_you_mean(init.name.text, names);
+    diag.help = near ? cat("did you mean ", quoted(*near), "?") : names.empty() ? "it has neither" : cat("it has ", listed(names));
+    return;
+  }
+  const VarId id = found->second.variable;
+  Restore phase(frame.phase, Phase::Initial);
+  Restore draws(frame.draws_allowed, init.drawn);
+  const Expectation expected{dimension_of(frame, id), init.name.text, {}};
+  const Value value = evaluate(frame, *init.value, &expected);
+  if (value.poisoned) return;
+  if (init.drawn && !value.drawn) {
+    report(frame, DiagKind::MisplacedDraw, init.value->span, "nothing here is drawn").help = cat("write  init ", init.name.text, " = …  for a value");
+    return;
+  }
+  const auto& populations = p.network.network.populations;
+  const int64_t n_pre = p.def.pre < 0 ? 0 : populations[static_cast<size_t>(p.def.pre)].size;
+  const int64_t n_post = p.def.post < 0 ? 0 : populations[static_cast<size_t>(p.def.post)].size;
+  const auto& extents = value.shape.extents;
+  const bool matrix = extents == std::vector<int64_t>{n_pre, n_post};
+  const bool line = extents == std::vector<int64_t>{n_pre * n_post} && (n_pre == 1 || n_post == 1);
+  const bool whole = model[id].shape.scalar() && (value.scalar() || matrix || line);
+  if (!whole && value.shape != model[id].shape && n_pre > 0 && n_post > 0) {
+    report(frame, DiagKind::ShapeMismatch, init.value->span,
+           cat("this has shape ", to_text(value.shape), ", but ", quoted(init.name.text), " is one number for each of ", n_pre, " x ", n_post, " synapses"))
+        .help = cat("write one number, or [", n_pre, ", ", n_post, "] numbers: pre first");
+    return;
+  }
+  p.def.inits.push_back({.variable = id, .value = value.elements, .drawn = value.drawn, .span = init.span});
+}
+
+void read_drive(ProjectionReading& p, const ast::Drive& drive) {
+  Frame& frame = p.frame();
+  Model& model = p.session().model;
+  const Neuron* post = p.neuron(false);
+  if (post == nullptr) return;
+  VarId port;
+  std::vector<std::string> names;
+  for (const VarId id : post->variables) {
+    const Variable& variable = model[id];
+    if (variable.kind != VarKind::Input && variable.kind != VarKind::Receive) continue;
+    names.push_back(variable.name);
+    if (variable.name == drive.port.text) port = id;
+  }
+  if (!port.valid()) {
+    Diagnostic& diag = report(frame, DiagKind::NoSuchPort, drive.port.span, cat(post->name, " has no port ", quoted(drive.port.text)));
+    const auto near = did_you_mean(drive.port.text, names);
+    diag.help = near ? cat("did you mean ", quoted(*near), "?") : names.empty() ? cat(post->name, " has no ports: add  input I : 1;  or  receive exc : pA;") : cat("its ports are ", listed(names));
+    return;
+  }
+  const Neuron* pre = p.neuron(true);
+  if (model[port].kind == VarKind::Receive && pre != nullptr && pre->emissions.empty()) {
+    report(frame, DiagKind::SilentSource, drive.span, cat(quoted(drive.port.text), " receives spikes, but ", pre->name, " emits nothing"))
+        .help = cat("drive an 'input' port, or use a neuron with  emit spike when …;");
+    return;
+  }
+  const Expectation expected{population_dimension(p.network, p.def.post, port), drive.port.text, {}};
+  const Value value = evaluate_as(frame, *drive.value, {}, &expected);
+  if (!value.poisoned) p.def.drives.push_back({.port = port, .value = value.only(), .span = drive.span});
+}
+
+void read_bind(ProjectionReading& p, const ast::Bind& bind) {
+  Frame& frame = p.frame();
+  Model& model = p.session().model;
+  Rule& rule = p.def.rule;
+  const std::string text = joined_name(bind.target);
+  const auto& parts = bind.target.parts;
+  const bool of_neuron = parts.size() == 2 && (parts[0].text == "pre" || parts[0].text == "post");
+  for (Event& event : rule.events) {
+    if (of_neuron || event.kind != EventKind::Port || event.name != text) continue;
+    const auto* name = std::get_if<ast::NameRef>(&bind.value->node);
+    const Symbol* symbol = name == nullptr ? nullptr : find_symbol(frame, name->name);
+    if (symbol == nullptr || symbol->kind != SymbolKind::Event) {
+      report(frame, DiagKind::NotAnEvent, bind.value->span, cat(quoted(source_text(frame, bind.value->span)), " is not an event of the network")).help = "declare it in the network:  event trial_end;";
+    } else {
+      event.name = name->name;
+    }
+    p.bound_events.insert(event.name);
+    return;
+  }
+  VarId target;
+  std::vector<std::string> names;
+  for (const VarId id : rule.variables) {
+    const Variable& variable = model[id];
+    const bool pre = variable.kind == VarKind::PreValue, post = variable.kind == VarKind::PostValue;
+    if (!pre && !post && variable.kind != VarKind::Signal) continue;
+    const std::string name = pre ? cat("pre.", variable.name) : post ? cat("post.", variable.name) : variable.name;
+    names.push_back(name);
+    if (name == text) target = id;
+  }
+  if (!target.valid()) {
+    Diagnostic& diag = report(frame, DiagKind::UnknownSetting, bind.target.span, cat(rule.name, " needs nothing called ", quoted(text)));
+    const auto near = did_you_mean(text, names);
+    diag.help = near ? cat("did you mean ", quoted(*near), "?") : names.empty() ? "it needs nothing that could be bound" : cat("it needs ", listed(names));
+    return;
+  }
+  if (!p.bound.insert(target.value).second) {
+    report(frame, DiagKind::DuplicateName, bind.span, cat(quoted(text), " is bound twice"));
+    return;
+  }
+  const Expectation expected{dimension_of(frame, target), text, {}};
+  const Value value = evaluate(frame, *bind.value, &expected);
+  if (value.poisoned) return;
+  if (value.shape != model[target].shape) {
+    report(frame, DiagKind::ShapeMismatch, bind.value->span, cat("this has shape ", to_text(value.shape), ", but ", quoted(text), " is ", to_text(model[target].shape)));
+    return;
+  }
+  if (!value.scalar()) {
+    report(frame, DiagKind::NotSupportedYet, bind.span, "not supported yet: binding an array");
+    return;
+  }
+  p.def.binds.push_back({.target = target, .value = value.only(), .span = bind.span});
+}
+
+std::string dimension_phrase(const std::optional<Dimension>& dimension) {
+  return dimension ? cat(" (", with_article(hebb::describe(*dimension)), ")") : std::string();
+}
+
+/// Q01: what the rule needs of one neuron, against what the neuron has.
+void check_requirement(ProjectionReading& p, VarId id) {
+  Model& model = p.session().model;
+  const Variable needed = model[id];
+  const bool pre = needed.kind == VarKind::PreValue;
+  const Neuron* neuron = p.neuron(pre);
+  if (neuron == nullptr || p.bound.contains(id.value)) return;
+  const std::string name = cat(pre ? "pre." : "post.", needed.name);
+  const Span span = p.decl.rule.empty() ? p.decl.span : p.decl.rule.front().span;
+  VarId variable;
+  const Variable* found = readable_variable(model, *neuron, needed.name, &variable);
+  if (found != nullptr) {
+    const DimensionTerm has = population_dimension(p.network, pre ? p.def.pre : p.def.post, variable);
+    if (!found->shape.scalar()) {
+      report(p.frame(), DiagKind::ShapeMismatch, span, cat(p.def.rule.name, " needs ", name, ", which is an array in ", neuron->name));
+    } else if (!p.network.dimensions.equate(dimension_of(p.frame(), id), has, span)) {
+      report(p.frame(), DiagKind::DimensionMismatch, span,
+             cat(p.def.rule.name, " needs ", name, " as ", with_article(describe(p.frame(), dimension_of(p.frame(), id))), ", but ", neuron->name, '.', needed.name, " is ", with_article(describe(p.frame(), has))))
+          .labels.push_back({needed.span, "needed here"});
+    }
+    return;
+  }
+  if (emits(*neuron, needed.name)) {
+    report(p.frame(), DiagKind::MissingNeuronVariable, span, cat(p.def.rule.name, " reads ", name, " as a value, but it is an event of ", neuron->name))
+        .help = cat("act on it:  on ", name, " { … }");
+    return;
+  }
+  std::string has_instead, help;
+  for (const VarId other : neuron->variables) {
+    const Variable& v = model[other];
+    const bool readable = v.kind == VarKind::State || v.kind == VarKind::Let || v.kind == VarKind::Input;
+    if (!readable || !v.shape.scalar() || v.dimension != needed.dimension) continue;
+    has_instead = cat(", but it has ", v.name, dimension_phrase(v.dimension));
+    help = cat("add  bind ", name, " = ", pre ? "pre." : "post.", v.name, ";");
+    break;
+  }
+  Diagnostic& diag = report(p.frame(), DiagKind::MissingNeuronVariable, span,
+                            cat(p.def.rule.name, " needs ", name, dimension_phrase(needed.dimension), "; ", neuron->name, " has no ", needed.name, has_instead));
+  diag.labels.push_back({needed.span, "needed here"});
+  diag.help = help;
+}
+
+void check_needs(ProjectionReading& p) {
+  Frame& frame = p.frame();
+  Model& model = p.session().model;
+  const Rule& rule = p.def.rule;
+  const Span span = p.decl.rule.empty() ? p.decl.span : p.decl.rule.front().span;
+  const std::vector<VarId> variables = rule.variables;
+  for (const VarId id : variables) {
+    const Variable& variable = model[id];
+    if (variable.kind == VarKind::PreValue || variable.kind == VarKind::PostValue) check_requirement(p, id);
+    if (variable.kind != VarKind::Signal || p.bound.contains(id.value) || !variable.value.empty()) continue;
+    const Symbol* same = find_symbol(frame, variable.name);
+    Diagnostic& diag = report(frame, DiagKind::UnboundSignal, span, cat(rule.name, " needs a value for ", quoted(variable.name)));
+    diag.labels.push_back({variable.span, "needed here"});
+    const bool provided = same != nullptr && same->kind == SymbolKind::Signal && same->variable != id;
+    diag.help = cat("add  bind ", variable.name, " = ", provided ? variable.name : std::string("…"), ";");
+  }
+  for (const Event& event : rule.events) {
+    if (event.kind == EventKind::Port) {
+      const auto& events = p.network.network.events;
+      if (p.bound_events.contains(event.name) || std::ranges::find(events, event.name) != events.end()) continue;
+      Diagnostic& diag = report(frame, DiagKind::UnboundSignal, span, cat(rule.name, " waits for the event ", quoted(event.name), ", which the network does not have"));
+      diag.labels.push_back({event.span, "needed here"});
+      diag.help = cat("add  event ", event.name, ";  to the network");
+      continue;
+    }
+    const bool pre = event.kind == EventKind::PreEvent;
+    if (!pre && event.kind != EventKind::PostEvent) continue;
+    const Neuron* neuron = p.neuron(pre);
+    if (neuron == nullptr || emits(*neuron, event.name)) continue;
+    const std::string name = cat(pre ? "pre." : "post.", event.name);
+    std::vector<std::string> emitted;
+    for (const Emission& emission : neuron->emissions) emitted.push_back(emission.event);
+    Diagnostic& diag = report(frame, DiagKind::MissingNeuronVariable, span,
+                              cat(rule.name, " needs ", name, " (an event); ", neuron->name, emitted.empty() ? " emits nothing" : cat(" emits ", listed(emitted))));
+    diag.labels.push_back({event.span, "needed here"});
+  }
+}
+
+int population_index(ProjectionReading& p, const ast::Name& name) {
+  const auto found = p.network.scope.names.find(name.text);
+  if (found != p.network.scope.names.end() && found->second.kind == SymbolKind::Population) return found->second.index;
+  if (found != p.network.scope.names.end()) {
+    if (found->second.kind != SymbolKind::Broken) report(p.frame(), DiagKind::WrongKindOfName, name.span, cat(quoted(name.text), " is ", describe(found->second.kind), ", not a population"));
+    return -1;
+  }
+  unknown_name(p.frame(), name.text, name.span);
+  return -1;
+}
+
+}  // namespace
+
+void read_projection(NetworkReading& network, const ast::Projection& decl) {
+  ProjectionDef def;
+  def.name = decl.name.text;
+  def.span = decl.span;
+  ProjectionReading p{.network = network, .def = def, .decl = decl, .scope = {}, .bound = {}, .bound_events = {}};
+  Frame& frame = network.frame;
+  const size_t errors = network.session.diags.errors();
+  def.pre = population_index(p, decl.pre);
+  def.post = population_index(p, decl.post);
+  const bool has_rule = read_rule_of_projection(p);
+  const bool has_connect = std::ranges::any_of(decl.items, [](const auto& item) { return std::holds_alternative<ast::Connect>(item); });
+  if (!has_connect) {
+    report(frame, DiagKind::NoConnect, decl.name.span, cat("projection ", def.name, " does not say which synapses exist")).help = "add  connect all;";
+  }
+  for (const ast::ProjectionItem& item : decl.items) {
+    if (const auto* connect = std::get_if<ast::Connect>(&item)) read_connect(p, *connect);
+    if (const auto* delay = std::get_if<ast::Delay>(&item)) report(frame, DiagKind::NotSupportedYet, delay->span, "not supported yet: 'delay'");
+  }
+  if (!has_rule) return;
+  open_rule_scope(p);
+  p.scope.parent = &network.scope;
+  Restore inside(frame.scope, &p.scope);
+  auto population_member = frame.member;
+  Restore member(frame.member, decltype(frame.member)([&](Frame& f, const std::string& object, const ast::Name& name, Span span) {
+                   const bool neuron = object == "pre" || object == "post";
+                   return neuron ? read_neuron_member(p, f, object == "pre", name, span) : population_member(f, object, name, span);
+                 }));
+  // A drive may read what a bind provides, wherever the two lines stand.
+  for (const ast::ProjectionItem& item : decl.items) {
+    if (const auto* bind = std::get_if<ast::Bind>(&item)) read_bind(p, *bind);
+  }
+  for (const ast::ProjectionItem& item : decl.items) {
+    if (const auto* init = std::get_if<ast::Init>(&item)) read_init(p, *init);
+    if (const auto* drive = std::get_if<ast::Drive>(&item)) read_drive(p, *drive);
+  }
+  check_needs(p);
+  const bool fine = network.session.diags.errors() == errors;
+  const bool idle = def.drives.empty() && fine && network.session.options.lints && frame.file->is_main;
+  if (idle && !network.session.mentioned.contains(def.name)) {
+    report(frame, DiagKind::IdleProjection, decl.name.span, cat("projection ", def.name, " changes nothing: no 'drive'"))
+        .help = "say what a synapse does to its target:  drive I += w * pre.r;";
+  }
+  if (!fine) return;
+  network.scope.names[def.name].index = static_cast<int>(network.network.projections.size());
+  network.network.projections.push_back(std::move(def));
+}
+
+}  // namespace hebb::sema
