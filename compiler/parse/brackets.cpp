@@ -1,5 +1,6 @@
 #include "compiler/parse/brackets.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "compiler/parse/words.h"
@@ -10,7 +11,7 @@ namespace {
 
 struct Open {
   Lexeme bracket;
-  uint32_t line, indent;
+  size_t line, indent;  // of the line it stands in
   bool interval;  // behind 'in': may be closed by the other kind
 };
 
@@ -19,17 +20,20 @@ struct Balance {
   Diagnostics& diags;
   Lexemes out;
   std::vector<Open> open;
+  std::vector<Span> dropped;
   size_t item = 0;                  // in `out`: where the present top-level item begins
+  size_t block_end = 0;             // in `out`: behind the last '}' of an item
   std::optional<Open> suspect;      // a '{' whose '}' stood further left than it should
+  size_t line = 0, indent = 0;      // of the line that is being read
+  size_t line_end = 0;              // where it ends
 
-  uint32_t line(const Lexeme& l) const { return sources.position(l.span.file, l.span.begin).line; }
-  uint32_t indent(uint32_t line, FileId file) const {
-    const std::string_view text = sources.line(file, line);
-    const size_t first = text.find_first_not_of(" \t");
-    return static_cast<uint32_t>(first == std::string_view::npos ? text.size() : first);
+  std::string_view before(const Lexeme& l) const {
+    return std::string_view(sources[l.span.file].text).substr(0, l.span.begin);
   }
   bool first_on_line(const Lexeme& l) const {
-    return sources.position(l.span.file, l.span.begin).column == indent(line(l), l.span.file) + 1;
+    const std::string_view text = before(l);
+    const size_t last = text.find_last_not_of(" \t\r");
+    return last == std::string_view::npos || text[last] == '\n';
   }
 };
 
@@ -65,15 +69,15 @@ void close_small(Balance& b, const Lexeme& where) {
 void drop_item(Balance& b, const Lexeme& where, std::string_view here) {
   const Lexeme bracket = b.suspect ? b.suspect->bracket : b.open.front().bracket;
   tell_unclosed(b, bracket, where, here);
+  b.dropped.push_back({where.span.file, b.out[b.item].span.begin, where.span.begin});
   b.out.resize(b.item);
   b.open.clear();
   b.suspect.reset();
 }
 
 void opening(Balance& b, const Lexeme& bracket) {
-  const uint32_t line = b.line(bracket);
   const bool interval = !b.out.empty() && b.out.back().is("in");
-  b.open.push_back({bracket, line, b.indent(line, bracket.span.file), interval});
+  b.open.push_back({bracket, b.line, b.indent, interval});
   b.out.push_back(bracket);
 }
 
@@ -100,29 +104,46 @@ void closing_brace(Balance& b, const Lexeme& brace) {
   if (b.open.empty()) {
     Diagnostic& diag = b.diags.report(DiagKind::UnbalancedBracket, brace.span, "'}' closes nothing");
     // What stands between the end of the last item and here was meant to be inside.
-    const bool inside = b.out.size() > b.item && !opens_item(b.out[b.item]);
-    if (b.item > 0) diag.labels.push_back({b.out[b.item - 1].span, "the block before ends here"});
-    if (inside) b.out.resize(b.item);
+    const bool inside = b.out.size() > b.block_end && !opens_item(b.out[b.block_end]);
+    if (b.block_end > 0) {
+      diag.labels.push_back({b.out[b.block_end - 1].span, "the block before ends here"});
+    }
+    if (inside) {
+      b.dropped.push_back({brace.span.file, b.out[b.block_end].span.begin, brace.span.begin});
+      b.out.resize(b.block_end);
+    }
     return;
   }
   const Open open = b.open.back();
   b.open.pop_back();
-  const uint32_t line = b.line(brace);
-  const bool further_left = b.first_on_line(brace) && line != open.line &&
-                            b.indent(line, brace.span.file) < open.indent;
+  const bool further_left = b.first_on_line(brace) && b.line != open.line && b.indent < open.indent;
   if (further_left && !b.suspect) b.suspect = open;
   b.out.push_back(brace);
   if (!b.open.empty()) return;
-  b.item = b.out.size();
+  b.item = b.block_end = b.out.size();
   b.suspect.reset();
+}
+
+/// Tokens come in order, so lines are counted along: files of one long line stay fast.
+void follow_lines(Balance& b, const Lexeme& now) {
+  const std::string_view text = b.sources[now.span.file].text;
+  if (b.line > 0 && now.span.begin < b.line_end) return;
+  while (b.line == 0 || (b.line_end < text.size() && now.span.begin >= b.line_end)) {
+    const size_t begin = b.line == 0 ? 0 : b.line_end;
+    const size_t newline = text.find('\n', begin);
+    b.line_end = newline == std::string_view::npos ? text.size() : newline + 1;
+    ++b.line;
+    b.indent = std::min(text.find_first_not_of(" \t", begin), text.size()) - begin;
+  }
 }
 
 }  // namespace
 
-Lexemes balance_brackets(Lexemes lexemes, const Sources& sources, Diagnostics& diags) {
+Balanced balance_brackets(Lexemes lexemes, const Sources& sources, Diagnostics& diags) {
   Balance b{.sources = sources, .diags = diags};
   b.out.reserve(lexemes.size());
   for (const Lexeme& now : lexemes) {
+    follow_lines(b, now);
     const bool opens = now.is("(") || now.is("[") || now.is("{");
     const bool word = now.kind == LexKind::Keyword && !b.open.empty() && opener(now.text) &&
                       !(b.out.back().is(".") || b.out.back().is("(") || b.out.back().is(",")) &&
@@ -136,8 +157,10 @@ Lexemes balance_brackets(Lexemes lexemes, const Sources& sources, Diagnostics& d
     else if (now.is("}")) closing_brace(b, now);
     else b.out.push_back(now);
     if (now.is(";") && b.open.empty()) b.item = b.out.size();
+    if (diags.size() >= kMostTold) break;
   }
-  return std::move(b.out);
+  if (b.out.empty() || !b.out.back().at_end()) b.out.push_back(lexemes.back());
+  return {std::move(b.out), std::move(b.dropped)};
 }
 
 }  // namespace hebb::parsing

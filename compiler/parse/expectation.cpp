@@ -79,16 +79,18 @@ std::string found_text(const Lexeme& lexeme) {
   return quoted(lexeme.text);
 }
 
-std::string hint(const std::vector<std::string>& expected, const Lexeme& found) {
-  if (expected.size() == 1 && expected.front() == "else") {
-    return "every choice has both sides:  if c then a else b";
-  }
-  if (found.is("'") && has(expected, "STRING")) return "a text stands between double quotes: \"…\"";
-  if (expected.size() == 1 && expected.front() == "->") return "write  project A -> B as AB { … }";
-  if (found.is(".") && expected.size() == 1 && expected.front() == "'") {
-    return "a rule changes its own variables only";
-  }
-  return {};
+std::string hint(const std::vector<std::string>& expected, const Lexeme& before, const Lexeme& found) {
+  const auto only = [&](std::string_view word) { return expected.size() == 1 && expected.front() == word; };
+  if (only("else")) return "every choice has both sides:  if c then a else b";
+  if (only("->")) return "write  project A -> B as AB { … }";
+  if (found.is("'") && before.is_word()) return "a prime stands only on the left of an equation:  x' = …;";
+  if (found.is("'") || only("STRING")) return "a text stands between double quotes: \"…\"";
+  if (found.is(".") && only("'")) return "a rule changes its own variables only";
+  if (found.is("{") && only("=")) return "a function is one expression:  fun f(x) = x^2;";
+  if (found.kind != LexKind::Name) return {};
+  const std::optional<std::string> meant = did_you_mean(found.text, expected);
+  const bool word = meant && std::isalpha(static_cast<unsigned char>(meant->front()));
+  return word && *meant != "ID" && *meant != "INT" ? cat("did you mean ", quoted(*meant), "?") : "";
 }
 
 }  // namespace hebb::parsing

@@ -12,6 +12,6 @@ namespace hebb::parsing {
 std::string expectation(const std::vector<std::string>& expected, const std::vector<std::string>& rules);
 std::string found_text(const Lexeme& lexeme);
 /// A further sentence, or nothing.
-std::string hint(const std::vector<std::string>& expected, const Lexeme& found);
+std::string hint(const std::vector<std::string>& expected, const Lexeme& before, const Lexeme& found);
 
 }  // namespace hebb::parsing

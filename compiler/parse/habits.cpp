@@ -38,11 +38,6 @@ struct Scan {
 
 Fix fix(Span span, std::string text) { return {span, std::move(text), true}; }
 
-bool same_line(const Scan& scan, const Lexeme& a, const Lexeme& b) {
-  if (a.span.end > b.span.begin) return true;
-  return scan.source({a.span.file, a.span.end, b.span.begin}).find('\n') == std::string_view::npos;
-}
-
 /// One habit: looks at scan.now(); when it is there, reports it, reads the tokens and puts better ones.
 using Habit = bool (*)(Scan&);
 
@@ -55,9 +50,9 @@ void tell_comment(Scan& scan, Span span, std::string_view found) {
 
 bool line_comment(Scan& scan) {
   if (!scan.touching_pair("/", "/")) return false;
-  const Lexeme& first = scan.now();
-  tell_comment(scan, join(first.span, scan.now(1).span), "//");
-  while (!scan.now().at_end() && same_line(scan, first, scan.now())) ++scan.at;
+  tell_comment(scan, join(scan.now().span, scan.now(1).span), "//");
+  const size_t line_end = scan.sources[scan.now().span.file].text.find('\n', scan.now().span.begin);
+  while (!scan.now().at_end() && scan.now().span.begin < line_end) ++scan.at;
   return true;
 }
 
@@ -406,7 +401,10 @@ bool control_flow(Scan& scan) {
   const Lexeme& word = scan.now();
   const bool choice = word.is("if");
   const bool loop = word.is("for") || ((word.is("while") || word.is("foreach")) && scan.now(1).is("("));
-  const bool leave = word.kind == LexKind::Name && word.is("return") && !scan.now(1).is("'");
+  // In 'fun f(x) { return x; }' the braces are the mistake, and the grammar tells it.
+  const bool in_braces_of_fun = scan.blocks.size() > 1 && scan.blocks.back() == Block::File;
+  const bool leave = word.kind == LexKind::Name && word.is("return") && !scan.now(1).is("'") &&
+                     !in_braces_of_fun;
   if (!choice && !loop && !leave) return false;
   Diagnostic& diag = scan.diags.report(
       DiagKind::ControlFlow, word.span,
@@ -465,7 +463,7 @@ Lexemes replace_old_habits(Lexemes lexemes, const Sources& sources, Diagnostics&
   Scan scan{.in = lexemes, .sources = sources, .diags = diags};
   scan.out.reserve(lexemes.size());
   while (!scan.now().at_end()) {
-    const bool found = std::ranges::any_of(kHabits, [&](Habit habit) { return habit(scan); });
+    const bool found = diags.size() < kMostTold && std::ranges::any_of(kHabits, [&](Habit habit) { return habit(scan); });
     if (!found) copy(scan);
   }
   scan.out.push_back(scan.now());

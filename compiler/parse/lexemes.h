@@ -27,6 +27,9 @@ struct Lexeme {
 /// Without comments, ending in one End.
 using Lexemes = std::vector<Lexeme>;
 
+/// A stage that has told this much stops looking: nobody reads on, and a hostile file stays cheap.
+inline constexpr size_t kMostTold = 200;
+
 /// `b` follows `a` without any space.
 inline bool touch(const Lexeme& a, const Lexeme& b) { return a.span.end == b.span.begin; }
 

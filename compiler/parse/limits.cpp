@@ -9,6 +9,9 @@ namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr size_t kDeepest = 256;
+constexpr size_t kMostTokens = 400'000;  // of one item: about 1 kB of tree each
+constexpr std::string_view kBulkHelp =
+    "numbers in bulk belong in a CSV, NPY or HDF5 file:  let data = load(\"data.csv\");";
 
 /// How much deeper than its surroundings one open bracket is: each count is one more recursion.
 struct Level {
@@ -50,7 +53,7 @@ bool readable(const Sources& sources, FileId file, Diagnostics& diags) {
     Diagnostic& diag = diags.report(DiagKind::FileTooLarge, {},
                                     cat(quoted(sources[file].path), " has ", text.size(),
                                         " bytes; a source file has at most ", kMaxSourceBytes));
-    diag.help = "numbers in bulk belong in a CSV, NPY or HDF5 file: let data = load(\"data.csv\");";
+    diag.help = kBulkHelp;
     return false;
   }
   const auto at = [&](size_t offset) {
@@ -73,9 +76,10 @@ bool readable(const Sources& sources, FileId file, Diagnostics& diags) {
   return true;
 }
 
-bool shallow_enough(const Lexemes& lexemes, Diagnostics& diags) {
+bool within_limits(const Lexemes& lexemes, Diagnostics& diags) {
   std::vector<Level> levels(1);
   size_t depth_below = 0;  // of all levels but the innermost
+  size_t item = 0;         // where the present item begins
   for (size_t i = 0; i + 1 < lexemes.size(); ++i) {
     const Lexeme& now = lexemes[i];
     const bool opens = now.is("(") || now.is("[") || now.is("{");
@@ -90,6 +94,14 @@ bool shallow_enough(const Lexemes& lexemes, Diagnostics& diags) {
       if (now.is("}")) levels.back() = {};
     } else {
       count(lexemes, i, levels.back());
+    }
+    const bool item_ends = levels.size() == 1 && (now.is("}") || now.is(";"));
+    if (item_ends) item = i + 1;
+    if (i - item > kMostTokens && !item_ends) {
+      Diagnostic& diag = diags.report(DiagKind::FileTooLarge, lexemes[item].span,
+                                      cat("what begins here has more than ", kMostTokens, " words and signs"));
+      diag.help = kBulkHelp;
+      return false;
     }
     if (depth_below + levels.back().depth() <= kDeepest) continue;
     Diagnostic& diag = diags.report(DiagKind::NestingTooDeep, now.span,

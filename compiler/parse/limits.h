@@ -13,7 +13,8 @@ uint32_t byte_order_mark(std::string_view text);
 /// Reports at most one diagnostic; false when the text cannot be tokens.
 bool readable(const Sources& sources, FileId file, Diagnostics& diags);
 
-/// Nesting of brackets, of 'if', of '^', of signs and of member chains together stays below the limit.
-bool shallow_enough(const Lexemes& lexemes, Diagnostics& diags);
+/// Nesting of brackets, of 'if', of '^', of signs and of member chains together stays below its limit,
+/// and so does the length of each item.
+bool within_limits(const Lexemes& lexemes, Diagnostics& diags);
 
 }  // namespace hebb::parsing

@@ -839,7 +839,7 @@ std::string doc_above(const Sources& sources, const std::vector<ast::Comment>& c
 
 void parse_items(const Sources& sources, Lexemes lexemes, ast::File& file, Diagnostics& diags) {
   // Each repair changes tokens and the item is read again; this bounds the work on a hopeless file.
-  constexpr size_t kMostRepairs = 200;
+  constexpr size_t kMostRepairs = 100;
   size_t repairs = 0;
   parsing::RepairState state;
   for (size_t first = 0; !lexemes[first].at_end() && repairs <= kMostRepairs;) {
@@ -896,11 +896,12 @@ ast::File parse(const Sources& sources, FileId file, Diagnostics& diags) {
   out.tokens.pop_back();  // End
 
   // Stages find mistakes in their own order; the reader wants them in the order of the lines.
-  Diagnostics found;
-  lexemes = parsing::replace_old_habits(std::move(lexemes), sources, found);
-  lexemes = parsing::balance_brackets(std::move(lexemes), sources, found);
-  if (parsing::shallow_enough(lexemes, found)) {
-    parse_items(sources, std::move(lexemes), out, found);
+  Diagnostics habits, found;
+  lexemes = parsing::replace_old_habits(std::move(lexemes), sources, habits);
+  parsing::Balanced balanced = parsing::balance_brackets(std::move(lexemes), sources, found);
+  parsing::report_outside(balanced.dropped, habits, found);
+  if (parsing::within_limits(balanced.lexemes, found)) {
+    parse_items(sources, std::move(balanced.lexemes), out, found);
   }
   parsing::report_in_order(found, diags);
   return out;

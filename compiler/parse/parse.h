@@ -8,7 +8,7 @@
 namespace hebb {
 
 /// A larger file is refused. Who reads one can ask for its size first and never hold it in memory.
-inline constexpr size_t kMaxSourceBytes = 8 << 20;
+inline constexpr size_t kMaxSourceBytes = 4 << 20;
 
 /// The AST of a file. Statements and items that did not parse are left out and reported, so a file
 /// with errors must not be checked further: what was left out would be missed as a second error.

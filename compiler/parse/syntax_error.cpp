@@ -106,6 +106,21 @@ void take_out(Failed& f) {
                   f.lexemes.begin() + static_cast<ptrdiff_t>(f.statement.end));
 }
 
+/// At the top level, with what follows up to the next item: lines without their rule are one mistake.
+void take_out_loose(Failed& f) {
+  size_t& end = f.statement.end;
+  size_t depth = 0;
+  const auto goes_on = [&](const Lexeme& l) {
+    return !l.at_end() && (depth > 0 || !(opens_item(l) || l.is("const")));
+  };
+  while (f.statement.block == Block::File && goes_on(f.lexemes[end])) {
+    if (f.lexemes[end].is("{")) ++depth;
+    if (f.lexemes[end].is("}") && depth > 0) --depth;
+    ++end;
+  }
+  take_out(f);
+}
+
 /// Something about this statement has been told already; what the grammar adds is an echo.
 bool already_told(const Failed& f) {
   size_t end = f.index();
@@ -152,6 +167,10 @@ bool explain_semicolon(Failed& f) {
   return true;
 }
 
+std::string in_block(Block block) {
+  return block == Block::File ? "at the top level" : cat("in ", block_name(block));
+}
+
 /// Keywords that people would choose for a variable.
 bool sounds_like_name(std::string_view word) {
   for (const std::string_view noun :
@@ -169,9 +188,9 @@ bool explain_keyword(Failed& f) {
                  (!f.expects("INT") || sounds_like_name(f.at().text)) &&
                  !seems_statement(f.lexemes, which, f.sources);
   // 'event' = …': the keyword in front was meant as the name.
-  if (!as_name && f.has_before() && f.expects_only("ID") && f.at().kind == LexKind::Symbol &&
-      f.before().kind == LexKind::Keyword && sounds_like_name(f.before().text) &&
-      which == f.statement.begin + 1) {
+  const bool sets = f.at().is("'") || f.at().is("+=") || f.at().is("-=") || f.at().is(":=");
+  if (!as_name && sets && f.expects_only("ID") && which == f.statement.begin + 1 &&
+      f.before().kind == LexKind::Keyword && sounds_like_name(f.before().text)) {
     --which;
     as_name = true;
   }
@@ -234,6 +253,31 @@ bool explain_equation(Failed& f) {
   return false;
 }
 
+/// 'x = 3' in an experiment or a projection; "x' = …" outside a rule.
+bool explain_assignment(Failed& f) {
+  if (!f.at_statement() || f.at().kind != LexKind::Name) return false;
+  const Lexeme& sign = f.lexemes[f.index() + 1];
+  const Block block = f.statement.block;
+  if (sign.is("=") && (block == Block::Experiment || block == Block::Projection || block == Block::Network ||
+                       block == Block::File)) {
+    const std::string_view word = block == Block::Experiment   ? "let"
+                                  : block == Block::Projection ? "init"
+                                                               : "const";
+    Diagnostic& diag = f.diags.report(DiagKind::PlainAssignment, join(f.at().span, sign.span),
+                                      cat("this does not define ", f.at().text));
+    diag.help = cat("write  ", word, " ", f.at().text, " = …;");
+    diag.fixes = {{f.at().span, cat(word, " ", f.at().text), false}};
+    take_out(f);
+    return true;
+  }
+  if (!sign.is("'") || block == Block::Rule || block == Block::Neuron) return false;
+  Diagnostic& diag = f.diags.report(DiagKind::MisplacedStatement, join(f.at().span, sign.span),
+                                    cat("an equation cannot stand ", in_block(block)));
+  diag.help = "it belongs in a rule or a neuron:  rule NAME { … }";
+  take_out_loose(f);
+  return true;
+}
+
 /// A statement that begins with a word which opens none here.
 bool explain_statement(Failed& f) {
   const bool unknown_first = f.at_statement() && (f.expects("}") || f.statement.block == Block::File);
@@ -243,14 +287,11 @@ bool explain_statement(Failed& f) {
   if ((!unknown_first && !unknown_name) || !word.is_word()) return false;
   const Opener* known = opener(word.text);
   if (known && !opens_in(*known, f.statement.block)) {
-    const std::string_view what = block_name(f.statement.block);
-    const std::string where = f.statement.block == Block::File
-                                  ? cat("outside a block")
-                                  : cat("in ", what);
-    Diagnostic& diag = f.diags.report(DiagKind::MisplacedStatement, word.span,
-                                      cat(quoted(word.text), " cannot stand ", where));
+    Diagnostic& diag =
+        f.diags.report(DiagKind::MisplacedStatement, word.span,
+                       cat(quoted(word.text), " cannot stand ", in_block(f.statement.block)));
     diag.help = cat("it belongs in ", known->place);
-    take_out(f);
+    take_out_loose(f);
     return true;
   }
   if (known || word.kind != LexKind::Name) return false;
@@ -262,14 +303,14 @@ bool explain_statement(Failed& f) {
   if (unknown_name && !meant && !f.at().is_word() && !f.at().is_number()) return false;
   Diagnostic& diag = f.diags.report(
       DiagKind::UnknownStatement, word.span,
-      cat("no statement of ", block_name(f.statement.block), " begins with ", quoted(word.text)));
+      cat("nothing ", in_block(f.statement.block), " begins with ", quoted(word.text)));
   if (meant) {
     diag.help = cat("did you mean ", quoted(*meant), "?");
     diag.fixes = {{word.span, *meant, false}};
   } else {
     diag.help = cat("these do: ", joined(words, ", "));
   }
-  take_out(f);
+  take_out_loose(f);
   return true;
 }
 
@@ -308,15 +349,16 @@ bool explain_expectation(Failed& f) {
   Diagnostic& diag = f.diags.report(DiagKind::UnexpectedToken, span,
                                     wanted.empty() ? cat(found, " does not fit here")
                                                    : cat("expected ", wanted, ", found ", found));
-  diag.help = hint(f.failure.expected, f.at());
+  diag.help = hint(f.failure.expected, f.index() > 0 ? f.before() : f.at(), f.at());
   take_out(f);
   return true;
 }
 
 using Explanation = bool (*)(Failed&);
 constexpr Explanation kExplanations[] = {
-    explain_semicolon, explain_unit,      explain_equation,    explain_statement,
-    explain_keyword,   explain_comparison, explain_trailing_if, explain_expectation,
+    explain_semicolon, explain_unit,      explain_equation,    explain_assignment,
+    explain_statement, explain_keyword,    explain_comparison, explain_trailing_if,
+    explain_expectation,
 };
 
 }  // namespace
@@ -334,13 +376,28 @@ void explain_and_repair(Lexemes& lexemes, size_t item, const SyntaxFailure& fail
   }
 }
 
+namespace {
+
+void pass_on(Diagnostic diag, Diagnostics& diags) {
+  Diagnostic& told = diags.report(diag.kind, diag.span, {});
+  told = std::move(diag);
+}
+
+}  // namespace
+
+void report_outside(const std::vector<Span>& dropped, const Diagnostics& told, Diagnostics& diags) {
+  for (const Diagnostic& diag : told.all()) {
+    const bool inside = std::ranges::any_of(dropped, [&](Span span) {
+      return diag.span.begin >= span.begin && diag.span.begin < span.end;
+    });
+    if (!inside) pass_on(diag, diags);
+  }
+}
+
 void report_in_order(const Diagnostics& found, Diagnostics& diags) {
   std::vector<Diagnostic> sorted = found.all();
   std::ranges::stable_sort(sorted, {}, [](const Diagnostic& diag) { return diag.span.begin; });
-  for (Diagnostic& diag : sorted) {
-    Diagnostic& told = diags.report(diag.kind, diag.span, {});
-    told = std::move(diag);
-  }
+  for (Diagnostic& diag : sorted) pass_on(std::move(diag), diags);
 }
 
 }  // namespace hebb::parsing

@@ -27,6 +27,9 @@ struct RepairState {
 void explain_and_repair(Lexemes& lexemes, size_t item, const SyntaxFailure& failure,
                         const Sources& sources, RepairState& state, Diagnostics& diags);
 
+/// Adds what was told outside the `dropped` places.
+void report_outside(const std::vector<Span>& dropped, const Diagnostics& told, Diagnostics& diags);
+
 /// Adds `found` to `diags` in the order of their places.
 void report_in_order(const Diagnostics& found, Diagnostics& diags);
 

@@ -90,7 +90,7 @@ bool opens_in(const Opener& opener, Block block) {
 
 std::string_view block_name(Block block) {
   switch (block) {
-    case Block::File: return "the file itself";
+    case Block::File: return "the top level";
     case Block::Rule: return "a rule";
     case Block::Neuron: return "a neuron";
     case Block::Network: return "a network";

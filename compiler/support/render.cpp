@@ -86,7 +86,7 @@ std::string snippet(Span span, std::string_view note, std::string_view colour, s
   const uint32_t line = sources.position(span.file, span.begin).line;
   const uint32_t start = sources[span.file].line_starts[line - 1];
   const std::string_view text = sources.line(span.file, line);
-  const ShownLine shown = show_line(text, span.begin - start, span.end - start);
+  const ShownLine shown = show_line(text, std::max(span.begin, start) - start, std::max(span.end, start) - start);
   std::string out;
   if (line != previous) {
     const std::string number = std::to_string(line);

@@ -12,6 +12,8 @@ Span join(Span a, Span b) {
 
 FileId Sources::add(std::string path, std::string text) {
   SourceFile file{.path = std::move(path), .text = std::move(text), .line_starts = {0}};
+  // Editors do not show a byte order mark: the first line begins behind it.
+  if (file.text.starts_with("\xEF\xBB\xBF")) file.line_starts[0] = 3;
   for (uint32_t i = 0; i < file.text.size(); ++i) {
     if (file.text[i] == '\n') file.line_starts.push_back(i + 1);
   }
@@ -28,7 +30,7 @@ LineColumn Sources::position(FileId file, uint32_t offset) const {
   const SourceFile& source = files_[file.value];
   offset = std::min<uint32_t>(offset, static_cast<uint32_t>(source.text.size()));
   const auto after = std::upper_bound(source.line_starts.begin(), source.line_starts.end(), offset);
-  const uint32_t line = static_cast<uint32_t>(after - source.line_starts.begin());
+  const uint32_t line = std::max(1u, static_cast<uint32_t>(after - source.line_starts.begin()));
   uint32_t column = 1;
   for (uint32_t i = source.line_starts[line - 1]; i < offset; ++i) {
     const bool continuation = (static_cast<unsigned char>(source.text[i]) & 0xC0) == 0x80;
