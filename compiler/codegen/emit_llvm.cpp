@@ -26,6 +26,9 @@ struct Place {
 /// to be kept on the stack.
 constexpr int64_t kScratchPosts = 512;
 
+/// Bytes of a matrix for which tiles pay, and how many posts they have; measured with bench/.
+constexpr int64_t kCacheTileFrom = 1 << 20, kCacheTileTo = 16 << 20, kCacheTilePosts = 128;
+
 /// Columns, and the rows of a dense column that are computed together, do not overlap: each gets a
 /// scope, and an access of one is declared free of all others.
 class AliasScopes {
@@ -222,8 +225,9 @@ class KernelEmitter {
     switch (node.leaf.at) {
       case At::Uniform: return read(element_pointer(place));
       case At::Fixed: {
-        place.element = 0;
-        return read(offset(element_pointer(place), b_.getInt64(node.leaf.element)));
+        const auto width = static_cast<uint32_t>(program_[column].width);
+        place.element = node.leaf.element % width;
+        return read(offset(element_pointer(place), b_.getInt64(node.leaf.element / width)));
       }
       case At::Pre: return read(offset(element_pointer(place), row.index));
       case At::Post: return read(offset(element_pointer(place), post));
@@ -440,24 +444,64 @@ class KernelEmitter {
   }
 
   void emit_dense() {
+    Value* const begin = launch_.post_begin;
     Value* const end = padded_end();
-    if (!has_scan(At::Pre)) return emit_rows(launch_.post_begin, end);
+    if (!has_scan(At::Pre)) {
+      if (is_chain()) return emit_rows(begin, end);
+      return emit_tiles(begin, end, cache_tile(begin, end), /*to_and_fro=*/true);
+    }
     // A chain along posts must see all of them in one go, else tiles keep the scratch small.
     const bool whole = has_sum(At::Uniform) || has_scan(At::Post);
-    Value* tile = whole ? b_.CreateNSWSub(end, launch_.post_begin) : b_.getInt64(kScratchPosts);
+    Value* tile = whole ? b_.CreateNSWSub(end, begin) : b_.getInt64(kScratchPosts);
     for (const Scan& scan : kernel_.scans)
       if (scan.along == At::Pre)
         scratch_[scan.as.value] = b_.CreateAlloca(real_, tile, program_[scan.as].name);
-    loop("tile", launch_.post_begin, end, tile, [&](Value* begin) {
-      Value* past = b_.CreateNSWAdd(begin, tile);
-      Value* tile_end = b_.CreateSelect(b_.CreateICmpSLT(past, end), past, end);
-      tile_begin_ = begin;
-      loop("clear", begin, tile_end, b_.getInt64(1), [&](Value* post) {
-        for (const Scan& scan : kernel_.scans)
-          if (scan.along == At::Pre)
-            store(llvm::ConstantFP::get(real_, 0.0), scratch_pointer(scan, post), scan.as);
-      });
-      emit_rows(begin, tile_end);
+    emit_tiles(begin, end, tile, /*to_and_fro=*/false);
+  }
+
+  /// A matrix of a few times the second-level cache is walked in tiles of posts, in turns from the left
+  /// and from the right: half of it is still there from the step before. Others in one tile.
+  Value* cache_tile(Value* begin, Value* end) {
+    Value* const posts = b_.CreateNSWSub(end, begin);
+    Value* const rows = b_.CreateNSWSub(launch_.pre_end, launch_.pre_begin);
+    Value* const bytes = b_.CreateNSWMul(
+        b_.CreateNSWMul(posts, rows), b_.getInt64(dense_places() * real_->getPrimitiveSizeInBits() / 8));
+    Value* const fits = b_.CreateAnd(b_.CreateICmpSGE(bytes, b_.getInt64(kCacheTileFrom)),
+                                     b_.CreateICmpSLE(bytes, b_.getInt64(kCacheTileTo)));
+    return b_.CreateSelect(fits, b_.getInt64(getenv("HEBB_T")?atoi(getenv("HEBB_T")):kCacheTilePosts), posts, "tile");
+  }
+
+  int64_t dense_places() const {
+    std::map<Place, bool> places;
+    for (const Store& effect : kernel_.stores) places[{effect.into, effect.element}];
+    for (const Place& place : self_loads()) places[place];
+    return static_cast<int64_t>(places.size());
+  }
+
+  void emit_tiles(Value* begin, Value* end, Value* tile, bool to_and_fro) {
+    Value* const posts = b_.CreateNSWSub(end, begin);
+    Value* const at_least_one = b_.CreateSelect(b_.CreateICmpSGT(tile, b_.getInt64(1)), tile, b_.getInt64(1));
+    Value* const round_up = b_.CreateNSWSub(at_least_one, b_.getInt64(1));
+    Value* const count = b_.CreateSDiv(b_.CreateNSWAdd(posts, round_up), at_least_one);
+    Value* const last = b_.CreateNSWSub(count, b_.getInt64(1));
+    Value* const odd = b_.CreateTrunc(launch_.step, b_.getInt1Ty());
+    loop("tile", b_.getInt64(0), count, b_.getInt64(1), [&](Value* index) {
+      if (to_and_fro) index = b_.CreateSelect(odd, b_.CreateNSWSub(last, index), index);
+      Value* const tile_begin = b_.CreateNSWAdd(begin, b_.CreateNSWMul(index, at_least_one));
+      Value* const past = b_.CreateNSWAdd(tile_begin, at_least_one);
+      Value* const tile_end = b_.CreateSelect(b_.CreateICmpSLT(past, end), past, end);
+      clear_scratch(tile_begin, tile_end);
+      emit_rows(tile_begin, tile_end);
+    });
+  }
+
+  void clear_scratch(Value* begin, Value* end) {
+    if (scratch_.empty()) return;
+    tile_begin_ = begin;
+    loop("clear", begin, end, b_.getInt64(1), [&](Value* post) {
+      for (const Scan& scan : kernel_.scans)
+        if (scan.along == At::Pre)
+          store(llvm::ConstantFP::get(real_, 0.0), scratch_pointer(scan, post), scan.as);
     });
   }
 
@@ -504,6 +548,17 @@ class KernelEmitter {
           close_running(sum, lane, offset(element_pointer(place(sum)), rows[lane].index));
   }
 
+  std::vector<Place> self_loads() const {
+    std::vector<Place> places;
+    for (const std::vector<uint32_t>& ids : stages_.rows)
+      for (const uint32_t id : ids) {
+        const ExprNode node = program_.pool[ExprId{id}];
+        if (node.op == Op::Load && node.leaf.at == At::Self)
+          places.push_back({ColumnId{node.leaf.index}, node.leaf.element});
+      }
+    return places;
+  }
+
   /// Where this row of each dense column that the kernel touches begins.
   void find_rows(RowValues& row) {
     const auto find = [&](Place place) {
@@ -511,12 +566,7 @@ class KernelEmitter {
       Value* distance = b_.CreateNSWMul(row.index, launch_.row);
       row.pointers[place] = b_.CreateInBoundsGEP(real_, element_pointer(place), distance);
     };
-    for (const std::vector<uint32_t>& ids : stages_.rows)
-      for (const uint32_t id : ids) {
-        const ExprNode node = program_.pool[ExprId{id}];
-        if (node.op == Op::Load && node.leaf.at == At::Self)
-          find({ColumnId{node.leaf.index}, node.leaf.element});
-      }
+    for (const Place& place : self_loads()) find(place);
     for (const Store& effect : kernel_.stores) find({effect.into, effect.element});
   }
 

@@ -36,8 +36,8 @@ struct ColumnId {
   friend auto operator<=>(ColumnId, ColumnId) = default;
 };
 
-/// Which element of a column a row reads. Fixed: row `element` of a column of width 1, whichever row
-/// is being computed.
+/// Which element of a column a row reads. Fixed: number `element` of a neurons column in the order
+/// [row][element of the array], whichever row is being computed.
 enum class At : uint8_t { Self, Pre, Post, Uniform, Fixed };
 
 /// What a leaf reads: `Op::Var` (in a Model), `Op::Load` (in a Program), `Op::Draw`.

@@ -279,8 +279,11 @@ class Drafter {
     instance.dynamics = instance.rule;
     instance.pre = projection.pre;
     instance.post = projection.post;
-    if (!projection.self && projection.pre == projection.post)
-      add_index(draft_.populations[projection.pre]);
+    bool indexed = !projection.self && projection.pre == projection.post;
+    for (const InitDef& init : projection.inits)
+      indexed |= given_by_synapse(model(), instance, init.variable);
+    if (indexed) add_index(draft_.populations[projection.pre]);
+    if (indexed) add_index(draft_.populations[projection.post]);
     add_rule(std::move(instance), projection.name);
   }
 
@@ -477,6 +480,13 @@ bool instantaneous(const Draft& draft, const Instance& population, const Emissio
     if (node.op == Op::Var && population.moving.contains(VarId{node.leaf.index})) return false;
   }
   return true;
+}
+
+bool given_by_synapse(const Model& model, const Instance& projection, VarId variable) {
+  if (!projection.projection || !model[variable].shape.scalar()) return false;
+  for (const InitDef& init : projection.projection->inits)
+    if (init.variable == variable) return init.value.size() > 1;
+  return false;
 }
 
 std::string member_of(const Variable& requirement) {

@@ -62,6 +62,9 @@ Draft draft_synapse(const Model& model, const Rule& rule);
 /// The assignment a population or projection makes to a variable; null: none.
 const Assignment* find_setting(const std::vector<Assignment>& settings, VarId variable);
 
+/// Does the projection start this variable from one value for each of its synapses?
+bool given_by_synapse(const Model& model, const Instance& projection, VarId variable);
+
 /// "r" of a requirement pre.r.
 std::string member_of(const Variable& requirement);
 

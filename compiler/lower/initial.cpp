@@ -71,7 +71,7 @@ class Initialiser {
   std::vector<ExprId> neuron_values(const Instance& population, VarId id, Reader& read) {
     const Assignment* setting = find_setting(population.population->settings, id);
     if (setting && setting->per_neuron)
-      return {bounded(id, read.per_row(setting->value), read)};
+      return read.per_neuron(setting->value, column(population.columns.at(id)).width);
     return values(id, setting ? setting->value : model()[id].init, read);
   }
 
@@ -111,12 +111,19 @@ class Initialiser {
       if (param) frame = Frame::Shared;
       if (variable.kind == VarKind::Weight) frame = Frame::Synapse;
       Reader read(draft_, projection, frame, Reader::Phase::Start);
-      std::vector<ExprId> start = values(id, given(projection, id), read);
+      std::vector<ExprId> start =
+          matrix(projection, id) ? std::vector{bounded(id, read.per_synapse(given(projection, id)), read)}
+                                 : values(id, given(projection, id), read);
       if (variable.kind == VarKind::Weight)
         for (ExprId& value : start) value = read.if_connected(value, 0);
       define(projection.columns.at(id), space_of(draft_, projection, frame), start);
     }
     periods(projection);
+  }
+
+  bool matrix(const Instance& projection, VarId id) const {
+    return draft_.program[projection.columns.at(id)].space == projection.space &&
+           given_by_synapse(*draft_.model, projection, id);
   }
 
   const std::vector<ExprId>& given(const Instance& projection, VarId id) const {

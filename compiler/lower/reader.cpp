@@ -250,15 +250,39 @@ ExprId Reader::if_connected(ExprId value, double otherwise) {
   return pool().select(other, value, pool().constant(otherwise));
 }
 
-ExprId Reader::per_row(std::span<const ExprId> values, size_t first) {
-  if (values.size() == 1) return (*this)(values[0]);
+/// values[row - first], by halving.
+ExprId Reader::chosen(ExprId row, std::span<const ExprId> values, size_t first) {
+  if (values.size() == 1) return values[0];
   const size_t half = values.size() / 2;
-  const ExprId low = per_row(values.first(half), first);
-  const ExprId high = per_row(values.subspan(half), first + half);
+  const ExprId low = chosen(row, values.first(half), first);
+  const ExprId high = chosen(row, values.subspan(half), first + half);
   if (low == high) return low;
-  const ExprId row = pool().load(instance_.index, At::Self);
   const ExprId middle = pool().constant(static_cast<double>(first + half));
   return pool().select(pool().make(Op::Less, row, middle), low, high);
+}
+
+std::vector<ExprId> Reader::per_neuron(std::span<const ExprId> values, size_t width) {
+  const ExprId row = pool().load(instance_.index, At::Self);
+  std::vector<ExprId> result;
+  for (size_t element = 0; element < width; ++element) {
+    std::vector<ExprId> rows;
+    for (size_t k = element; k < values.size(); k += width) rows.push_back((*this)(values[k]));
+    result.push_back(chosen(row, rows));
+  }
+  return result;
+}
+
+ExprId Reader::per_synapse(std::span<const ExprId> values) {
+  const Instance& pre = draft_.populations[instance_.pre];
+  const Instance& post = draft_.populations[instance_.post];
+  const auto posts = static_cast<size_t>(draft_.program[post.space].size);
+  std::vector<ExprId> rows;
+  for (size_t i = 0; i * posts < values.size(); ++i) {
+    std::vector<ExprId> row;
+    for (const ExprId value : values.subspan(i * posts, posts)) row.push_back((*this)(value));
+    rows.push_back(chosen(pool().load(post.index, At::Post), row));
+  }
+  return chosen(pool().load(pre.index, At::Pre), rows);
 }
 
 ExprId Reader::truth(ExprId condition) {

@@ -35,8 +35,10 @@ class Reader {
   ExprId clamped(VarId id, ExprId value);
   /// `value` for a synapse that exists, else `otherwise`.
   ExprId if_connected(ExprId value, double otherwise);
-  /// values[row of this neuron].
-  ExprId per_row(std::span<const ExprId> values, size_t first = 0);
+  /// values[row of this neuron][element], one for each element of an array of `width`.
+  std::vector<ExprId> per_neuron(std::span<const ExprId> values, size_t width);
+  /// values[pre][post] of this synapse.
+  ExprId per_synapse(std::span<const ExprId> values);
   /// 1 where the condition is not 0, else 0.
   ExprId truth(ExprId condition);
   ExprId load(ColumnId column, uint32_t element, Locus side = Locus::Synapse);
@@ -44,6 +46,7 @@ class Reader {
 
  private:
   ExprId translate(ExprId root);
+  ExprId chosen(ExprId row, std::span<const ExprId> values, size_t first = 0);
   ExprId leaf(const ExprNode& node);
   ExprId own(VarId id, uint32_t element);
   ExprId requirement(VarId id, uint32_t element, int population, Locus side);

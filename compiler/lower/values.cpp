@@ -115,7 +115,7 @@ class ValueWriter {
     if (!setting.per_neuron) return read_all(read, setting.value);
     if (const ColumnId signal = whole_signal(population, setting); signal.valid())
       return {pool().load(signal, At::Self)};
-    return {read.per_row(setting.value)};
+    return read.per_neuron(setting.value, column(population.columns.at(setting.variable)).width);
   }
 
   ColumnId whole_signal(const Instance& population, const Assignment& setting) const {

@@ -136,8 +136,8 @@ struct Row {
 template <class Real>
 class Machine {
  public:
-  Machine(const Tape<Real>& tape, const hebb_launch& launch)
-      : tape_(tape), launch_(launch), slots_(tape.steps.size()) {
+  Machine(const Program& program, const Tape<Real>& tape, const hebb_launch& launch)
+      : program_(program), tape_(tape), launch_(launch), slots_(tape.steps.size()) {
     const auto posts = static_cast<size_t>(std::max<int64_t>(launch.post_end - launch.post_begin, 0));
     for (At along : tape.scans) running_.emplace_back(along == At::Pre ? posts : 1, Real(0));
   }
@@ -160,7 +160,10 @@ class Machine {
     Real* const plane = base(column) + element * launch_.planes[column];
     switch (at) {
       case At::Uniform: return base(column)[element];
-      case At::Fixed: return base(column)[element];  // row `element` of a column of width 1
+      case At::Fixed: {
+        const auto width = static_cast<uint32_t>(program_[ColumnId{column}].width);
+        return base(column)[element % width * launch_.planes[column] + element / width];
+      }
       case At::Pre: return plane[row.pre];
       case At::Post: return plane[row.post];
       case At::Self: break;
@@ -214,6 +217,7 @@ class Machine {
     }
   }
 
+  const Program& program_;
   const Tape<Real>& tape_;
   const hebb_launch& launch_;
   std::vector<Real> slots_;
@@ -225,7 +229,9 @@ Kernels interpret_as(std::shared_ptr<const Program> program) {
   Kernels kernels;
   for (const Kernel& kernel : program->kernels) {
     auto tape = std::make_shared<const Tape<Real>>(TapeWriter<Real>(*program, kernel).write());
-    kernels.run.push_back([tape](const hebb_launch* launch) { Machine<Real>(*tape, *launch).run(); });
+    kernels.run.push_back([&program = *program, tape](const hebb_launch* launch) {
+      Machine<Real>(program, *tape, *launch).run();
+    });
   }
   kernels.keep_alive = std::move(program);
   return kernels;

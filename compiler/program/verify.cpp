@@ -64,7 +64,7 @@ class Verifier {
     const Space& space = program_[column.space];
     switch (at) {
       case At::Uniform: return space.kind == SpaceKind::Uniform;
-      case At::Fixed: return space.kind == SpaceKind::Neurons && column.width == 1;
+      case At::Fixed: return space.kind == SpaceKind::Neurons;
       case At::Pre: return domain.kind == SpaceKind::Dense && column.space == domain.pre;
       case At::Post: return domain.kind == SpaceKind::Dense && column.space == domain.post;
       case At::Self:
@@ -88,7 +88,7 @@ class Verifier {
     if (!readable(program_[kernel.domain], kernel.domain, column, node.leaf.at))
       return fault("kernel ", kernel.name, " cannot read ", column.name, " from its rows");
     const int64_t limit =
-        node.leaf.at == At::Fixed ? program_[column.space].size : column.width;
+        node.leaf.at == At::Fixed ? program_[column.space].size * column.width : column.width;
     if (node.leaf.element >= limit)
       fault("kernel ", kernel.name, " reads element ", node.leaf.element, " of ", column.name);
   }

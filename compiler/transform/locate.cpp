@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 
 #include "compiler/expr/transform.h"
@@ -21,8 +22,9 @@ class Placing {
     for (const BindDef& bind : projection.binds) mentions_[bind.target].push_back(bind.value);
     for (const InitDef& init : projection.inits) {
       for (const ExprId value : init.value) mentions_[init.variable].push_back(value);
-      // One draw for each synapse, wherever the equations would let it live.
-      if (init.drawn) floor_[init.variable] = Locus::Synapse;
+      // One draw, or one given number, for each synapse, wherever the equations would let it live.
+      const auto elements = static_cast<size_t>(std::max<int64_t>(model_[init.variable].shape.size(), 1));
+      if (init.drawn || init.value.size() > elements) floor_[init.variable] = Locus::Synapse;
     }
   }
 

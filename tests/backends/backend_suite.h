@@ -155,7 +155,7 @@ TEST_P(BackendSuite, RowsReadEveryPlaceBeforeTheyStore) {
   swap.stores.push_back({.into = b.v, .element = 0, .value = pool.load(b.v, At::Self, 1)});
   ExprId sum = pool.add(pool.load(b.v, At::Self, 0), pool.load(b.x, At::Pre));
   sum = pool.add(sum, pool.mul(pool.load(b.y, At::Post, 1), pool.load(b.theta, At::Uniform, 2)));
-  sum = pool.add(sum, pool.load(b.x, At::Fixed, 3));
+  sum = pool.add(sum, pool.add(pool.load(b.x, At::Fixed, 3), pool.load(b.y, At::Fixed, 2 * 20 + 1)));
   swap.stores.push_back({.into = b.v, .element = 1, .value = sum});
   b.step(std::move(swap));
   expect_same(b.program, Numbers::Plain, 4, "swap");

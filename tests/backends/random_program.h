@@ -78,8 +78,9 @@ class RandomProgram {
         if (dense && column.space == pre_) found.push_back(pool().load({c}, At::Pre, element));
         if (dense && column.space == post_) found.push_back(pool().load({c}, At::Post, element));
       }
-      if (space.kind == SpaceKind::Neurons && column.width == 1 && column.role == Role::Fed)
-        found.push_back(pool().load({c}, At::Fixed, static_cast<uint32_t>(pick(0, static_cast<int>(space.size) - 1))));
+      if (space.kind == SpaceKind::Neurons && column.space != domain && column.role != Role::Value)
+        found.push_back(pool().load(
+            {c}, At::Fixed, static_cast<uint32_t>(pick(0, static_cast<int>(space.size * column.width) - 1))));
     }
     static const std::vector<double> constants = {0, 1, -1, 0.5, 2, -0.1, 3.25, 1e-3, 20};
     for (int k = 0; k < 3; ++k) found.push_back(pool().constant(one_of(constants)));
