@@ -65,16 +65,12 @@ Value call_number_function(Frame& frame, const ast::Expr& expr, const ast::Call&
   for (const ast::Argument& argument : call.arguments) {
     values.push_back(evaluate(frame, *argument.value));
     const Value& value = values.back();
-    if (value.poisoned) return poison();
+    if (value.poisoned || reject_trains(frame, value, argument.value->span, quoted(function.name))) return poison();
     if (function.units == Units::Plain && !expect_plain(frame, value, *argument.value, function.name)) return poison();
     if (function.units == Units::Plain || function.units == Units::AnyToPlain) continue;
     const Expectation same{values.front().dimension, "", call.arguments.front().value->span};
     if (values.size() > 1 && !expect_dimension(frame, value, *argument.value, same)) return poison();
     if (function.units == Units::Same) dimension = values.front().dimension;
-  }
-  // Not via 'apply' alone: its message names the operator, the user wrote a function.
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (reject_trains(frame, values[i], call.arguments[i].value->span, quoted(function.name))) return poison();
   }
   return apply(frame, function.op, std::move(values), std::move(dimension), expr.span);
 }
@@ -371,6 +367,9 @@ Value evaluate_call(Frame& frame, const ast::Expr& expr, const ast::Call& call) 
   if (const Global* global = prelude_function(frame.session, name)) return evaluate_function(frame, *global, expr, call);
   std::vector<std::string> known_functions = built_in_names();
   for (const auto& [function, global] : frame.file->functions) known_functions.push_back(function);
+  // Of equally near names the one of the same length: 'tahn' is tanh, not tan.
+  const auto length_difference = [&](const std::string& other) { return other.size() < name.size() ? name.size() - other.size() : other.size() - name.size(); };
+  std::ranges::stable_sort(known_functions, {}, length_difference);
   const std::string text = source_text(frame, call.callee->span);
   Diagnostic& diag = report(frame, DiagKind::UnknownFunction, call.callee->span, cat("there is no function ", quoted(text)));
   if (const auto near = did_you_mean(name, known_functions)) {

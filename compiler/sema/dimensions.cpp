@@ -12,7 +12,6 @@ namespace {
 /// A literal, or a name that stands for one, that is a factor of a blamed term.
 struct Culprit {
   const ast::Expr* literal = nullptr;
-  double value = 0;
   const ast::Unit* unit = nullptr;
   bool below = false;  // divides the term
 };
@@ -42,7 +41,7 @@ void collect_culprits(Frame& frame, const ast::Expr& start, std::vector<Culprit>
   }
   if (const auto* literal = std::get_if<ast::Number>(&expr->node)) {
     if (literal->value == 0 && !literal->unit) return;
-    found.push_back({expr, literal->value, literal->unit ? &*literal->unit : nullptr, below});
+    found.push_back({expr, literal->unit ? &*literal->unit : nullptr, below});
   }
 }
 
@@ -74,12 +73,13 @@ std::string unit_like(const Dimension& wanted, const ast::Unit* written) {
   return out;
 }
 
-std::string literal_text(double value, const Dimension& dimension, const ast::Unit* written) {
-  if (dimension.dimensionless()) return shortest(value);
+/// `number` as the user wrote it, with a unit of the given dimension.
+std::string literal_text(const std::string& number, const Dimension& dimension, const ast::Unit* written) {
+  if (dimension.dimensionless()) return number;
   const std::string unit = unit_like(dimension, written);
   if (unit.empty()) return {};
   const bool single = unit.find_first_of("*/^1") == std::string::npos;
-  return single ? cat(shortest(value), ' ', unit) : cat(shortest(value), " [", unit, ']');
+  return single ? cat(number, ' ', unit) : cat(number, " [", unit, ']');
 }
 
 /// Points at the literal that would have to change, and says to what.
@@ -108,7 +108,9 @@ void explain_culprit(Frame& frame, Diagnostic& diag, const ast::Expr& term,
     own = unit->dimension.fixed;
   }
   const Dimension wanted = best->below ? own / *ratio : own * *ratio;
-  const std::string fits = literal_text(best->value, wanted, best->unit);
+  const std::string written = source_text(frame, best->literal->span);
+  const std::string digits = written.substr(0, written.find_first_not_of("0123456789._eE+-"));
+  const std::string fits = literal_text(digits, wanted, best->unit);
   if (best->literal->span != term.span) diag.labels.push_back({best->literal->span, "fixed here"});
   if (!fits.empty()) diag.help = cat(fits, " would fit");
 }
@@ -262,7 +264,7 @@ bool expect_plain(Frame& frame, const Value& value, const ast::Expr& expr, std::
   const std::optional<Dimension> dimension = known(frame, value.dimension);
   if (dimension && !frame.in_prelude && text.size() < 60 && text.find('\n') == std::string::npos) {
     const bool simple = std::get_if<ast::Binary>(&expr.node) == nullptr;
-    const std::string one = literal_text(1, *dimension, nullptr);
+    const std::string one = literal_text("1", *dimension, nullptr);
     if (!one.empty()) diag.help = cat("divide by a unit:  ", simple ? text : cat('(', text, ')'), " / ", one);
   }
   return false;

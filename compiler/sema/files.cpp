@@ -196,6 +196,32 @@ void import_file(Session& session, FileTable& table, const ast::Import& import) 
 
 }  // namespace
 
+std::optional<LibraryEntry> find_in_library(const Session& session, const std::string& name) {
+  if (session.options.std_root.empty()) return {};
+  const fs::path root = session.options.std_root;
+  std::vector<std::string> names;
+  std::map<std::string, std::string> folders;
+  std::error_code error;
+  std::vector<fs::path> groups;
+  for (const auto& entry : fs::directory_iterator(root, error)) {
+    if (entry.is_directory(error)) groups.push_back(entry.path());
+  }
+  std::ranges::sort(groups);
+  for (const fs::path& group : groups) {
+    for (const fs::path& path : hebb_files(group)) {
+      const std::optional<std::string> text = read_text(path);
+      if (!text) continue;
+      for (const std::string& declared : declared_names(*text)) {
+        if (folders.try_emplace(declared, cat("std.", group.filename().string())).second) names.push_back(declared);
+      }
+    }
+  }
+  if (folders.contains(name)) return LibraryEntry{name, folders[name]};
+  const auto near = did_you_mean(name, names);
+  if (!near) return {};
+  return LibraryEntry{*near, folders[*near]};
+}
+
 std::string joined_name(const ast::Path& path) {
   std::vector<std::string> names;
   for (const ast::Name& part : path.parts) names.push_back(part.text);

@@ -11,6 +11,12 @@ void follow_imports(Session& session, FileTable& table);
 /// In a table, or in what its imports bring: those of the standard library are followed late.
 const Global* find_type(Session& session, FileTable& table, const std::string& name);
 
+/// Where the standard library declares a name: "std.neurons"; also the names near to it.
+struct LibraryEntry {
+  std::string name, folder;
+};
+std::optional<LibraryEntry> find_in_library(const Session& session, const std::string& name);
+
 std::string joined_name(const ast::Path& path);
 /// Adds an imported or declared name; a report when it is taken.
 void add_global(Session& session, std::map<std::string, Global>& names, const std::string& name, Global global);

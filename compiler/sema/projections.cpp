@@ -356,10 +356,10 @@ void check_needs(ProjectionReading& p) {
     const Variable& variable = model[id];
     if (variable.kind == VarKind::PreValue || variable.kind == VarKind::PostValue) check_requirement(p, id);
     if (variable.kind != VarKind::Signal || p.bound.contains(id.value) || !variable.value.empty()) continue;
-    const Symbol* same = find_symbol(frame, variable.name);
+    const auto same = p.network.scope.names.find(variable.name);
     Diagnostic& diag = report(frame, DiagKind::UnboundSignal, span, cat(rule.name, " needs a value for ", quoted(variable.name)));
     diag.labels.push_back({variable.span, "needed here"});
-    const bool provided = same != nullptr && same->kind == SymbolKind::Signal && same->variable != id;
+    const bool provided = same != p.network.scope.names.end() && same->second.kind == SymbolKind::Signal;
     diag.help = cat("add  bind ", variable.name, " = ", provided ? variable.name : std::string("…"), ";");
   }
   for (const Event& event : rule.events) {

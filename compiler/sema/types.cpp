@@ -90,8 +90,10 @@ const Global* expect_type(Session& session, FileTable& table, const ast::Path& p
     const Span span = table.types.at(*near).span;
     diag.help = cat("did you mean ", quoted(*near), " (line ", session.sources.position(span.file, span.begin).line, ")?");
     diag.fixes.push_back({path.span, *near, false});
-  } else {
-    diag.help = cat("rules and neurons of the standard library are imported:  import std.….", name, ";");
+  } else if (const auto entry = find_in_library(session, name)) {
+    const bool exact = entry->name == name;
+    diag.help = exact ? cat("add  import ", entry->folder, '.', name, ";")
+                      : cat("did you mean ", quoted(entry->name), "?  It is in the library:  import ", entry->folder, '.', entry->name, ";");
   }
   return nullptr;
 }
