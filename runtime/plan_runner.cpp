@@ -88,6 +88,8 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
   assert(kernels.run.size() == program.kernels.size() && "one function per kernel");
   for (const Launch& launch : program.plan.init)
     init_.push_back(prepare(program, launch.kernel, key, rows_per_part));
+  for (const Launch& launch : program.plan.begin)
+    begin_.push_back(prepare(program, launch.kernel, key, rows_per_part));
   for (const Launch& launch : program.plan.step) {
     const Prepared prepared = prepare(program, launch.kernel, key, rows_per_part);
     if (launch.when != When::Eventful) quiet_.push_back(prepared);
@@ -133,6 +135,10 @@ void PlanRunner::reset(const std::vector<ColumnId>& accumulated) {
 void PlanRunner::run_init() {
   reset(init_resets_);
   for (Prepared& prepared : init_) launch(prepared, -1);
+}
+
+void PlanRunner::run_begin() {
+  for (Prepared& prepared : begin_) launch(prepared, -1);
 }
 
 void PlanRunner::run_step(int64_t step, bool eventful) {

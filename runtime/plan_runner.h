@@ -32,6 +32,8 @@ class PlanRunner {
   PlanRunner(const Program& program, const Kernels& kernels, Columns& columns, uint64_t key, int threads,
              int64_t rows_per_part);
   void run_init();
+  /// Before the first step of a run, once that step's signals are fed.
+  void run_begin();
   void run_step(int64_t step, bool eventful);
 
  private:
@@ -47,7 +49,7 @@ class PlanRunner {
   const Kernels& kernels_;
   Columns& columns_;
   ThreadPool pool_;
-  std::vector<Prepared> init_, quiet_, eventful_;
+  std::vector<Prepared> init_, begin_, quiet_, eventful_;
   std::vector<ColumnId> init_resets_, step_resets_;
 };
 

@@ -26,6 +26,13 @@ struct BoundFeed {
   const FeedValues* values = nullptr;
   ColumnId column;
   bool event = false;
+  ColumnId ahead;        // takes the following step's numbers; invalid: none
+  int64_t last = 0;      // row of the last step
+  std::span<const double> row(int64_t step) const {
+    const int64_t at = values->constant ? 0 : std::min(step, last);
+    const size_t rows = static_cast<size_t>(values->rows);
+    return std::span(values->values).subspan(static_cast<size_t>(at) * rows, rows);
+  }
 };
 
 /// What a step changes besides Values, which it computes anew: enough to run steps again.
@@ -67,7 +74,7 @@ struct Simulation::State {
   bool event_pending = false;          // an event was fed for the coming instant
   std::vector<ColumnId> to_clear;      // indicators that are not 0 and that no kernel writes
 
-  std::vector<ColumnId> states;        // Role::State
+  std::vector<ColumnId> states;        // Role::State, except sums taken ahead: those hold inputs too
   std::vector<ColumnId> small_states;  // those with one value per neuron or fewer: looked at every step
   std::vector<ColumnId> kept;          // what a snapshot holds
   std::vector<bool> stored;            // by a kernel of the step
@@ -87,6 +94,7 @@ struct Simulation::State {
   void raise(ColumnId indicator);
   void clear_indicators();
   void write_feed(ColumnId column, std::span<const double> row, bool event);
+  void feed_ahead_what_stays();
   void tick(double tolerance_ms);
   void finish_step(double dt_ms);
   void one_step(int64_t step_of_run, double dt_ms, std::span<const BoundFeed> feeds, Recorder& recorder);
@@ -95,7 +103,7 @@ struct Simulation::State {
   bool finite(const std::vector<ColumnId>& ids) const;
   Divergence find_divergence(int64_t step) const;
   bool room_for_snapshot() const;
-  Snapshot take_snapshot(const Recorder& recorder) const;
+  Snapshot take_snapshot(const Recorder& recorder, Snapshot last) const;
   void restore(const Snapshot& snapshot, Recorder& recorder);
 };
 
@@ -103,14 +111,17 @@ void Simulation::State::classify() {
   const Program& p = *program;
   stored.resize(p.columns.size());
   always.resize(p.columns.size());
-  for (const Launch& launch : p.plan.step)
+  std::vector<bool> summed(p.columns.size());
+  for (const Launch& launch : p.plan.step) {
     for (const Store& store : p[launch.kernel].stores) stored[store.into.value] = true;
+    for (const Accumulate& sum : p[launch.kernel].accumulates) summed[sum.into.value] = true;
+  }
   for (const Feed& feed : p.plan.feeds) always[feed.column.value] = feed.event && feed.always;
   for (uint32_t k = 0; k < p.columns.size(); ++k) {
     const Column& column = p.columns[k];
     const bool is_state = column.role == Role::State;
-    if (is_state) states.push_back({k});
-    if (is_state && p[column.space].kind != SpaceKind::Dense) small_states.push_back({k});
+    if (is_state && !summed[k]) states.push_back({k});
+    if (is_state && !summed[k] && p[column.space].kind != SpaceKind::Dense) small_states.push_back({k});
     if (is_state || column.role == Role::Indicator) kept.push_back({k});
   }
   double kept_bytes = 0;
@@ -146,6 +157,16 @@ void Simulation::State::write_feed(ColumnId column, std::span<const double> row,
   if (event && any_nonzero(row)) raise(column);
 }
 
+/// An input keeps its value until it is fed another: the following step's is this one.
+void Simulation::State::feed_ahead_what_stays() {
+  for (const Feed& feed : program->plan.feeds) {
+    if (!feed.ahead.valid()) continue;
+    std::vector<double> row(static_cast<size_t>(columns.layout(feed.column).size()));
+    columns.read(feed.column, row);
+    columns.write(feed.ahead, row);
+  }
+}
+
 /// Sets the indicators of the clocks that fire now.
 void Simulation::State::tick(double tolerance_ms) {
   const double now = time.time_ms();
@@ -171,10 +192,8 @@ void Simulation::State::one_step(int64_t step_of_run, double dt_ms, std::span<co
                                  Recorder& recorder) {
   for (const BoundFeed& feed : feeds) {
     if (feed.values->constant && !feed.event && step_of_run > 0) continue;
-    const int64_t row = feed.values->constant ? 0 : step_of_run;
-    const size_t rows = static_cast<size_t>(feed.values->rows);
-    write_feed(feed.column, std::span(feed.values->values).subspan(static_cast<size_t>(row) * rows, rows),
-               feed.event);
+    write_feed(feed.column, feed.row(step_of_run), feed.event);
+    if (feed.ahead.valid()) columns.write(feed.ahead, feed.row(step_of_run + 1));
   }
   // Half a step; a little more, so that rounding of t cannot decide.
   tick(dt_ms * (0.5 + 1e-9));
@@ -204,7 +223,8 @@ Result<std::vector<BoundFeed>> Simulation::State::bind(int64_t steps, std::span<
     const int64_t need = values.constant ? std::min<int64_t>(steps, 1) : steps;
     if (have < need)
       return Failure{cat(quoted(values.name), " has ", plural(static_cast<size_t>(have), "step"), " of data, the run needs ", need)};
-    bound.push_back({.values = &values, .column = feed->column, .event = feed->event});
+    bound.push_back({.values = &values, .column = feed->column, .event = feed->event,
+                     .ahead = feed->ahead, .last = std::max<int64_t>(steps - 1, 0)});
   }
   return bound;
 }
@@ -241,13 +261,17 @@ bool Simulation::State::room_for_snapshot() const {
   return bytes <= kSmallState || bytes < kShare * static_cast<double>(available_memory());
 }
 
-Snapshot Simulation::State::take_snapshot(const Recorder& recorder) const {
-  Snapshot snapshot{.time = time, .tickers = tickers, .recorded = recorder.mark(), .columns = {}};
-  for (const ColumnId id : kept) {
-    const auto* from = static_cast<const std::byte*>(columns.base(id));
-    snapshot.columns.emplace_back(from, from + columns.bytes(id));
+/// In the memory of the `last` one: fresh memory each time would cost more than the copy.
+Snapshot Simulation::State::take_snapshot(const Recorder& recorder, Snapshot last) const {
+  last.time = time;
+  last.tickers = tickers;
+  last.recorded = recorder.mark();
+  last.columns.resize(kept.size());
+  for (size_t k = 0; k < kept.size(); ++k) {
+    const auto* from = static_cast<const std::byte*>(columns.base(kept[k]));
+    last.columns[k].assign(from, from + columns.bytes(kept[k]));
   }
-  return snapshot;
+  return last;
 }
 
 void Simulation::State::restore(const Snapshot& snapshot, Recorder& recorder) {
@@ -357,9 +381,17 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   const bool copy = search && !replay && s.room_for_snapshot();
   const int64_t window = replay || copy ? kWindow : 1;
   if (search && !s.finite(s.states)) s.divergence = s.find_divergence(s.time.step - 1);
+  const auto begin = [&] {
+    if (steps == 0 || s.program->plan.begin.empty()) return;
+    for (const BoundFeed& feed : *bound) {
+      if (!feed.event) s.columns.write(feed.column, feed.row(0));
+    }
+    s.feed_ahead_what_stays();
+    s.runner->run_begin();
+  };
+  begin();
   Snapshot snapshot;
-  if (copy) snapshot = s.take_snapshot(recorder);
-
+  if (copy) snapshot = s.take_snapshot(recorder, std::move(snapshot));
   int64_t searched = 0;  // steps of this run known to be finite
   for (int64_t n = 0; n < steps && !s.divergence; ++n) {
     const bool stop = s.options.interrupted != nullptr && *s.options.interrupted;
@@ -368,8 +400,12 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
     const bool full = stop || done == steps || done - searched >= window;
     if (search && !s.finite(full ? s.states : s.small_states)) {
       if (done - searched > 1) {
-        if (replay) s.replay(recorder, dt_ms);
-        else s.restore(snapshot, recorder);
+        if (replay) {
+          s.replay(recorder, dt_ms);
+          begin();
+        } else {
+          s.restore(snapshot, recorder);
+        }
         for (int64_t again = replay ? 0 : searched; again < done; ++again) {
           s.one_step(again, dt_ms, *bound, recorder);
           if (again >= searched && !s.finite(s.states)) break;
@@ -380,7 +416,7 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
     if (stop) break;
     if (full && !s.divergence && done < steps) {
       searched = done;
-      if (copy) snapshot = s.take_snapshot(recorder);
+      if (copy) snapshot = s.take_snapshot(recorder, std::move(snapshot));
     }
   }
   recorder.run_ends(s.columns);
@@ -406,6 +442,7 @@ void Simulation::step(double dt_ms) {
   // The host chose this time, with gaps between steps as long as it likes: half a gap would be far off.
   constexpr double kRoundingOnly = -1;
   s.tick(kRoundingOnly);
+  s.runner->run_begin();  // nobody knows what the following step is fed: nothing is taken ahead
   s.runner->run_step(s.time.step, s.event_pending);
   s.finish_step(dt_ms);
   if (s.options.stop_on_nonfinite && !s.divergence && !s.finite(s.states))

@@ -541,6 +541,72 @@ TEST(Step, ZeroIsAnInstantAndTimeAddsUp) {
   EXPECT_EQ(simulation.get(counter.n)[0], 6);
 }
 
+/// y = w x of this step, taken in the step before; then w += y.
+struct TakenAhead {
+  Bench bench;
+  SpaceId one = bench.uniform();
+  SpaceId n = bench.neurons(1);
+  ColumnId x = bench.column("x", n, Role::Fed);
+  ColumnId x_next = bench.column("x (next)", n, Role::Fed);
+  ColumnId y = bench.column("y", n, Role::Value);
+  ColumnId y_next = bench.column("y (next)", n, Role::State);
+  ColumnId w = bench.column("w", n, Role::State);
+
+  TakenAhead() {
+    bench.program->plan.feeds = {{.name = "x", .column = x, .ahead = x_next}};
+    bench.program->plan.begin = {{bench.kernel({.name = "first", .domain = n, .stores = {{.into = y_next}}}, [this](const hebb_launch* l) {
+      *base<>(l, y_next) = *base<>(l, w) * *base<>(l, x);
+    })}};
+    bench.step(bench.kernel({.name = "both", .domain = n, .stores = {{.into = y}, {.into = w}}, .accumulates = {{.into = y_next}}}, [this](const hebb_launch* l) {
+      *base<>(l, y) = *base<>(l, y_next);
+      *base<>(l, w) += *base<>(l, y);
+      *base<>(l, y_next) = *base<>(l, w) * *base<>(l, x_next);
+    }));
+  }
+};
+
+TEST(TakenAhead, TheFollowingStepsInputIsKnown) {
+  TakenAhead made;
+  Simulation simulation = made.bench.simulation(in_double());
+  simulation.initialise();
+  ASSERT_TRUE(simulation.set(made.w, std::vector<double>{1}).ok());
+  const Recording recording{.name = "y", .column = made.y};
+  const FeedValues feed{.name = "x", .values = {1, 2, 3, 4}};
+  ASSERT_TRUE(simulation.run(4, 1, std::span(&feed, 1), std::span(&recording, 1)).ok());
+  EXPECT_EQ(simulation.recorded()[0].values, (std::vector<double>{1, 4, 18, 96}));  // w = 1, 2, 6, 24
+  EXPECT_EQ(simulation.get(made.w)[0], 120);
+  const FeedValues more{.name = "x", .values = {5, 6}};
+  ASSERT_TRUE(simulation.run(2, 1, std::span(&more, 1), std::span(&recording, 1)).ok());
+  EXPECT_EQ(simulation.recorded()[0].values, (std::vector<double>{600, 4320}));
+}
+
+TEST(TakenAhead, WhatIsNotFedStays) {
+  TakenAhead made;
+  Simulation simulation = made.bench.simulation(in_double());
+  simulation.initialise();
+  ASSERT_TRUE(simulation.set(made.w, std::vector<double>{1}).ok());
+  ASSERT_TRUE(simulation.set(made.x, std::vector<double>{1}).ok());
+  ASSERT_TRUE(simulation.run(3, 1, {}, {}).ok());
+  EXPECT_EQ(simulation.get(made.w)[0], 8);
+  for (const double x : {1.0, 2.0}) {
+    simulation.feed(made.x, std::vector<double>{x});
+    simulation.step(1);
+  }
+  EXPECT_EQ(simulation.get(made.w)[0], 48);
+}
+
+TEST(TakenAhead, ANaNAheadIsNoDivergenceYet) {
+  TakenAhead made;
+  Simulation simulation = made.bench.simulation(in_double());
+  simulation.initialise();
+  ASSERT_TRUE(simulation.set(made.w, std::vector<double>{1}).ok());
+  const FeedValues feed{.name = "x", .values = {1, 1, kNaN, 1}};
+  ASSERT_TRUE(simulation.run(4, 1, std::span(&feed, 1), {}).ok());
+  ASSERT_TRUE(simulation.divergence().has_value());
+  EXPECT_EQ(simulation.divergence()->column, "w");
+  EXPECT_EQ(simulation.divergence()->step, 2);
+}
+
 // --------------------------------------------------------------------------------------- recording
 
 TEST(Recording, KeepsWhatWasAsked) {
