@@ -121,9 +121,7 @@ void save(Evaluation& e, const ast::Save& action) {
     }
   }
   data.provenance = provenance(e, action.span);
-  const std::string path = output_path(e, action.to);
-  if (const Status done = save_data(path, data); !done)
-    e.diags.report(DiagKind::FileProblem, action.span, done.error());
+  write_output(e, action.span, action.to, [&](const std::string& path) { return save_data(path, data); });
 }
 
 void not_yet(Evaluation& e, Span span, std::string_view what) {
@@ -158,12 +156,19 @@ std::string value_name(const ast::Expr& expr) {
   return ast::to_source(inner);
 }
 
-std::string output_path(const Evaluation& e, const std::string& name) {
-  const std::filesystem::path path(name);
-  if (path.is_absolute() || e.options.output_folder.empty()) return name;
-  std::error_code ignored;  // a folder that cannot be made shows when the file is written
-  std::filesystem::create_directories(e.options.output_folder, ignored);
-  return (std::filesystem::path(e.options.output_folder) / path).string();
+void write_output(Evaluation& e, Span span, const std::string& name,
+                  const std::function<Status(const std::string& path)>& write) {
+  std::string path = name;
+  if (!std::filesystem::path(name).is_absolute() && !e.options.output_folder.empty()) {
+    std::error_code ignored;  // a folder that cannot be made shows when the file is written
+    std::filesystem::create_directories(e.options.output_folder, ignored);
+    path = (std::filesystem::path(e.options.output_folder) / name).string();
+  }
+  if (const Status done = write(path); !done) {
+    e.diags.report(DiagKind::FileProblem, span, done.error());
+    return;
+  }
+  if (e.options.notes) *e.options.notes << "wrote " << path << '\n';
 }
 
 std::string provenance(const Evaluation& e, Span span) {

@@ -1,14 +1,18 @@
 #pragma once
 // What an experiment does: print, plot, save, assert. A mistake is reported; the next action still runs.
 
+#include <functional>
+
 #include "compiler/experiment/evaluate.h"
+#include "compiler/support/result.h"
 
 namespace hebb {
 
 void perform(Evaluation& e, const ast::Action& action);
 
-/// A file name of the experiment in the output folder.
-std::string output_path(const Evaluation& e, const std::string& name);
+/// Writes a file of this name in the output folder and says so; reports what the world refuses.
+void write_output(Evaluation& e, Span span, const std::string& name,
+                  const std::function<Status(const std::string& path)>& write);
 
 /// The name a saved or plotted value gets: "sim.W.w" for itself and for final(sim.W.w).
 std::string value_name(const ast::Expr& expr);

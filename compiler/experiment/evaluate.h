@@ -44,6 +44,7 @@ struct Evaluation {
   const Scope* scope = nullptr;
   int depth = 0;                           // of nested calls of functions
   bool interrupted = false;
+  int plots = 0;                           // without a file name, so far
 };
 
 std::optional<Value> evaluate(Evaluation& e, const ast::Expr& expr);

@@ -21,7 +21,7 @@ struct ExperimentOptions {
   enum class Engine { Jit, Interpreter } engine = Engine::Jit;
   std::string output_folder;            // `-o`; empty: the current folder
   std::string data_folder;              // `load` looks beside the source file
-  bool quiet = false;
+  std::ostream* notes = nullptr;        // "wrote digits_pca.npz"; none: nothing is said
   int level = 3;                        // of optimisation, 0…3
   std::string program;                  // "hebb 0.1.0": into saved files
   const ast::File* file = nullptr;      // whose `fun`s and array constants the actions may use

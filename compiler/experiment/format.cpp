@@ -22,26 +22,6 @@ std::string six_digits(double value) {
   return text;
 }
 
-/// What internal numbers are multiplied by for printing, and the unit's name ("" for plain numbers).
-struct ReadableUnit {
-  double factor = 1;
-  std::string name;
-};
-
-ReadableUnit readable_unit(const Tensor& tensor) {
-  if (!tensor.dimension || tensor.dimension->dimensionless()) return {};
-  const Dimension time = find_unit("ms")->dimension;
-  if (*tensor.dimension == time) {
-    double largest = 0;
-    for (const double value : tensor.values)
-      if (std::isfinite(value)) largest = std::max(largest, std::abs(value));
-    if (largest >= 1000) return {1e-3, "s"};
-    return {1, "ms"};
-  }
-  if (*tensor.dimension == power(time, make_rational(-1, 1))) return {1000, "Hz"};
-  return {1, unit_text(*tensor.dimension)};
-}
-
 std::string row_text(const std::vector<double>& values, size_t first, size_t count, double factor,
                      const Spell& spell) {
   constexpr size_t kShown = 10, kEdge = 3;
@@ -87,6 +67,20 @@ std::string text_of(const Tensor& tensor, const Spell& spell) {
 }
 
 }  // namespace
+
+ReadableUnit readable_unit(const Tensor& tensor) {
+  if (!tensor.dimension || tensor.dimension->dimensionless()) return {};
+  const Dimension time = find_unit("ms")->dimension;
+  if (*tensor.dimension == time) {
+    double largest = 0;
+    for (const double value : tensor.values)
+      if (std::isfinite(value)) largest = std::max(largest, std::abs(value));
+    if (largest >= 1000) return {1e-3, "s"};
+    return {1, "ms"};
+  }
+  if (*tensor.dimension == power(time, make_rational(-1, 1))) return {1000, "Hz"};
+  return {1, unit_text(*tensor.dimension)};
+}
 
 std::string format(const Tensor& tensor) { return text_of(tensor, six_digits); }
 

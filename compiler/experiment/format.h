@@ -7,6 +7,13 @@
 
 namespace hebb {
 
+/// What internal numbers are multiplied by to be read, and the unit's name ("" for plain numbers).
+struct ReadableUnit {
+  double factor = 1;
+  std::string name;
+};
+ReadableUnit readable_unit(const Tensor& tensor);
+
 std::string format(const Value& value);
 std::string format(const Tensor& tensor);
 /// All digits: for messages that explain why two numbers are not equal.

@@ -14,7 +14,7 @@ using MaybeValue = std::optional<Value>;
 const std::string* as_text(Evaluation& e, const FunctionCall& call, const Given& given) {
   if (const auto* text = std::get_if<std::string>(&given.value.data)) return text;
   e.diags.report(DiagKind::WrongKindOfValue, given.span,
-                 cat(hebb::quoted(call.name), " needs a text in quotes here, this is ", describe(given.value)));
+                 cat(quoted(call.name), " needs a text in quotes here, this is ", describe(given.value)));
   return nullptr;
 }
 
@@ -59,7 +59,7 @@ std::optional<size_t> column_number(Evaluation& e, const Table& table, const std
   const auto found = std::find(table.order.begin(), table.order.end(), name);
   if (found != table.order.end()) return found - table.order.begin();
   Diagnostic& diag =
-      e.diags.report(DiagKind::MissingColumn, span, cat(table.what, " has no column called ", hebb::quoted(name)));
+      e.diags.report(DiagKind::MissingColumn, span, cat(table.what, " has no column called ", quoted(name)));
   if (const auto near = did_you_mean(name, table.order)) diag.help = cat("did you mean ", *near, "?");
   else if (!table.order.empty()) diag.help = cat("it has ", plural(table.order.size(), "column"), ", from ",
                                                  table.order.front(), " to ", table.order.back());
@@ -82,7 +82,7 @@ MaybeValue matrix(Evaluation& e, const FunctionCall& call) {
   const auto last = column_number(e, **table, *last_name, call.slots[2]->span);
   if (!last) return std::nullopt;
   if (*last < *first) {
-    report_argument(e, call.span, cat(hebb::quoted(*last_name), " stands before ", hebb::quoted(*first_name), " in ",
+    report_argument(e, call.span, cat(quoted(*last_name), " stands before ", quoted(*first_name), " in ",
                                       (*table)->what));
     return std::nullopt;
   }
@@ -91,7 +91,7 @@ MaybeValue matrix(Evaluation& e, const FunctionCall& call) {
     const Tensor& column = (*table)->columns.at((*table)->order[k]);
     if (column.shape.size() != 1 || (!columns.empty() && column.shape != columns[0].shape)) {
       e.diags.report(DiagKind::DataShape, call.span,
-                     cat(hebb::quoted((*table)->order[k]), " of ", (*table)->what, " is ", shape_text(column.shape),
+                     cat(quoted((*table)->order[k]), " of ", (*table)->what, " is ", shape_text(column.shape),
                          ", and the columns of a matrix have one length"));
       return std::nullopt;
     }

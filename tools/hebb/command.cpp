@@ -110,7 +110,7 @@ std::optional<ExperimentOptions> experiment_options(const Options& options) {
                                                : ExperimentOptions::Engine::Jit;
   out.level = options.level;
   out.output_folder = options.output;
-  out.quiet = options.quiet;
+  if (!options.quiet) out.notes = &std::cerr;
   out.program = version();
   out.interrupted = &interrupted();
   if (options.seed.empty()) return out;

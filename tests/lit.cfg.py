@@ -1,0 +1,23 @@
+# Text tests: every .hebb file below with RUN lines. Programs come from the build folder, FileCheck and
+# not from LLVM.
+import os
+
+import lit.formats
+
+config.name = "hebb"
+config.test_format = lit.formats.ShTest(execute_external=False)
+config.suffixes = [".hebb", ".test"]
+config.excludes = ["Inputs", "CMakeLists.txt"]
+config.test_source_root = os.path.dirname(__file__)
+
+root = os.path.dirname(config.test_source_root)
+build = lit_config.params.get("hebb_build", os.path.join(root, "build", "release"))
+config.test_exec_root = os.path.join(build, "lit")
+
+llvm = "/usr/lib/llvm-22/bin"
+config.environment["PATH"] = os.pathsep.join([build, llvm, config.environment.get("PATH", "")])
+config.environment["HEBB_STDLIB"] = os.path.join(root, "stdlib")
+for name in ("NO_COLOR", "CLICOLOR_FORCE", "TERM"):
+    config.environment.pop(name, None)
+
+config.substitutions.append(("%root", root))
