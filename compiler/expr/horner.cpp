@@ -21,7 +21,13 @@ using Terms = std::vector<PolynomialTerm>;
 
 class Staging {
  public:
-  Staging(ExprPool& pool, const LevelOf& level) : pool_(pool), level_(level) {}
+  Staging(ExprPool& pool, const LevelOf& level, ExprId root) : pool_(pool), level_(level) {
+    uses_.assign(root.value + 1, 0);
+    for (const ExprId id : nodes_below(pool, std::span(&root, 1))) {
+      const ExprNode node = pool[id];
+      for (int k = 0; k < node.count; ++k) ++uses_[node.operands[k].value];
+    }
+  }
 
   ExprId rewrite(ExprId id);
 
@@ -40,8 +46,12 @@ class Staging {
 
   ExprId rewrite_operands(ExprId id, const ExprNode& node);
   ExprId rewrite_polynomial(ExprId id);
+  ExprId rewrite_atom(ExprId id);
   ExprId rewrite_atoms(ExprId id);
   Part classify(ExprId id, const ExprNode& node);
+  bool is_shared(ExprId id) const { return id.value < uses_.size() && uses_[id.value] > 1; }
+  bool is_common(ExprId id, const ExprNode& node);
+  Expansion expanded(ExprId id);
   int row_cost(ExprId root);
 
   // Not `simple`: x * (1/tau) must stay a product with a hoisted reciprocal.
@@ -76,6 +86,8 @@ class Staging {
   ExprPool& pool_;
   const LevelOf& level_;
   std::vector<uint8_t> mask_;
+  std::vector<uint32_t> uses_;                         // of the nodes the root had
+  std::map<ExprId, bool> common_;
   std::vector<ExprId> done_;
 };
 
@@ -113,13 +125,17 @@ bool is_whole_power(const ExprPool& pool, const ExprNode& node) {
   return exponent >= 1 && exponent <= 12 && exponent == static_cast<int>(exponent);
 }
 
+bool is_sum(const ExprNode& node) {
+  return node.op == Op::Add || node.op == Op::Sub || node.op == Op::Fma;
+}
+
 Part Staging::classify(ExprId id, const ExprNode& node) {
   const int where = place(id);
   if (where == 0) return Part::Coefficient;
   if (node.op == Op::Mul || node.op == Op::Neg || is_whole_power(pool_, node)) return Part::Inside;
   // A sum of one outer place is computed there as it stands.
   if (where < kRow) return Part::Generator;
-  if (node.op == Op::Add || node.op == Op::Sub || node.op == Op::Fma) return Part::Inside;
+  if (is_sum(node)) return Part::Inside;
   if (node.op == Op::Div && place(node.operands[1]) < kRow) return Part::Inside;
   return Part::Generator;
 }
@@ -288,14 +304,13 @@ ExprId Staging::rewrite_operands(ExprId id, const ExprNode& node) {
   return same ? id : remake(pool_, node.op, std::span(operands, node.count));
 }
 
+ExprId Staging::rewrite_atom(ExprId id) {
+  const ExprNode node = pool_[id];
+  return classify(id, node) == Part::Inside ? rewrite(id) : rewrite_operands(id, node);
+}
+
 ExprId Staging::rewrite_polynomial(ExprId id) {
-  const auto reciprocal = [&](ExprId divisor) {
-    return place(divisor) < kRow ? pool_.div(pool_.constant(1), divisor) : ExprId{};
-  };
-  const size_t as_written = nodes_below(pool_, std::span(&id, 1)).size();
-  const Expansion expansion = expand(
-      pool_, id, [&](ExprId part, const ExprNode& node) { return classify(part, node); },
-      std::max(kMaxTerms, as_written), reciprocal);
+  const Expansion expansion = expanded(id);
   if (!expansion.polynomial) return {};
   if (expansion.polynomial->size() == 0) return pool_.constant(0);
 
@@ -305,7 +320,7 @@ ExprId Staging::rewrite_polynomial(ExprId id) {
     PolynomialTerm staged{.powers = {}, .coefficient = term.coefficient};
     for (const auto& [generator, power] : term.powers) {
       const bool is_atom = place(generator) == kRow && pool_[generator].count > 0;
-      const ExprId atom = is_atom ? rewrite_operands(generator, pool_[generator]) : generator;
+      const ExprId atom = is_atom ? rewrite_atom(generator) : generator;
       if (place(atom) > 0) {
         staged.powers = product(staged.powers, {{atom, power}});
       } else {                                         // what it mentioned has cancelled
@@ -315,6 +330,33 @@ ExprId Staging::rewrite_polynomial(ExprId id) {
     terms.push_back(std::move(staged));
   }
   return horner_in(kRow, std::move(terms), [&](const Terms& t) { return outer(t); });
+}
+
+/// A polynomial that others need too is computed once and not multiplied out, unless all but one of its
+/// terms can be hoisted.
+bool Staging::is_common(ExprId id, const ExprNode& node) {
+  if (!is_shared(id) || place(id) < kRow || classify(id, node) != Part::Inside) return false;
+  const auto known = common_.find(id);
+  if (known != common_.end()) return known->second;
+  const Expansion expansion = expanded(id);
+  int row_terms = 0;
+  if (expansion.polynomial) {
+    for (const PolynomialTerm& term : expansion.polynomial->terms()) {
+      row_terms += count_in(term, kRow) > 0 || (count_in(term, kPre) > 0 && count_in(term, kPost) > 0);
+    }
+  }
+  return common_[id] = !expansion.polynomial || row_terms > 1;
+}
+
+Expansion Staging::expanded(ExprId id) {
+  const auto reciprocal = [&](ExprId divisor) {
+    return place(divisor) < kRow ? pool_.div(pool_.constant(1), divisor) : ExprId{};
+  };
+  const auto part_of = [&](ExprId part, const ExprNode& node) {
+    return part != id && is_common(part, node) ? Part::Generator : classify(part, node);
+  };
+  const size_t as_written = nodes_below(pool_, std::span(&id, 1)).size();
+  return expand(pool_, id, part_of, std::max(kMaxTerms, as_written), reciprocal);
 }
 
 /// The polynomial as the user wrote it, with its atoms rewritten.
@@ -328,7 +370,7 @@ ExprId Staging::rewrite_atoms(ExprId root) {
     const ExprNode node = pool_[id];
     if (place(id) < kRow || node.count == 0) {
       rewritten[id] = id;
-    } else if (classify(id, node) != Part::Inside) {
+    } else if (classify(id, node) != Part::Inside || (id != root && is_common(id, node))) {
       rewritten[id] = rewrite(id);
     } else {
       rewritten[id] = {};
@@ -368,7 +410,7 @@ ExprId Staging::rewrite(ExprId id) {
 }  // namespace
 
 ExprId horner(ExprPool& pool, ExprId root, const LevelOf& level) {
-  return Staging(pool, level).rewrite(root);
+  return Staging(pool, level, root).rewrite(root);
 }
 
 }  // namespace hebb

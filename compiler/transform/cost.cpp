@@ -12,7 +12,9 @@ namespace {
 int level_of(const Model& model, const ExprNode& leaf) {
   if (leaf.op == Op::Draw) return 3;
   if (leaf.op != Op::Var) return 0;
-  switch (model[VarId{leaf.leaf.index}].locus) {
+  const Variable& variable = model[VarId{leaf.leaf.index}];
+  if (variable.kind == VarKind::Param) return 0;
+  switch (variable.locus) {
     case Locus::Shared: return 0;
     case Locus::Pre: return 1;
     case Locus::Post: return 2;
@@ -97,7 +99,8 @@ std::string describe(const Costs& costs) {
 
 std::string describe_per_neuron(const Costs& costs) {
   Cost all;
-  for (const Cost& cost : costs.at) {
+  for (size_t k = 1; k < 4; ++k) {
+    const Cost& cost = costs.at[k];
     all.multiply_adds += cost.multiply_adds;
     all.others += cost.others;
     for (const auto& [name, times] : cost.calls) all.calls[name] += times;
