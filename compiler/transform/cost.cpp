@@ -33,6 +33,28 @@ void count(Cost& cost, const ExprNode& node, bool enters_fma) {
   }
 }
 
+/// For each node below the roots one bit per level it mentions.
+std::vector<uint8_t> mentioned_places(const ExprPool& pool, std::span<const ExprId> roots,
+                                      const LevelOf& level) {
+  const std::vector<ExprId> nodes = nodes_below(pool, roots);
+  std::vector<uint8_t> mask(nodes.empty() ? 0 : nodes.back().value + 1, 0);
+  for (const ExprId id : nodes) {
+    const ExprNode node = pool[id];
+    for (int k = 0; k < node.count; ++k) mask[id.value] |= mask[node.operands[k].value];
+    if (node.count == 0 && node.op != Op::Const) mask[id.value] = static_cast<uint8_t>(1 << level(node));
+  }
+  return mask;
+}
+
+Locus place_of(uint8_t mask) {
+  switch (mask & ~1) {
+    case 0: return Locus::Shared;
+    case 2: return Locus::Pre;
+    case 4: return Locus::Post;
+    default: return Locus::Synapse;
+  }
+}
+
 std::string describe(const Cost& cost) {
   std::vector<std::string> pieces;
   if (cost.multiply_adds > 0) pieces.push_back(plural(static_cast<size_t>(cost.multiply_adds), "multiply-add"));
@@ -61,26 +83,34 @@ Costs cost_of(const Model& model, const std::vector<ExprId>& values) {
     }
     roots.push_back(horner(pool, simplify(pool, root), level));
   }
+  // What is hoisted is kept, so it is no part of a multiply-add further in.
+  std::vector<uint8_t> mask = mentioned_places(pool, roots, level);
+  const size_t wanted = roots.size();
+  for (const ExprId id : nodes_below(pool, std::span(roots).first(wanted))) {
+    const ExprNode node = pool[id];
+    for (int k = 0; k < node.count; ++k) {
+      const ExprId operand = node.operands[k];
+      const bool hoisted = place_of(mask[operand.value]) != place_of(mask[id.value]);
+      if (hoisted && pool[operand].count > 0) roots.push_back(operand);
+    }
+  }
   roots = form_fma(pool, roots);
+  roots.resize(wanted);
+  mask = mentioned_places(pool, roots, level);
 
   const std::vector<ExprId> nodes = nodes_below(pool, roots);
-  std::vector<uint8_t> mask(nodes.empty() ? 0 : nodes.back().value + 1, 0);
   std::vector<bool> enters_fma(mask.size(), false);
   for (const ExprId id : nodes) {
     const ExprNode node = pool[id];
     for (int k = 0; k < node.count; ++k) {
-      mask[id.value] |= mask[node.operands[k].value];
       if (node.op == Op::Fma) enters_fma[node.operands[k].value] = true;
     }
-    if (node.count == 0 && node.op != Op::Const) mask[id.value] = static_cast<uint8_t>(1 << level(node));
   }
   Costs costs;
   for (const ExprId id : nodes) {
     const ExprNode node = pool[id];
     if (node.count == 0) continue;
-    const uint8_t bits = mask[id.value] & ~1;
-    const Locus where = bits == 0 ? Locus::Shared : bits == 2 ? Locus::Pre : bits == 4 ? Locus::Post : Locus::Synapse;
-    count(costs.at[static_cast<size_t>(where)], node, enters_fma[id.value]);
+    count(costs.at[static_cast<size_t>(place_of(mask[id.value]))], node, enters_fma[id.value]);
   }
   return costs;
 }

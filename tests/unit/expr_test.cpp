@@ -355,19 +355,32 @@ struct Staged : Scope {
   LevelOf levels() const {
     return [this](const ExprNode& leaf) { return level_of[leaf.leaf.index]; };
   }
-  /// Operations per synapse after fusing; transcendental ones not counted.
-  int row_operations(ExprId root) {
-    const ExprId fused = form_fma(pool, std::vector{root}).front();
+  /// The levels above uniform that each node below the root mentions, as bits.
+  std::map<ExprId, int> masks(ExprId root) const {
     std::map<ExprId, int> mask;
-    int count = 0;
-    for (const ExprId id : nodes_below(pool, std::span(&fused, 1))) {
+    for (const ExprId id : nodes_below(pool, std::span(&root, 1))) {
       const ExprNode node = pool[id];
       int bits = 0;
       for (int k = 0; k < node.count; ++k) bits |= mask[node.operands[k]];
       if (node.op == Op::Var && level_of[node.leaf.index] > 0) bits = 1 << level_of[node.leaf.index];
       mask[id] = bits;
-      const bool hoisted = bits == 0 || bits == 2 || bits == 4;
-      if (node.count > 0 && !hoisted && !info(node.op).is_transcendental && node.op != Op::Neg) ++count;
+    }
+    return mask;
+  }
+  static bool is_hoisted(int mask) { return mask == 0 || mask == 2 || mask == 4; }
+
+  /// Operations per synapse after hoisting and fusing; transcendental ones not counted.
+  int row_operations(ExprId root) {
+    std::vector<ExprId> roots = {root};                // what is hoisted is not fused into the row
+    for (const auto& [id, bits] : masks(root)) {
+      if (is_hoisted(bits) && pool[id].count > 0) roots.push_back(id);
+    }
+    const ExprId fused = form_fma(pool, roots).front();
+    int count = 0;
+    for (const auto& [id, bits] : masks(fused)) {
+      const ExprNode node = pool[id];
+      const bool counts = node.count > 0 && !info(node.op).is_transcendental && node.op != Op::Neg;
+      if (counts && !is_hoisted(bits)) ++count;
     }
     return count;
   }
@@ -452,6 +465,26 @@ TEST(horner, row_divisions_by_uniform_values_become_products) {
       EXPECT_TRUE(s.pool.is_constant(node.operands[0]));
     }
   }
+}
+
+TEST(horner, what_several_terms_need_is_computed_once) {
+  Staged s;                                            // a second stage reads the first through ten inputs
+  ExprPool& p = s.pool;
+  const ExprId w = s.at(3, "w", 0.3), y = s.at(2, "y", 0.4), h = s.at(0, "h", 0.1);
+  const auto layer = [&](ExprId input, const std::string& name) {
+    ExprId sum = s.num(0);
+    for (int k = 0; k < 10; ++k) {
+      const ExprId drive = p.add(p.mul(s.at(0, name + "a", 0.1 * k), input), p.mul(s.at(0, name + "b", 0.2), y));
+      sum = p.add(sum, p.mul(s.at(0, name + "c", 0.3), p.make(Op::Tanh, drive)));
+    }
+    return sum;
+  };
+  const ExprId first = layer(w, "1");
+  const ExprId middle = p.add(w, p.mul(h, first));
+  const ExprId root = simplify(p, p.add(w, p.mul(h, p.add(first, layer(middle, "2")))));
+  const ExprId staged = horner(p, root, s.levels());
+  EXPECT_LE(s.row_operations(staged), 10 + 10 + 1 + 10 + 10 + 2);
+  EXPECT_NEAR(s.eval(staged), s.eval(root), 1e-15);
 }
 
 TEST(horner, leaves_alone_what_gains_nothing) {
