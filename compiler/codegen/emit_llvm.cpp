@@ -77,7 +77,9 @@ class KernelEmitter {
                 llvm::Module& module)
       : program_(program), kernel_(program[id]), options_(options), module_(module),
         context_(module.getContext()), b_(context_), aliases_(context_),
-        stages_(stages(program, kernel_)), domain_(program[kernel_.domain].kind) {
+        stages_(stages(program, kernel_)),
+        layout_(dense_layout(program, kernel_, stages_, options.vector_bits == 512 ? 32 : 16)),
+        domain_(program[kernel_.domain].kind) {
     real_ = options.precision == Precision::Float32 ? b_.getFloatTy() : b_.getDoubleTy();
     shared_.resize(program.pool.size());
     if (options.math == MathMode::Fast) {
@@ -448,6 +450,7 @@ class KernelEmitter {
     Value* const end = padded_end();
     if (!has_scan(At::Pre)) {
       if (is_chain()) return emit_rows(begin, end);
+      if (!layout_.memory_bound) return emit_rows(begin, end);
       return emit_tiles(begin, end, cache_tile(begin, end), /*to_and_fro=*/true);
     }
     // A chain along posts must see all of them in one go, else tiles keep the scratch small.
@@ -468,7 +471,7 @@ class KernelEmitter {
         b_.CreateNSWMul(posts, rows), b_.getInt64(dense_places() * real_->getPrimitiveSizeInBits() / 8));
     Value* const fits = b_.CreateAnd(b_.CreateICmpSGE(bytes, b_.getInt64(kCacheTileFrom)),
                                      b_.CreateICmpSLE(bytes, b_.getInt64(kCacheTileTo)));
-    return b_.CreateSelect(fits, b_.getInt64(getenv("HEBB_T")?atoi(getenv("HEBB_T")):kCacheTilePosts), posts, "tile");
+    return b_.CreateSelect(fits, b_.getInt64(kCacheTilePosts), posts, "tile");
   }
 
   int64_t dense_places() const {
@@ -511,7 +514,7 @@ class KernelEmitter {
 
   /// Presynaptic rows, several together, then the few that are left.
   void emit_rows(Value* post_begin, Value* post_end) {
-    const int together = rows_together(program_, kernel_, stages_);
+    const int together = layout_.rows_together;
     Value* middle = launch_.pre_begin;
     if (together > 1) {
       Value* count = b_.CreateNSWSub(launch_.pre_end, launch_.pre_begin);
@@ -578,6 +581,7 @@ class KernelEmitter {
   llvm::IRBuilder<> b_;
   AliasScopes aliases_;
   const Stages stages_;
+  const DenseLayout layout_;
   const SpaceKind domain_;
   llvm::Type* real_ = nullptr;
   llvm::Function* function_ = nullptr;

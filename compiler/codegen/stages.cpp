@@ -1,4 +1,6 @@
 #include "compiler/codegen/stages.h"
+#include <algorithm>
+#include <set>
 
 namespace hebb {
 namespace {
@@ -82,17 +84,38 @@ Stages stages(const Program& program, const Kernel& kernel) {
   return result;
 }
 
-int rows_together(const Program& program, const Kernel& kernel, const Stages& stages) {
-  // A sum over all pairs runs in index order: row after row.
-  for (const Accumulate& accumulate : kernel.accumulates)
-    if (accumulate.at == At::Uniform) return 1;
+DenseLayout dense_layout(const Program& program, const Kernel& kernel, const Stages& stages,
+                         int registers) {
+  const ExprPool& pool = program.pool;
   int work = 0;
+  std::set<uint32_t> per_post, per_row;  // values from outside that the arithmetic of a row reads
+  const auto read = [&](ExprId id) {
+    if (stages.level[id.value] == kPost) per_post.insert(id.value);
+    if (stages.level[id.value] == kPre) per_row.insert(id.value);
+  };
   for (const std::vector<uint32_t>& row : stages.rows)
-    for (const uint32_t i : row) work += cost(program.pool[ExprId{i}]);
-  // Measured with bench/: more rows no longer pay once the arithmetic of one covers its loads, and
-  // cost compile time.
-  if (work <= 32) return 4;
-  return work <= 64 ? 2 : 1;
+    for (const uint32_t i : row) {
+      const ExprNode node = pool[ExprId{i}];
+      work += cost(node);
+      for (int k = 0; k < node.count; ++k) read(node.operands[k]);
+    }
+  int sums = 0;
+  bool in_order = false;  // a sum over all pairs goes row after row
+  for (const Accumulate& sum : kernel.accumulates) {
+    if (sum.at == At::Post) ++sums;
+    if (sum.at == At::Uniform) in_order = true;
+  }
+
+  DenseLayout layout{.rows_together = 1, .memory_bound = work <= 6};
+  if (in_order) return layout;
+  // More rows pay while their values stay in registers; measured with bench/. Long code does not.
+  const int shared = static_cast<int>(per_post.size()) + sums, own = static_cast<int>(per_row.size());
+  const int limit = shared >= 8 ? 8 : 4;
+  const auto fits = [&](int rows) {
+    return shared + rows * std::max(own, 1) + 4 <= registers && rows * work <= 128;
+  };
+  while (layout.rows_together < limit && fits(2 * layout.rows_together)) layout.rows_together *= 2;
+  return layout;
 }
 
 }  // namespace hebb

@@ -22,8 +22,15 @@ struct Stages {
 };
 Stages stages(const Program& program, const Kernel& kernel);
 
-/// Rows of a dense kernel to compute together: each post value is then read, and each sum over
-/// presynaptic rows written, once per that many rows. A power of two; the bits do not depend on it.
-int rows_together(const Program& program, const Kernel& kernel, const Stages& stages);
+/// How the loops of a dense kernel are laid out. Bits do not depend on it.
+struct DenseLayout {
+  /// Rows computed together, a power of two: each post value is then read, and each sum over
+  /// presynaptic rows written, once per that many rows.
+  int rows_together = 1;
+  /// So little arithmetic per row that memory decides.
+  bool memory_bound = false;
+};
+DenseLayout dense_layout(const Program& program, const Kernel& kernel, const Stages& stages,
+                         int registers);
 
 }  // namespace hebb
