@@ -7,7 +7,8 @@ import lit.formats
 config.name = "hebb"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".hebb", ".test"]
-config.excludes = ["Inputs", "CMakeLists.txt"]
+# diagnostics: compared with their golden text by a unit test.
+config.excludes = ["Inputs", "diagnostics"]
 config.test_source_root = os.path.dirname(__file__)
 
 root = os.path.dirname(config.test_source_root)

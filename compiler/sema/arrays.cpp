@@ -156,7 +156,39 @@ Value evaluate_vector(Frame& frame, const ast::Expr& expr, const ast::VectorLite
   return out;
 }
 
+/// a[i, j] with constant indices reads one element without copying the array: a sum over 10,000
+/// elements would copy 10,000 x 10,000 otherwise.
+std::optional<Value> read_element(Frame& frame, const ast::Expr& expr, const ast::Subscript& subscript) {
+  for (const ast::IndexItem& item : subscript.indices) {
+    if (item.first == nullptr || item.last != nullptr) return {};
+  }
+  const Value* array = stored_value(frame, *subscript.object);
+  if (array == nullptr || array->shape.extents.size() != subscript.indices.size() || !array->trains.empty()) return {};
+  const Shape shape = array->shape;
+  std::vector<Selection> selections;
+  size_t index = 0;
+  bool dynamic = false;
+  for (size_t axis = 0; axis < shape.extents.size(); ++axis) {
+    auto selection = select(frame, subscript.indices[axis], shape.extents[axis], expr.span);
+    if (!selection) return poison();
+    dynamic |= selection->dynamic;
+    index = index * static_cast<size_t>(shape.extents[axis]) + static_cast<size_t>(selection->first);
+    selections.push_back(std::move(*selection));
+  }
+  array = stored_value(frame, *subscript.object);  // reading an index may have declared names
+  if (!dynamic) {
+    Value out{.shape = {}, .elements = {array->elements[index]}, .dimension = array->dimension};
+    out.drawn = array->drawn;
+    out.after = array->after;
+    return out;
+  }
+  Value out = *array;
+  for (const Selection& selection : selections) out = take(frame, out, 0, selection);
+  return out;
+}
+
 Value evaluate_subscript(Frame& frame, const ast::Expr& expr, const ast::Subscript& subscript) {
+  if (auto element = read_element(frame, expr, subscript)) return std::move(*element);
   Value array = evaluate(frame, *subscript.object);
   if (array.poisoned || reject_trains(frame, array, subscript.object->span, "an element")) return poison();
   const size_t rank = array.shape.extents.size();

@@ -226,6 +226,7 @@ std::optional<UnitReading> read_unit(Frame& frame, const ast::Unit& unit) {
 bool expect_dimension(Frame& frame, const Value& value, const ast::Expr& term,
                       const Expectation& expected) {
   if (value.poisoned) return true;
+  if (frame.phase != Phase::Rate && reject_value_of_train(frame, value, term.span)) return false;
   if (frame.dimensions->equate(value.dimension, expected.dimension, term.span)) return true;
   if (already_blamed(frame, term)) return false;
   const std::string actual = describe(frame, value.dimension);

@@ -50,6 +50,16 @@ Value compare(Frame& frame, const ast::Binary& binary, const Value& left, const 
   }
 }
 
+bool within_limits(Frame& frame, const ast::Expr& expr) {
+  if (++frame.session.work <= kWorkLimit && frame.depth < kDepthLimit) return true;
+  if (!frame.session.work_reported) {
+    frame.session.work_reported = true;
+    report(frame, DiagKind::TooLarge, expr.span, "this unrolls to too much: functions and sums are written out before they are compiled");
+  }
+  frame.session.work = kWorkLimit;
+  return false;
+}
+
 bool is_sum(const ast::Binary& binary) {
   return binary.op == ast::BinaryOp::Add || binary.op == ast::BinaryOp::Subtract;
 }
@@ -99,7 +109,7 @@ Value evaluate_chain(Frame& frame, const ast::Expr& expr, const Expectation* exp
   std::optional<Expectation> terms;  // of the current run
   for (size_t i = spine.size(); i-- > 0;) {
     const ast::Binary& binary = std::get<ast::Binary>(spine[i]->node);
-    if (++frame.session.work > kWorkLimit) break;
+    if (!within_limits(frame, *spine[i])) return poison();
     if (!is_sum(binary)) {
       terms.reset();
       value = combine(frame, binary, value, spine[i]->span);
@@ -153,16 +163,6 @@ Value evaluate_member(Frame& frame, const ast::Expr& expr, const ast::Member& me
   return poison();
 }
 
-bool within_limits(Frame& frame, const ast::Expr& expr) {
-  if (++frame.session.work <= kWorkLimit && frame.depth < kDepthLimit) return true;
-  if (!frame.session.work_reported) {
-    frame.session.work_reported = true;
-    report(frame, DiagKind::TooLarge, expr.span, "this unrolls to too much: functions and sums are written out before they are compiled");
-  }
-  frame.session.work = kWorkLimit;
-  return false;
-}
-
 }  // namespace
 
 Value evaluate(Frame& frame, const ast::Expr& expr, const Expectation* expected) {
@@ -203,12 +203,7 @@ Value evaluate(Frame& frame, const ast::Expr& expr, const Expectation* expected)
 Value evaluate_as(Frame& frame, const ast::Expr& expr, const Shape& shape, const Expectation* expected) {
   Value value = evaluate(frame, expr, expected);
   if (value.poisoned) return value;
-  if (!value.trains.empty()) {
-    const std::string name = train_name(frame, value.trains[0].event);
-    report(frame, DiagKind::TrainOutsideEquation, expr.span, cat("the spike train ", quoted(name), " has no value here"))
-        .help = cat("use it in an equation,  x' = -x / tau + ", name, ";  or act on it,  on ", name, " { … }");
-    return poison();
-  }
+  if (reject_value_of_train(frame, value, expr.span)) return poison();
   if (value.scalar() && !shape.scalar()) {
     value.elements.assign(static_cast<size_t>(shape.size()), value.only());
     value.shape = shape;

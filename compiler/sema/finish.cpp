@@ -30,6 +30,18 @@ std::vector<VarId> reads(const Model& model, ExprId root) {
   return found;
 }
 
+bool reaches_itself(std::map<uint32_t, std::set<uint32_t>>& needs, uint32_t start) {
+  std::set<uint32_t> reached;
+  std::vector<uint32_t> stack(needs[start].begin(), needs[start].end());
+  while (!stack.empty()) {
+    const uint32_t now = stack.back();
+    stack.pop_back();
+    if (!reached.insert(now).second) continue;
+    stack.insert(stack.end(), needs[now].begin(), needs[now].end());
+  }
+  return reached.contains(start);
+}
+
 /// after(x) needs all jumps of x, which may need after(y): a cycle has no first.
 void report_after_cycles(Session& session, const Dynamics& dynamics) {
   const Model& model = session.model;
@@ -44,17 +56,24 @@ void report_after_cycles(Session& session, const Dynamics& dynamics) {
     }
   }
   for (const After& after : dynamics.afters) {
-    std::set<uint32_t> reached;
-    std::vector<uint32_t> stack(needs[after.of.value].begin(), needs[after.of.value].end());
-    while (!stack.empty()) {
-      const uint32_t now = stack.back();
-      stack.pop_back();
-      if (!reached.insert(now).second) continue;
-      stack.insert(stack.end(), needs[now].begin(), needs[now].end());
-    }
-    if (!reached.contains(after.of.value)) continue;
+    if (!reaches_itself(needs, after.of.value)) continue;
     const std::string& name = model[after.of].name;
     session.diags.report(DiagKind::AfterCycle, after.span, cat("after(", name, ") needs itself: ", quoted(name), " jumps by an amount that reads it"));
+    return;
+  }
+}
+
+/// A sum over synapses that needs itself has no value at any instant.
+void report_reduction_cycles(Session& session, const Rule& rule) {
+  std::map<uint32_t, std::set<uint32_t>> needs;
+  for (const Reduction& reduction : rule.reductions) {
+    for (const VarId read : reads(session.model, reduction.argument)) {
+      if (session.model[read].kind == VarKind::Reduce) needs[reduction.variable.value].insert(read.value);
+    }
+  }
+  for (const Reduction& reduction : rule.reductions) {
+    if (!reaches_itself(needs, reduction.variable.value)) continue;
+    session.diags.report(DiagKind::CyclicDefinition, reduction.span, cat("the definition of ", quoted(session.model[reduction.variable].name), " needs itself"));
     return;
   }
 }
@@ -141,6 +160,7 @@ void finish(Reading& reading) {
   for (const After& after : dynamics.afters) model[after.marker].dimension = model[after.of].dimension;
   report_conflicts(session, dynamics);
   report_after_cycles(session, dynamics);
+  if (reading.rule != nullptr) report_reduction_cycles(session, *reading.rule);
   sort_jumps(model, dynamics);
 }
 

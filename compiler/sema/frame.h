@@ -43,8 +43,8 @@ struct Session {
 
 /// More than any rule needs, reached within about a second: 30 nested functions that call each other
 /// twice stop here with a message.
-constexpr uint64_t kWorkLimit = 20'000'000;
-constexpr int64_t kArrayLimit = 1 << 20;
+constexpr uint64_t kWorkLimit = 5'000'000;
+constexpr int64_t kArrayLimit = 1 << 17;
 constexpr int kDepthLimit = 1000;
 constexpr int kCallDepthLimit = 100;
 
@@ -105,6 +105,8 @@ uint32_t line_of(const Frame& frame, Span span);
 Symbol& declare(Frame& frame, Scope& scope, const ast::Name& name, Symbol symbol);
 Symbol* find_symbol(Frame& frame, const std::string& name);
 Value read_name(Frame& frame, const std::string& name, Span span);
+/// The value behind a name, without a copy; null when reading it takes more than a look (or fails).
+const Value* stored_value(Frame& frame, const ast::Expr& expr);
 /// Value of a file constant, or of a symbol that is defined by an expression.
 Value read_constant(Frame& frame, const Global& global, const std::string& name);
 void force(Frame& frame, const std::string& name, Symbol& symbol);
@@ -124,6 +126,8 @@ Value negate(Frame& frame, const Value& a);
 Value choose(Frame& frame, const Value& condition, const Value& yes, const Value& no, Span span);
 /// Trains next to something they cannot be next to.
 bool reject_trains(Frame& frame, const Value& value, Span span, std::string_view what);
+/// A spike train where a value at one instant is wanted.
+bool reject_value_of_train(Frame& frame, const Value& value, Span span);
 std::string train_name(const Frame& frame, EventId event);
 /// One element of an array.
 Value element_of(const Value& array, size_t index);

@@ -110,8 +110,10 @@ Symbol& declare(Frame& frame, Scope& scope, const ast::Name& name, Symbol symbol
   symbol.span = name.span;
   const auto [entry, is_new] = scope.names.try_emplace(name.text, std::move(symbol));
   if (!is_new) {
-    report(frame, DiagKind::DuplicateName, name.span, cat(quoted(name.text), " is declared twice"))
-        .labels.push_back({entry->second.span, "first here"});
+    // Constants are declared before the rest: the later line is the one to blame all the same.
+    const bool later = name.span.begin > entry->second.span.begin;
+    report(frame, DiagKind::DuplicateName, later ? name.span : entry->second.span, cat(quoted(name.text), " is declared twice"))
+        .labels.push_back({later ? entry->second.span : name.span, "first here"});
     entry->second.used = true;
   }
   return entry->second;
@@ -147,7 +149,9 @@ Value unknown_name(Frame& frame, const std::string& name, Span span) {
     diag.help = suggestion.empty() ? cat("a unit follows a number: 20 ", name) : cat("did you mean ", suggestion, "?");
   } else {
     Diagnostic& diag = report(frame, DiagKind::UnknownName, span, cat("nothing is called ", quoted(name), " here"));
-    if (near) {
+    if (name == "pre" || name == "post") {
+      diag.help = cat("name a variable of the neuron, as in  ", name, ".r");
+    } else if (near) {
       const Symbol* symbol = find_symbol(frame, *near);
       const bool has_line = symbol != nullptr && symbol->span.valid();
       diag.help = cat("did you mean ", quoted(*near), has_line ? cat(" (line ", line_of(frame, symbol->span), ")") : "", "?");
@@ -309,6 +313,18 @@ Value read_name(Frame& frame, const std::string& name, Span span) {
     case SymbolKind::Broken: return symbol->value;
   }
   return poison();
+}
+
+const Value* stored_value(Frame& frame, const ast::Expr& expr) {
+  const auto* name = std::get_if<ast::NameRef>(&expr.node);
+  Symbol* symbol = name == nullptr ? nullptr : find_symbol(frame, name->name);
+  if (symbol == nullptr || symbol->progress != Symbol::Progress::Done || symbol->value.poisoned) return nullptr;
+  const bool free = frame.phase == Phase::Rate || frame.phase == Phase::Instant || frame.phase == Phase::Continuous;
+  const bool plain_kind = symbol->kind == SymbolKind::Parameter || symbol->kind == SymbolKind::Signal || symbol->kind == SymbolKind::Let ||
+                          (symbol->kind == SymbolKind::State && symbol->variable != frame.target);
+  if (!free || !plain_kind) return nullptr;
+  symbol->used = true;
+  return &symbol->value;
 }
 
 const Global* find_function(Frame& frame, const std::string& name) {

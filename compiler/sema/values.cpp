@@ -97,6 +97,14 @@ bool reject_trains(Frame& frame, const Value& value, Span span, std::string_view
   return true;
 }
 
+bool reject_value_of_train(Frame& frame, const Value& value, Span span) {
+  if (value.trains.empty()) return false;
+  const std::string name = train_name(frame, value.trains[0].event);
+  report(frame, DiagKind::TrainOutsideEquation, span, cat("the spike train ", quoted(name), " has no value here"))
+      .help = cat("use it in an equation,  x' = -x / tau + ", name, ";  or act on it,  on ", name, " { … }");
+  return true;
+}
+
 Value apply(Frame& frame, Op op, std::vector<Value> operands, DimensionTerm dimension, Span span) {
   Value out{.dimension = std::move(dimension)};
   for (const Value& operand : operands) {
