@@ -5,6 +5,7 @@
 
 #include "compiler/lower/passes.h"
 #include "compiler/lower/step.h"
+#include "compiler/program/overlap.h"
 
 namespace hebb {
 namespace {
@@ -72,6 +73,7 @@ Program finish(Draft draft, const LowerOptions& options) {
       program.grid_required |= needs_grid(*instance.neuron) || !instance.neuron->emissions.empty();
   for (const Instance& instance : draft.projections)
     program.grid_required |= needs_grid(*instance.rule);
+  if (options.fuse) program = overlap(std::move(program));
   assert(verify(program).empty() && "a lowered program keeps every promise");
   return program;
 }
@@ -83,12 +85,9 @@ Program lower(const Model& model, const Network& network, const LowerOptions& op
 }
 
 Program lower_synapse(const Model& model, const Rule& rule, const LowerOptions& options) {
-  return finish(draft_synapse(model, rule), options);
-}
-
-std::vector<std::string> stateless_cycle(const Model& model, const Network& network) {
-  Draft draft = hebb::draft(model, network, {});
-  return in_order(draft.program, value_definitions(draft)).cycle;
+  LowerOptions plain = options;
+  plain.fuse = false;  // its host goes from event to event
+  return finish(draft_synapse(model, rule), plain);
 }
 
 }  // namespace hebb

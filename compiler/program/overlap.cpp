@@ -138,10 +138,36 @@ class Overlap {
       Ahead ahead(program_);
       if (const auto pair = find_pair(program_, i, ahead)) fuse(*pair, ahead);
     }
+    for (const auto& [column, element] : taken_) start_anew(column, element);
     return std::move(program_);
   }
 
  private:
+  /// The runner resets a sum at the start of a step only while some kernel of the step accumulates into
+  /// it. With none left, the first to take starts from the reset value itself.
+  void start_anew(ColumnId column, uint32_t element) {
+    for (const Launch& launch : program_.plan.step) {
+      for (const Accumulate& sum : program_[launch.kernel].accumulates) {
+        if (sum.into == column) return;
+      }
+    }
+    for (const Launch& launch : program_.plan.step) {
+      for (Store& store : program_.kernels[launch.kernel.value].stores) {
+        if (store.into != column || store.element != element) continue;
+        const ExprNode sum = program_.pool[store.value];
+        const ExprId before = program_.pool.load(column, At::Self, element);
+        const bool first = sum.op == Op::Add && sum.operands[0] == before;
+        const bool second = sum.op == Op::Add && sum.operands[1] == before;
+        if (!first && !second) return;  // stored anew by another kernel
+        ExprPool& pool = program_.pool;
+        const ExprId next = sum.operands[first ? 1 : 0];
+        const double reset = program_[column].reset;
+        store.value = reset == 0 ? next : pool.add(pool.constant(reset), next);
+        return;
+      }
+    }
+  }
+
   /// The copy of a fed column or a known value that holds the coming step's.
   ColumnId next_of(ColumnId column) {
     const auto found = next_.find(column);
@@ -214,6 +240,7 @@ class Overlap {
                              pool.add(pool.load(a.into, At::Self, a.element), pool.load(next, At::Self))});
       take.stores.push_back({next, 0, pool.constant(0)});
       clear.stores.push_back({next, 0, pool.constant(0)});
+      taken_.insert({a.into, a.element});
       first.accumulates.push_back({next, 0, At::Post, Combine::Sum, a.value});
       carried.push_back({next, 0, At::Post, Combine::Sum, coming(a.value, update)});
     }
@@ -238,6 +265,7 @@ class Overlap {
   Program program_;
   std::map<ColumnId, ColumnId> next_;
   std::set<uint32_t> repeated_, begun_;
+  std::set<std::pair<ColumnId, uint32_t>> taken_;
 };
 
 }  // namespace
