@@ -62,6 +62,7 @@ Compilation compile(Sources& sources, FileId file, const CheckOptions& options, 
   if (diags.has_errors()) return out;
   out.model = locate(std::move(out.model));
   out.model = solve(std::move(out.model));
+  report_cycles(out.model, diags);
   return out;
 }
 

@@ -134,7 +134,8 @@ class Drafter {
       instance.refractory_left =
           add(instance.prefix + "refractory_left", instance.space, Role::State);
     bool indexed = false;
-    for (const Assignment& setting : instance.population->settings) indexed |= setting.per_neuron;
+    for (const Assignment& setting : instance.population->settings)
+      indexed |= setting.per_neuron && !whole_signal(draft_, instance, setting).valid();
     if (indexed) add_index(instance);
   }
 
@@ -465,6 +466,21 @@ const Assignment* find_setting(const std::vector<Assignment>& settings, VarId va
   for (const Assignment& setting : settings)
     if (setting.variable == variable) return &setting;
   return nullptr;
+}
+
+ColumnId whole_signal(const Draft& draft, const Instance& population, const Assignment& setting) {
+  if (!setting.per_neuron) return {};
+  ColumnId found;
+  for (uint32_t i = 0; i < setting.value.size(); ++i) {
+    const ExprNode node = draft.model->pool[setting.value[i]];
+    if (node.op != Op::Var || node.leaf.element != i) return {};
+    const auto signal = draft.signals.find(VarId{node.leaf.index});
+    if (signal == draft.signals.end() || (i > 0 && signal->second != found)) return {};
+    found = signal->second;
+  }
+  const Space& space = draft.program[draft.program[found].space];
+  if (space.kind != SpaceKind::Neurons || space.size != population.population->size) return {};
+  return found;
 }
 
 bool driven(const Draft& draft, const Instance& population, VarId port) {

@@ -68,6 +68,9 @@ bool given_by_synapse(const Model& model, const Instance& projection, VarId vari
 /// "r" of a requirement pre.r.
 std::string member_of(const Variable& requirement);
 
+/// The fed signal whose row i this assignment gives to neuron i; invalid: it is something else.
+ColumnId whole_signal(const Draft& draft, const Instance& population, const Assignment& setting);
+
 /// Does some projection drive `port` of this population?
 bool driven(const Draft& draft, const Instance& population, VarId port);
 

@@ -13,6 +13,7 @@
 
 #include "compiler/model/model.h"
 #include "compiler/program/program.h"
+#include "compiler/support/diagnostic.h"
 
 namespace hebb {
 
@@ -35,5 +36,9 @@ Program lower_synapse(const Model& model, const Rule& rule, const LowerOptions& 
 
 /// Stateless values that depend on each other in a circle within one step, by column name; empty: none.
 std::vector<std::string> stateless_cycle(const Model& model, const Network& network);
+
+/// One error for each network that has such a circle. It is the last thing that can be wrong with a model:
+/// ask before lowering.
+void report_cycles(const Model& model, Diagnostics& diags);
 
 }  // namespace hebb

@@ -132,7 +132,7 @@ std::vector<Kernel> merged(Program& program, std::vector<Kernel> kernels) {
   std::vector<Access> accesses;
   for (Kernel& kernel : kernels) {
     const Access mine = access(program, kernel);
-    size_t target = result.size();
+    size_t target = result.size(), earliest = result.size();
     for (size_t k = result.size(); k-- > 0;) {
       if (result[k].domain == kernel.domain && mergeable(accesses[k], mine) &&
           same_scans(program, result[k], kernel)) {
@@ -140,10 +140,14 @@ std::vector<Kernel> merged(Program& program, std::vector<Kernel> kernels) {
         break;
       }
       if (!independent(accesses[k], mine)) break;
+      earliest = k;
     }
     if (target == result.size()) {
-      result.push_back(std::move(kernel));
-      accesses.push_back(mine);
+      // Uniform values out of the way: what stands on both sides of them may then merge.
+      const bool uniform = program[kernel.domain].kind == SpaceKind::Uniform;
+      const auto at = static_cast<std::ptrdiff_t>(uniform ? earliest : result.size());
+      result.insert(result.begin() + at, std::move(kernel));
+      accesses.insert(accesses.begin() + at, mine);
       continue;
     }
     result[target] = merge(program, std::move(result[target]), kernel);

@@ -113,23 +113,9 @@ class ValueWriter {
   /// A signal's row i for neuron i is one load; other lists are looked up by the neuron's number.
   std::vector<ExprId> set_values(const Instance& population, const Assignment& setting, Reader& read) {
     if (!setting.per_neuron) return read_all(read, setting.value);
-    if (const ColumnId signal = whole_signal(population, setting); signal.valid())
+    if (const ColumnId signal = whole_signal(draft_, population, setting); signal.valid())
       return {pool().load(signal, At::Self)};
     return read.per_neuron(setting.value, column(population.columns.at(setting.variable)).width);
-  }
-
-  ColumnId whole_signal(const Instance& population, const Assignment& setting) const {
-    ColumnId found;
-    for (uint32_t i = 0; i < setting.value.size(); ++i) {
-      const ExprNode node = model().pool[setting.value[i]];
-      if (node.op != Op::Var || node.leaf.element != i) return {};
-      const auto signal = draft_.signals.find(VarId{node.leaf.index});
-      if (signal == draft_.signals.end() || (i > 0 && signal->second != found)) return {};
-      found = signal->second;
-    }
-    const Space& space = draft_.program[column(found).space];
-    if (space.kind != SpaceKind::Neurons || space.size != population.population->size) return {};
-    return found;
   }
 
   /// One pass over the synapses for each drive, projections by name: their order in the file is free.

@@ -1,5 +1,7 @@
 // A program as text: spaces, columns, kernels with their effects as formulas, plan.
 
+#include <map>
+
 #include "compiler/expr/transform.h"
 #include "compiler/program/program.h"
 #include "compiler/support/text.h"
@@ -57,22 +59,59 @@ std::string leaf_text(const Program& program, const ExprNode& leaf) {
     return place(program, ColumnId{leaf.leaf.index}, leaf.leaf.element, leaf.leaf.at);
   if (leaf.op == Op::Draw) return cat("draw(", leaf.leaf.index, ".", leaf.leaf.element, ")");
   if (leaf.op == Op::Dt) return "dt";
-  return cat("variable ", leaf.leaf.index);
+  return cat("t", leaf.leaf.index);
+}
+
+/// The expressions of one kernel, in a pool of their own: what is used more than once has a name, t0, t1,
+/// …, and stands in the others as a variable of that number.
+struct Named {
+  ExprPool pool;
+  std::vector<ExprId> definitions, roots;
+};
+
+Named with_names(const Program& program, const Kernel& kernel) {
+  const std::vector<ExprId> values = roots(kernel);
+  std::map<uint32_t, int> uses;
+  for (const ExprId value : values) ++uses[value.value];
+  for (const ExprId id : nodes_below(program.pool, values)) {
+    const ExprNode node = program.pool[id];
+    for (int k = 0; k < node.count; ++k) ++uses[node.operands[k].value];
+  }
+  Named named;
+  std::map<uint32_t, ExprId> done;
+  for (const ExprId id : nodes_below(program.pool, values)) {
+    const ExprNode node = program.pool[id];
+    ExprId operands[3];
+    for (int k = 0; k < node.count; ++k) operands[k] = done.at(node.operands[k].value);
+    const ExprId copy = node.count > 0 ? remake(named.pool, node.op, std::span(operands, node.count))
+                        : Substitution(program.pool, named.pool, [](const ExprNode&) { return ExprId{}; })(id);
+    const bool short_enough = node.count == 0 || node.op == Op::Neg;
+    done[id.value] = copy;
+    if (short_enough || uses[id.value] < 2) continue;
+    done[id.value] = named.pool.variable(VarId{static_cast<uint32_t>(named.definitions.size())});
+    named.definitions.push_back(copy);
+  }
+  for (const ExprId value : values) named.roots.push_back(done.at(value.value));
+  return named;
 }
 
 std::string print_kernel(const Program& program, const Kernel& kernel) {
+  const Named named = with_names(program, kernel);
   const auto text = [&](ExprId root) {
-    return to_text(program.pool, root, [&](const ExprNode& leaf) { return leaf_text(program, leaf); });
+    return to_text(named.pool, root, [&](const ExprNode& leaf) { return leaf_text(program, leaf); });
   };
   std::string out = cat("kernel ", kernel.name, " over ", program[kernel.domain].name, " {\n");
+  for (size_t k = 0; k < named.definitions.size(); ++k)
+    out += cat("  t", k, " := ", text(named.definitions[k]), "\n");
+  auto value = named.roots.begin();
   for (const Scan& scan : kernel.scans)
     out += cat("  scan ", program[scan.as].name, " along ", scan.along == At::Post ? "post" : "pre",
-               " += ", text(scan.value), "\n");
+               " += ", text(*value++), "\n");
   for (const Store& store : kernel.stores)
-    out += cat("  ", place(program, store.into, store.element, At::Self), " = ", text(store.value), "\n");
+    out += cat("  ", place(program, store.into, store.element, At::Self), " = ", text(*value++), "\n");
   for (const Accumulate& accumulate : kernel.accumulates)
     out += cat("  ", place(program, accumulate.into, accumulate.element, accumulate.at), " ",
-               name_of(accumulate.combine), " ", text(accumulate.value), "\n");
+               name_of(accumulate.combine), " ", text(*value++), "\n");
   return out + "}\n";
 }
 

@@ -10,8 +10,7 @@
 #include <set>
 #include <sstream>
 
-#include "compiler/parse/parse.h"
-#include "compiler/sema/check.h"
+#include "compiler/pipeline.h"
 #include "compiler/support/diagnostic.h"
 
 namespace hebb {
@@ -54,9 +53,7 @@ void check_program(const fs::path& path, Checked& checked) {
   }
   // The bare name is what messages show; imports are looked up in the current folder then.
   const FileId id = checked.sources.add(path.filename().string(), text);
-  const ast::File file = parse(checked.sources, id, checked.diags);
-  if (checked.diags.has_errors()) return;
-  check(file, checked.sources, options, checked.diags);
+  compile(checked.sources, id, options, checked.diags);
 }
 
 class WrongProgram : public testing::TestWithParam<fs::path> {};
