@@ -86,6 +86,7 @@ std::string hint(const std::vector<std::string>& expected, const Lexeme& before,
   if (found.is("'") && before.is_word()) return "a prime stands only on the left of an equation:  x' = …;";
   if (found.is("'") || only("STRING")) return "a text stands between double quotes: \"…\"";
   if (found.is(".") && only("'")) return "a rule changes its own variables only";
+  if (found.is("{") && has(expected, "FLOAT")) return "a list stands between square brackets:  [1, 2, 3]";
   if (found.is("{") && only("=")) return "a function is one expression:  fun f(x) = x^2;";
   if (found.kind != LexKind::Name) return {};
   const std::optional<std::string> meant = did_you_mean(found.text, expected);

@@ -10,6 +10,8 @@
 namespace hebb::parsing {
 namespace {
 
+enum class LastBlock { Statement, Expression };
+
 /// Goes through the tokens once. `at` is the next to be read, `out` what the parser will see.
 struct Scan {
   const Lexemes& in;
@@ -18,6 +20,8 @@ struct Scan {
   size_t at = 0;
   Lexemes out;
   std::vector<Block> blocks = {Block::File};
+  size_t braces = 0;              // '{' open inside an expression
+  LastBlock last_block = LastBlock::Statement;  // what the last '}' closed
   size_t statement = 0;           // in `out`: where the present statement begins
   size_t brackets = 0;            // '(' and '[' open in it
   bool awaits_sign = false;       // a definition whose '=' has not come yet
@@ -376,11 +380,15 @@ bool elif_written(Scan& scan) {
 }
 
 bool semicolon_after_block(Scan& scan) {
-  if (!scan.now().is(";") || scan.out.empty() || !scan.out.back().is("}")) return false;
-  Diagnostic& diag = scan.diags.report(DiagKind::SemicolonAfterBlock, scan.now().span,
-                                       "no ';' follows a '}'");
-  diag.fixes = {fix(scan.now().span, "")};
+  if (!scan.now().is(";") || scan.out.size() < 2 || !scan.out.back().is("}")) return false;
+  if (scan.last_block != LastBlock::Statement) return false;
+  const Lexeme& inside = scan.out[scan.out.size() - 2];
   ++scan.at;
+  // '} ;' for '; }' lacks a ';' inside, and that is told.
+  if (!inside.is(";") && !inside.is("{") && !inside.is("}")) return true;
+  Diagnostic& diag = scan.diags.report(DiagKind::SemicolonAfterBlock, scan.in[scan.at - 1].span,
+                                       "no ';' follows a '}'");
+  diag.fixes = {fix(scan.in[scan.at - 1].span, "")};
   return true;
 }
 
@@ -449,9 +457,21 @@ void copy(Scan& scan) {
   else if ((token.is(")") || token.is("]")) && scan.brackets > 0) --scan.brackets;
   else if (scan.brackets == 0 && (token.is("=") || token.is("~"))) scan.awaits_sign = false;
   else if (scan.brackets == 0 && token.is(",")) scan.awaits_sign = first == "param" || first == "state";
+  const bool expression = token.is("{") && !scan.out.empty() && expects_value(scan.out.back());
   scan.out.push_back(token);
   ++scan.at;
+  if (expression || (token.is("{") && scan.braces > 0)) {
+    ++scan.braces;
+    return;
+  }
+  if (token.is("}") && scan.braces > 0) {
+    --scan.braces;
+    scan.last_block = LastBlock::Expression;
+    return;
+  }
   const bool opens = token.is("{"), closes = token.is("}");
+  if (closes) scan.last_block = LastBlock::Statement;
+  if (token.is(";")) scan.braces = 0;
   if (opens) scan.blocks.push_back(block_of(first, scan.blocks.back()));
   if (closes && scan.blocks.size() > 1) scan.blocks.pop_back();
   if (opens || closes || token.is(";")) scan.statement = scan.out.size();

@@ -30,6 +30,15 @@ using Lexemes = std::vector<Lexeme>;
 /// A stage that has told this much stops looking: nobody reads on, and a hostile file stays cheap.
 inline constexpr size_t kMostTold = 200;
 
+/// A sign behind which only a value can stand: a '{' there opens no block.
+inline bool expects_value(const Lexeme& before) {
+  if (before.kind != LexKind::Symbol) return false;
+  for (const std::string_view sign : {")", "]", "'", ";", "{", "}", ":"}) {
+    if (before.text == sign) return false;
+  }
+  return true;
+}
+
 /// `b` follows `a` without any space.
 inline bool touch(const Lexeme& a, const Lexeme& b) { return a.span.end == b.span.begin; }
 

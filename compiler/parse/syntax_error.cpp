@@ -76,6 +76,7 @@ Statement statement_around(const Lexemes& lexemes, size_t item, size_t token, co
     if (now.is("}") || (out.end > out.begin && seems_statement(lexemes, out.end, sources))) break;
     if (now.is("{")) {
       out.end = behind_block(lexemes, out.end);
+      if (lexemes[out.end].is(";")) ++out.end;
       break;
     }
     ++out.end;
@@ -98,12 +99,13 @@ Statement statement_around(const Lexemes& lexemes, size_t item, size_t token, co
 
 void insert(Lexemes& lexemes, size_t at, std::string_view symbol, Span place) {
   lexemes.insert(lexemes.begin() + static_cast<ptrdiff_t>(at), {LexKind::Symbol, place, symbol});
-  settle_soft_keywords(lexemes);
+  settle_soft_keyword(lexemes, at + 1);
 }
 
 void take_out(Failed& f) {
   f.lexemes.erase(f.lexemes.begin() + static_cast<ptrdiff_t>(f.statement.begin),
                   f.lexemes.begin() + static_cast<ptrdiff_t>(f.statement.end));
+  settle_soft_keyword(f.lexemes, f.statement.begin);
 }
 
 /// At the top level, with what follows up to the next item: lines without their rule are one mistake.
@@ -127,9 +129,15 @@ bool already_told(const Failed& f) {
   while (end < f.statement.end && !ends_statement(f.lexemes[end])) ++end;
   const uint32_t first = f.lexemes[f.statement.begin].span.begin;
   const uint32_t last = f.lexemes[end].span.end;
+  if (f.state.broken_at == f.statement.begin && f.state.broken_line == f.line(f.lexemes[f.statement.begin])) {
+    return true;
+  }
   return std::ranges::any_of(f.diags.all(), [&](const Diagnostic& diag) {
-    const auto inside = [&](Span span) { return span.valid() && span.begin >= first && span.begin < last; };
-    return inside(diag.span);
+    if (!diag.span.valid()) return false;
+    if (diag.span.begin >= first && diag.span.begin < last) return true;
+    // A bracket that was missed further left in this line.
+    return diag.kind == DiagKind::UnbalancedBracket && diag.span.begin < first &&
+           f.sources.text({diag.span.file, diag.span.begin, first}).find('\n') == std::string_view::npos;
   });
 }
 
@@ -350,6 +358,8 @@ bool explain_expectation(Failed& f) {
                                     wanted.empty() ? cat(found, " does not fit here")
                                                    : cat("expected ", wanted, ", found ", found));
   diag.help = hint(f.failure.expected, f.index() > 0 ? f.before() : f.at(), f.at());
+  f.state.broken_at = f.statement.begin;
+  f.state.broken_line = f.line(f.at());
   take_out(f);
   return true;
 }

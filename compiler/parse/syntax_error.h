@@ -20,6 +20,10 @@ struct SyntaxFailure {
 /// What is remembered while one item is parsed again and again.
 struct RepairState {
   std::unordered_set<std::string> keyword_names;  // keywords already told to be no names
+  // The last statement that was given up: its first lexeme and line. What follows on that line is most
+  // likely its rest.
+  size_t broken_at = SIZE_MAX;
+  uint32_t broken_line = 0;
 };
 
 /// Reports what is wrong at `failure` and changes the lexemes from `item` on, so that parsing again gets

@@ -119,18 +119,17 @@ bool opens_item(const Lexeme& lexeme) {
 
 bool is_soft_keyword(std::string_view word) { return std::ranges::count(kSoft, word) > 0; }
 
+void settle_soft_keyword(Lexemes& lexemes, size_t at) {
+  Lexeme& word = lexemes[at];
+  if (!word.is_word() || !is_soft_keyword(word.text)) return;
+  const bool opens = at == 0 || lexemes[at - 1].is(";") || lexemes[at - 1].is("{") || lexemes[at - 1].is("}");
+  const bool used =
+      at + 1 < lexemes.size() && std::ranges::count(kBehindName, lexemes[at + 1].text) > 0;
+  word.kind = opens && !used ? LexKind::Keyword : LexKind::Name;
+}
+
 void settle_soft_keywords(Lexemes& lexemes) {
-  const Lexeme* before = nullptr;
-  for (size_t i = 0; i < lexemes.size(); ++i) {
-    Lexeme& word = lexemes[i];
-    if (word.is_word() && is_soft_keyword(word.text)) {
-      const bool opens = !before || before->is(";") || before->is("{") || before->is("}");
-      const bool used = i + 1 < lexemes.size() &&
-                        std::ranges::count(kBehindName, lexemes[i + 1].text) > 0;
-      word.kind = opens && !used ? LexKind::Keyword : LexKind::Name;
-    }
-    before = &word;
-  }
+  for (size_t i = 0; i < lexemes.size(); ++i) settle_soft_keyword(lexemes, i);
 }
 
 }  // namespace hebb::parsing

@@ -31,6 +31,8 @@ bool opens_item(const Lexeme& lexeme);
 
 /// Words that are names unless they open a statement: 'let accept ~ …' is a task's own word.
 void settle_soft_keywords(Lexemes& lexemes);
+/// The same for one place, after a repair in front of it.
+void settle_soft_keyword(Lexemes& lexemes, size_t at);
 bool is_soft_keyword(std::string_view word);
 
 }  // namespace hebb::parsing
