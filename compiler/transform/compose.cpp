@@ -14,14 +14,14 @@ namespace {
 
 using Renaming = std::map<VarId, VarId>;
 
-ExprId renamed(Model& model, const Renaming& renaming, ExprId root) {
-  Substitution substitution(model.pool, model.pool, [&](const ExprNode& leaf) {
+/// Keeps references to both: use it while they live.
+Substitution substitution_of(Model& model, const Renaming& renaming) {
+  return Substitution(model.pool, model.pool, [&model, &renaming](const ExprNode& leaf) {
     if (leaf.op != Op::Var) return ExprId{};
     const auto found = renaming.find(VarId{leaf.leaf.index});
     if (found == renaming.end()) return ExprId{};
     return model.pool.variable(found->second, leaf.leaf.element);
   });
-  return substitution(root);
 }
 
 VarId renamed(const Renaming& renaming, VarId id) {
@@ -32,12 +32,7 @@ VarId renamed(const Renaming& renaming, VarId id) {
 /// Applies a renaming everywhere in a rule; variables renamed away leave the rule.
 void rename(Model& model, const Renaming& renaming, Rule& rule) {
   if (renaming.empty()) return;
-  Substitution substitution(model.pool, model.pool, [&](const ExprNode& leaf) {
-    if (leaf.op != Op::Var) return ExprId{};
-    const auto found = renaming.find(VarId{leaf.leaf.index});
-    if (found == renaming.end()) return ExprId{};
-    return model.pool.variable(found->second, leaf.leaf.element);
-  });
+  Substitution substitution = substitution_of(model, renaming);
   std::erase_if(rule.variables, [&](VarId id) { return renaming.contains(id); });
   for (const VarId id : rule.variables) {
     Variable variable = model[id];
@@ -67,7 +62,7 @@ void rename(Model& model, const Renaming& renaming, Rule& rule) {
   rule.weight = renamed(renaming, rule.weight);
 }
 
-/// The narrower of two bounds. `better` picks for numbers; `op` is its operation on expressions.
+/// The narrower of two bounds, by `op`; invalid when both are plain numbers.
 ExprId narrower(Model& model, Op op, ExprId a, double a_number, ExprId b, double b_number) {
   if (!a.valid() && !b.valid()) return {};
   ExprPool& pool = model.pool;
@@ -151,7 +146,8 @@ using Behaviour = std::vector<std::tuple<int, std::vector<uint32_t>, uint32_t, u
 /// All that decides a variable's course, with the variable itself renamed to `self`: comparable.
 Behaviour behaviour(Model& model, const Rule& rule, VarId id, VarId self) {
   const Renaming to_self = {{id, self}};
-  const auto value_of = [&](ExprId root) { return renamed(model, to_self, root).value; };
+  Substitution substitution = substitution_of(model, to_self);
+  const auto value_of = [&](ExprId root) { return substitution(root).value; };
   const Variable variable = model[id];
   Behaviour all;
   for (const Flow& flow : rule.flows) {

@@ -111,9 +111,9 @@ void ExactClass::classify() {
 }
 
 /// The equation a product of variables of the class obeys.
-const ExactClass::Decomposed& ExactClass::decomposed(const Monomial& monomial) {
-  const auto known = decomposed_.find(monomial);
-  if (known != decomposed_.end()) return known->second;
+const LinearRate& ExactClass::equation_of(const Monomial& monomial) {
+  const auto known = products_.find(monomial);
+  if (known != products_.end()) return known->second;
   ExprPool& pool = model_.pool;
   ExprId decay = pool.constant(0);
   Polynomial sources;
@@ -128,7 +128,7 @@ const ExactClass::Decomposed& ExactClass::decomposed(const Monomial& monomial) {
       sources.add(pool, product(rest, source.powers), simple(pool, Op::Mul, times, source.coefficient));
     }
   }
-  return decomposed_[monomial] = {.decay = decay, .sources = sources.terms()};
+  return products_[monomial] = {.decay = decay, .sources = sources.terms()};
 }
 
 ExprId ExactClass::value_of(const Monomial& monomial) {
@@ -152,7 +152,7 @@ ExprId ExactClass::next(size_t mover) {
   for (size_t k = 0; k < chains.size(); ++k) {
     if (chains.size() > kMaxChains) return {};
     Chain chain = chains[k];
-    const Decomposed equation = decomposed(chain.end);
+    const LinearRate equation = equation_of(chain.end);
     chain.decays.push_back(equation.decay);
     if (chain.decays.size() > kMaxChain + 1) return {};
     Key key{chain.end, chain.decays};

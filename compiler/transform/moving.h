@@ -2,6 +2,7 @@
 // The flowing variables of one rule or neuron, and their closed forms. Everything else (params, neuron
 // values, signals, reductions) is held over the step.
 
+#include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -55,19 +56,17 @@ class ExactClass {
   ExprId next(size_t mover);
 
  private:
-  struct Decomposed { ExprId decay; std::vector<PolynomialTerm> sources; };
-
   void classify();
   std::optional<Polynomial> polynomial(size_t mover);
   bool admit(size_t mover, const Polynomial& rate);
-  const Decomposed& decomposed(const Monomial& monomial);
+  const LinearRate& equation_of(const Monomial& monomial);
   ExprId value_of(const Monomial& monomial);
 
   Model& model_;
   const Moving& moving_;
   std::vector<std::optional<LinearRate>> rates_;
   std::vector<std::string> obstacles_;
-  std::map<Monomial, Decomposed> decomposed_;
+  std::map<Monomial, LinearRate> products_;
 };
 
 /// rate * time, written so that 1/tau * dt is dt/tau.
