@@ -84,7 +84,7 @@ Kernel merge(Program& program, Kernel earlier, const Kernel& later) {
     return {};
   });
   std::vector<ExprId> values;
-  for (const ExprId root : roots(later)) values.push_back(simplify(pool, substitute(root)));
+  for (const ExprId root : roots(later)) values.push_back(substitute(root));
   const Kernel moved = with_roots(later, values);
 
   Kernel result = std::move(earlier);

@@ -152,7 +152,7 @@ TEST(Lower, OneOjaStepIsTheFormula) {
 }
 
 TEST(Lower, OjaIsOneDenseUpdateAfterTheSum) {
-  const Program program = lowered(OjaNet(3, 2));
+  const Program program = lowered(OjaNet(3, 2), {.fuse = false});
   std::vector<std::string> dense;
   for (const Launch& launch : program.plan.step)
     if (program[program[launch.kernel].domain].kind == SpaceKind::Dense)
