@@ -1,17 +1,19 @@
-# hebb_math: the functions of compiler/expr/math.h, from libclc's bitcode, twice: compiled for the
+# hebb_math: the functions of compiler/expr/math.h, our own of math/inline.cpp and libclc's, twice: compiled for the
 # interpreter and for constants, and as bitcode (symbols hebb_math_bitcode_begin, _end) for the code
 # generator to inline. Both come from one optimised module whose every fused multiply-add is explicit,
 # so both give the same bits. Compiled for x86-64-v3, the least CPU that Hebb accepts.
 find_program(LLVM_LINK NAMES llvm-link-22 REQUIRED)
 find_program(LLVM_OPT NAMES opt-22 REQUIRED)
 find_program(LLVM_LLC NAMES llc-22 REQUIRED)
+find_program(CLANG NAMES clang-22 REQUIRED)
 find_file(LIBCLC NAMES nvptx64--.bc PATHS /usr/lib/clc /usr/share/clc REQUIRED)
 
-# hebb_NAMEf and hebb_NAME call libclc's functions, whose names are mangled as in OpenCL C.
+# hebb_NAMEf and hebb_NAME call libclc's functions, whose names are mangled as in OpenCL C. The rest of
+# math.h is in math/inline.cpp.
 set(wrappers "")
-function(wrap arguments name)
+function(wrap arguments name types)
   string(LENGTH ${name} length)
-  foreach(type float double)
+  foreach(type ${types})
     string(SUBSTRING ${type} 0 1 letter)
     set(suffix "")
     if(type STREQUAL float)
@@ -23,21 +25,22 @@ function(wrap arguments name)
       string(APPEND mangled ${letter})
       string(APPEND parameters ", ${type} %b")
     endif()
-    string(REGEX REPLACE " %[ab]" "" types "${parameters}")
+    string(REGEX REPLACE " %[ab]" "" unnamed "${parameters}")
     string(APPEND wrappers
-      "declare ${type} @${mangled}(${types})\n"
+      "declare ${type} @${mangled}(${unnamed})\n"
       "define ${type} @hebb_${name}${suffix}(${parameters}) {\n"
       "  %r = call ${type} @${mangled}(${parameters})\n  ret ${type} %r\n}\n")
   endforeach()
   set(wrappers "${wrappers}" PARENT_SCOPE)
 endfunction()
-foreach(name exp expm1 log log1p sin cos tan tanh sinh cosh asin acos atan erf)
-  wrap(1 ${name})
+set(both float double)
+foreach(name sin cos tan sinh cosh asin acos atan erf)
+  wrap(1 ${name} "${both}")
 endforeach()
-foreach(name pow atan2)
-  wrap(2 ${name})
-endforeach()
+wrap(2 atan2 "${both}")
+wrap(2 pow double)
 
+set(math_source ${CMAKE_CURRENT_LIST_DIR}/math)
 set(math_dir ${CMAKE_BINARY_DIR}/math)
 file(MAKE_DIRECTORY ${math_dir})
 file(CONFIGURE OUTPUT ${math_dir}/wrappers.ll CONTENT "${wrappers}" @ONLY)
@@ -56,10 +59,16 @@ hebb_math_bitcode_end:
 add_custom_command(
   OUTPUT ${math_dir}/host.bc
   COMMAND ${LLVM_LINK} --suppress-warnings --only-needed --internalize -S wrappers.ll ${LIBCLC} -o linked.ll
-  COMMAND sed -E -f ${CMAKE_CURRENT_LIST_DIR}/libclc_to_host.sed linked.ll > host.ll
+  COMMAND sed -E -f ${math_source}/libclc_to_host.sed linked.ll > libclc.ll
+  COMMAND ${CLANG} -std=c++20 -Wall -Wextra -Werror -O2 -ffp-contract=off -fno-math-errno -fno-vectorize
+          -fno-slp-vectorize -fno-exceptions -fno-asynchronous-unwind-tables --target=x86_64-unknown-linux-gnu
+          -S -emit-llvm ${math_source}/inline.cpp -o inline.ll
+  COMMAND sed -E "s/\"(target-cpu|target-features|tune-cpu|min-legal-vector-width)\"=\"[^\"]*\"//g"
+          inline.ll > own.ll
+  COMMAND ${LLVM_LINK} -S libclc.ll own.ll -o host.ll
   COMMAND ${LLVM_OPT} -passes=default<O2> -vectorize-loops=false -vectorize-slp=false host.ll -o host.bc
-  DEPENDS ${math_dir}/wrappers.ll ${LIBCLC} ${CMAKE_CURRENT_LIST_DIR}/libclc_to_host.sed
-  WORKING_DIRECTORY ${math_dir} VERBATIM COMMENT "Math functions from libclc")
+  DEPENDS ${math_dir}/wrappers.ll ${LIBCLC} ${math_source}/libclc_to_host.sed ${math_source}/inline.cpp
+  WORKING_DIRECTORY ${math_dir} VERBATIM COMMENT "Math functions")
 add_custom_command(
   OUTPUT ${math_dir}/math.o ${math_dir}/bitcode.o
   COMMAND ${LLVM_LLC} -O2 -mcpu=x86-64-v3 -relocation-model=pic -filetype=obj host.bc -o math.o
