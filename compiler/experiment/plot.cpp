@@ -35,6 +35,18 @@ bool strictly_increasing(const Tensor& tensor) {
   return true;
 }
 
+/// Whether the value comes from a run: then it is a curve, however steadily it grows.
+bool from_run(const Evaluation& e, const ast::Expr& expr, int depth = 0) {
+  if (depth > 64 || std::holds_alternative<ast::Run>(expr.node)) return true;
+  if (const auto* name = std::get_if<ast::NameRef>(&expr.node)) {
+    const auto let = e.lets.find(name->name);
+    return let != e.lets.end() && from_run(e, *let->second.definition, depth + 1);
+  }
+  const auto below = children(expr);
+  return std::any_of(below.begin(), below.end(),
+                     [&](const ast::Expr* child) { return from_run(e, *child, depth + 1); });
+}
+
 /// A column of a [n, k] array as a line.
 Series column(const Plotted& plotted, int64_t k, int64_t columns, const std::vector<double>& x) {
   const std::vector<double> values = in_unit(plotted.value);
@@ -78,7 +90,7 @@ std::optional<std::string> line_text(Evaluation& e, const ast::Plot& action) {
     values.push_back({value_name(*expr), std::move(*tensor)});
   }
   // 'plot x, y': what grows from left to right is an axis.
-  const bool axis = values.size() > 1 && strictly_increasing(values[0].value);
+  const bool axis = values.size() > 1 && strictly_increasing(values[0].value) && !from_run(e, *action.values[0]);
   LinePlot plot;
   plot.x.label = axis ? values[0].name : "step";
   if (axis) plot.x.unit = readable_unit(values[0].value).name;

@@ -76,7 +76,7 @@ int run_build(const Options& options) {
     if (error) return usage_error(cat("cannot make the folder ", options.output, ": ", error.message()));
   }
   Sources sources;
-  const auto file = read_source(sources, options.files[0]);
+  const auto file = read_source(sources, options.file);
   if (!file) return kUsage;
   for (const std::string& kind : kinds) {
     Diagnostics diags;
@@ -84,7 +84,7 @@ int run_build(const Options& options) {
     show(diags, sources, options);
     if (diags.has_errors()) return kBadFile;
     if (!text) return usage_error(text.error());
-    const std::string path = kinds.size() > 1 ? path_in(options.output, options.files[0], kind) : options.output;
+    const std::string path = kinds.size() > 1 ? path_in(options.output, options.file, kind) : options.output;
     if (const int code = write(path, *text); code != kDone) return code;
   }
   return kDone;

@@ -30,6 +30,8 @@ bool wants_colour(const std::string& setting) {
   return isatty(STDERR_FILENO) && environment("TERM") != "dumb";
 }
 
+}  // namespace
+
 /// $HEBB_STDLIB, or the folder that came with the program: installed beside it, or in its sources.
 std::string std_root() {
   const std::string given = environment("HEBB_STDLIB");
@@ -42,8 +44,6 @@ std::string std_root() {
   }
   return HEBB_SOURCE_DIR "/stdlib";
 }
-
-}  // namespace
 
 std::string version() { return "hebb " HEBB_VERSION; }
 

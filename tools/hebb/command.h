@@ -24,7 +24,8 @@ enum Exit : int {
 };
 
 struct Options {
-  std::vector<std::string> files;        // the first positional arguments
+  std::string file;                      // of subcommands that take one
+  std::vector<std::string> files;        // of those that take several
   std::string name;                      // of an experiment or a network
   std::string message_format = "human";
   std::string colour = "auto";
@@ -69,6 +70,9 @@ void show(const Diagnostics& diags, const Sources& sources, const Options& optio
 /// Options of an experiment or test; reports and returns nothing for a bad seed.
 std::optional<ExperimentOptions> experiment_options(const Options& options);
 
+/// The folder of `std.` imports.
+std::string std_root();
+
 std::optional<Precision> precision_of(const std::string& name);
 
 /// Set by the first Ctrl-C; the second ends the process.
@@ -77,9 +81,9 @@ void watch_for_interrupts();
 /// A failed assert or a crash ends with a request to report it, and exit code 70.
 void watch_for_crashes();
 
-/// The long text of a diagnostic: why, a wrong and a right example. Empty: there is none.
+/// The long text of a diagnostic: why it is a mistake, and what is right (which may be empty).
 struct CodeText {
-  std::string_view code, why, wrong, right;
+  std::string_view code, why, right;
 };
 const CodeText* code_text(std::string_view code);
 

@@ -1,8 +1,10 @@
 #include <cctype>
+#include <filesystem>
 #include <iostream>
 
 #include "compiler/support/text.h"
 #include "compiler/transform/transform.h"
+#include "runtime/data/atomic_file.h"
 #include "tools/hebb/command.h"
 
 namespace hebb::tool {
@@ -15,34 +17,39 @@ bool looks_like_code(const std::string& text) {
          std::isdigit(static_cast<unsigned char>(text[1])) && std::isdigit(static_cast<unsigned char>(text[2]));
 }
 
+/// The wrong program that the tests keep for this code, with what is said about it.
+std::string wrong_example(const std::string& code) {
+  const std::string stem = (std::filesystem::path(std_root()).parent_path() / "tests" / "diagnostics" / code).string();
+  const auto program = read_file(stem + ".hebb"), message = read_file(stem + ".txt");
+  if (!program || !message) return "";
+  return cat("\nwrong:\n", *program, "\nand what is said about it:\n", *message);
+}
+
 int explain_code(std::string code) {
   code[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(code[0])));
-  std::vector<std::string> codes;
   for (const DiagInfo& kind : all_diagnostics()) {
-    codes.emplace_back(kind.code);
     if (kind.code != code) continue;
     const char* severity = kind.severity == Severity::Error ? "error" : kind.severity == Severity::Warning ? "warning" : "note";
     std::cout << severity << '[' << kind.code << "]: " << kind.title << "\n";
-    const CodeText* text = code_text(code);
-    if (!text) return kDone;
-    std::cout << '\n' << text->why << '\n';
-    if (!text->wrong.empty()) std::cout << "\nwrong:\n  " << text->wrong << '\n';
-    if (!text->right.empty()) std::cout << "\nright:\n  " << text->right << '\n';
+    if (const CodeText* text = code_text(code)) {
+      std::cout << '\n' << text->why << '\n';
+      if (!text->right.empty()) std::cout << "\nright:\n  " << text->right << '\n';
+    }
+    std::cout << wrong_example(code);
     return kDone;
   }
-  const auto near = did_you_mean(code, codes);
-  return usage_error(cat("there is no diagnostic ", code), near ? cat("did you mean ", *near, "?") : "");
+  return usage_error(cat("there is no diagnostic ", code), "a code is what stands in brackets in a message, as in error[D01]");
 }
 
 }  // namespace
 
 int run_explain(const Options& options) {
-  if (looks_like_code(options.files[0])) return explain_code(options.files[0]);
+  if (looks_like_code(options.file)) return explain_code(options.file);
   const auto check = check_options(options);
   if (!check) return kUsage;
   Sources sources;
   Diagnostics diags;
-  const auto file = read_source(sources, options.files[0]);
+  const auto file = read_source(sources, options.file);
   if (!file) return kUsage;
   const Compilation compilation = compile(sources, *file, *check, diags);
   show(diags, sources, options);
@@ -70,7 +77,7 @@ int run_explain(const Options& options) {
   }
   if (texts.empty()) {
     const auto near = options.name.empty() ? std::nullopt : did_you_mean(options.name, names);
-    return usage_error(options.name.empty() ? cat(options.files[0], " declares no rule, neuron or plastic projection")
+    return usage_error(options.name.empty() ? cat(options.file, " declares no rule, neuron or plastic projection")
                                             : cat("nothing is called ", quoted(options.name)),
                        near ? cat("did you mean ", *near, "?") : "");
   }

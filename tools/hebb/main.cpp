@@ -61,8 +61,8 @@ void add_options(CLI::App& app, std::string_view name, Options& o) {
   if (name == "check" || name == "fmt" || name == "test")
     app.add_option("FILE", o.files, "source files; - is stdin")->required();
   if (name == "run" || name == "build" || name == "explain") {
-    app.add_option("FILE", o.files, name == "explain" ? "a source file, or a code such as D01" : "a source file; - is stdin")
-        ->required()->expected(1);
+    app.add_option("FILE", o.file, name == "explain" ? "a source file, or a code such as D01" : "a source file; - is stdin")
+        ->required();
     app.add_option("NAME", o.name, name == "run" ? "of one experiment" : "of one network, rule or neuron");
   }
   if (name != "fmt" && name != "doctor") add_source_options(app, o);

@@ -19,8 +19,8 @@ std::vector<const ast::ExperimentDecl*> experiments_of(const ast::File& file) {
 std::vector<const ast::ExperimentDecl*> chosen(const Options& options, const ast::File& file) {
   const auto all = experiments_of(file);
   if (all.empty()) {
-    usage_error(cat(options.files[0], " has no experiment to run"),
-                cat("its tests are run by  hebb test ", options.files[0]));
+    usage_error(cat(options.file, " has no experiment to run"),
+                cat("its tests are run by  hebb test ", options.file));
     return {};
   }
   if (options.name.empty()) return all;
@@ -30,7 +30,7 @@ std::vector<const ast::ExperimentDecl*> chosen(const Options& options, const ast
     names.push_back(experiment->name.text);
   }
   const auto near = did_you_mean(options.name, names);
-  usage_error(cat(options.files[0], " has no experiment called ", quoted(options.name)),
+  usage_error(cat(options.file, " has no experiment called ", quoted(options.name)),
               near ? cat("did you mean ", *near, "?") : cat("it has ", listed(names)));
   return {};
 }
@@ -50,7 +50,7 @@ int run_run(const Options& options) {
   if (!check || !experiment_settings) return kUsage;
   Sources sources;
   Diagnostics diags;
-  const auto file = read_source(sources, options.files[0]);
+  const auto file = read_source(sources, options.file);
   if (!file) return kUsage;
   const Compilation compilation = compile(sources, *file, *check, diags);
   if (!diags.has_errors()) check_actions(compilation.model, compilation.file, diags);
