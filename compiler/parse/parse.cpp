@@ -820,18 +820,20 @@ ItemResult parse_item(const Lexemes& lexemes, size_t first, const std::string& d
 
 /// The '##' lines that end on the line above `first`, without their signs.
 std::string doc_above(const Sources& sources, const std::vector<ast::Comment>& comments, Span first) {
-  const auto line_of = [&](uint32_t offset) { return sources.position(first.file, offset).line; };
   const auto behind = std::partition_point(comments.begin(), comments.end(), [&](const auto& c) {
     return c.span.begin < first.begin;
   });
   std::vector<std::string> lines;
-  uint32_t line = line_of(first.begin);
+  Span below = first;
   for (auto it = behind; it != comments.begin();) {
     const ast::Comment& comment = *--it;
-    if (!comment.text.starts_with("##") || line_of(comment.span.begin) + 1 != line) break;
+    const std::string_view gap = sources.text({first.file, comment.span.end, below.begin});
+    const bool next_line = std::ranges::count(gap, '\n') == 1 &&
+                           gap.find_first_not_of(" \t\r\n") == std::string_view::npos;
+    if (!comment.text.starts_with("##") || !next_line) break;
     const size_t text = comment.text.find_first_not_of("# \t");
     lines.push_back(text == std::string::npos ? "" : comment.text.substr(text));
-    --line;
+    below = comment.span;
   }
   std::reverse(lines.begin(), lines.end());
   return joined(lines, "\n");
@@ -876,9 +878,16 @@ std::string_view kind_name(const Lexeme& lexeme) {
 
 std::vector<Token> tokenize(const Sources& sources, FileId file, Diagnostics& diags) {
   if (!parsing::readable(sources, file, diags)) return {};
+  const Lexemes all = lex(sources, file);
+  Lexemes words;  // what opens a statement is seen without the comments
+  std::ranges::copy_if(all, std::back_inserter(words),
+                       [](const Lexeme& l) { return l.kind != LexKind::Comment; });
+  parsing::settle_soft_keywords(words);
   std::vector<Token> out;
-  for (const Lexeme& lexeme : lex(sources, file)) {
-    if (!lexeme.at_end()) out.push_back({std::string(kind_name(lexeme)), lexeme.span});
+  size_t word = 0;
+  for (const Lexeme& lexeme : all) {
+    const Lexeme& settled = lexeme.kind == LexKind::Comment ? lexeme : words[word++];
+    if (!settled.at_end()) out.push_back({std::string(kind_name(settled)), settled.span});
   }
   return out;
 }

@@ -159,6 +159,15 @@ TEST(Parse, EmptyFilesAreEmpty) {
   }
 }
 
+TEST(Tokenize, SoftKeywordsOpenStatements) {
+  Sources sources;
+  Diagnostics diags;
+  const FileId id = sources.add("r.hebb", "{ # c\n print print; }");
+  std::string kinds;
+  for (const Token& token : tokenize(sources, id, diags)) kinds += token.kind + " ";
+  EXPECT_EQ(kinds, "symbol comment keyword name symbol symbol ");
+}
+
 TEST(Tokenize, NamesEveryToken) {
   Sources sources;
   Diagnostics diags;
@@ -256,6 +265,12 @@ TEST(Limits, ASumOf20000TermsIsALoopEverywhere) {
   EXPECT_EQ(ast::left_spine(*ode.rate).size(), 19'999u);
   EXPECT_EQ(ast::to_source(*ode.rate).size(), 1 + 19'999 * 4u);
   EXPECT_GT(ast::print(parsed.file).size(), 19'999u * 4);
+}
+
+TEST(Limits, AFileOfOneLineTakesNoLongerThanOneOfMany) {
+  const Parsed parsed(repeated("rule R { weight w; on pre.spike { w += 1; } } ", 20'000));
+  EXPECT_EQ(parsed.diags.size(), 0u);
+  EXPECT_EQ(parsed.file.items.size(), 20'000u);
 }
 
 TEST(Limits, UnclosedBracketsByTheThousand) {
