@@ -137,7 +137,7 @@ bool add_column(Evaluation& e, const GivenSetting& given, ColumnId id, Prepared&
 }
 
 void report_unknown_setting(Evaluation& e, const Program& program, const GivenSetting& given) {
-  Diagnostic& diag = e.diags.report(DiagKind::UnknownSetting, given.span,
+  Diagnostic& diag = e.diags.report(DiagKind::UnknownSetting, given.name_span,
                                     cat("the network ", quoted(program.name), " has nothing called ",
                                         quoted(given.name), " to set or feed"));
   std::vector<std::string> names = {"seed", "dt", "threads", "precision", "batch"};

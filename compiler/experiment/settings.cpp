@@ -103,7 +103,7 @@ bool read_setting(Evaluation& e, const ast::Setting& setting, RunOptions& out) {
   }
   auto value = evaluate_tensor(e, *setting.value);
   if (!value) return false;
-  out.others.push_back({name, std::move(*value), setting.value->span});
+  out.others.push_back({name, std::move(*value), setting.value->span, setting.path.span});
   return true;
 }
 

@@ -14,7 +14,8 @@ namespace hebb {
 struct GivenSetting {
   std::string name;      // "EE.A3p", "odor"
   Tensor value;
-  Span span;
+  Span span;             // of the value
+  Span name_span;
 };
 
 struct RunOptions {
