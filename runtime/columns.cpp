@@ -32,6 +32,14 @@ double elements_of(const Program& program, const Column& column) {
   return 0;
 }
 
+/// Columns that only name a running sum: kernels keep it in a register, they need no memory.
+std::vector<bool> only_scanned(const Program& program) {
+  std::vector<bool> scanned(program.columns.size());
+  for (const Kernel& kernel : program.kernels)
+    for (const Scan& scan : kernel.scans) scanned[scan.as.value] = true;
+  return scanned;
+}
+
 ColumnLayout layout_of(const Program& program, const Column& column) {
   const Space& space = program[column.space];
   switch (space.kind) {
@@ -70,9 +78,13 @@ Result<Columns> Columns::create(const Program& program, Precision precision) {
   const size_t element = precision == Precision::Float32 ? sizeof(float) : sizeof(double);
   const size_t slack = (kStaggerSlots + 1) * kAlignment;
 
+  const std::vector<bool> scanned = only_scanned(program);
   double needed = 0;
-  for (const Column& column : program.columns)
-    needed += elements_of(program, column) * static_cast<double>(element) + static_cast<double>(slack);
+  for (size_t k = 0; k < program.columns.size(); ++k) {
+    if (scanned[k]) continue;
+    needed += elements_of(program, program.columns[k]) * static_cast<double>(element) +
+              static_cast<double>(slack);
+  }
   const uint64_t available = available_memory();
   const auto refusal = [&] {
     return Failure{cat(quoted(program.name), " needs ", bytes_text(needed), " of memory, ",
@@ -83,17 +95,19 @@ Result<Columns> Columns::create(const Program& program, Precision precision) {
   Columns columns;
   columns.precision_ = precision;
   for (const Column& column : program.columns) {
-    const ColumnLayout layout = layout_of(program, column);
+    const bool memory = !scanned[columns.layouts_.size()];
+    const ColumnLayout layout =
+        memory ? layout_of(program, column) : ColumnLayout{.pres = 0, .posts = 0, .width = 0};
     const bool uniform = program[column.space].kind == SpaceKind::Uniform;
     const int64_t elements = uniform ? padded(column.width) : layout.width * layout.plane;
     const size_t size = std::max<size_t>(static_cast<size_t>(elements) * element, kAlignment);
     // Large blocks all start at the same offset of a page: shift each by another number of lines,
     // or the columns of a kernel would evict each other from the first-level cache.
     const size_t shift = columns.layouts_.size() * 7 % kStaggerSlots * kAlignment;
-    void* memory = std::aligned_alloc(kAlignment, (size + shift + kAlignment - 1) / kAlignment * kAlignment);
-    if (memory == nullptr) return refusal();
-    columns.memory_.emplace_back(memory);
-    void* base = static_cast<std::byte*>(memory) + shift;
+    void* block = std::aligned_alloc(kAlignment, (size + shift + kAlignment - 1) / kAlignment * kAlignment);
+    if (block == nullptr) return refusal();
+    columns.memory_.emplace_back(block);
+    void* base = static_cast<std::byte*>(block) + shift;
     std::memset(base, 0, size);
     columns.layouts_.push_back(layout);
     columns.sizes_.push_back(size);
