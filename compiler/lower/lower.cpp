@@ -46,7 +46,8 @@ void launch(Program& program, std::vector<Launch>& launches, Kernel kernel, When
 
 bool needs_grid(const Dynamics& dynamics) {
   return std::any_of(dynamics.solutions.begin(), dynamics.solutions.end(), [](const Solution& solution) {
-    return solution.solver == Solver::ExponentialEuler || solution.solver == Solver::RungeKutta4;
+    return solution.solver == Solver::ExponentialEuler || solution.solver == Solver::RungeKutta4 ||
+           solution.needs_grid;
   });
 }
 
