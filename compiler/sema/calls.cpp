@@ -298,6 +298,7 @@ Value raise(Frame& frame, const Value& base, const Value& exponent, const ast::E
 
 Value evaluate_function(Frame& frame, const Global& global, const ast::Expr& expr, const ast::Call& call) {
   const ast::FunctionDecl& function = *std::get<const ast::FunctionDecl*>(global.what);
+  frame.session.called.insert(&function);
   if (!has_arguments(frame, expr, call, function.name.text, function.parameters.size(), function.parameters.size())) return poison();
   if (frame.call_depth >= kCallDepthLimit) {
     report(frame, DiagKind::CyclicDefinition, function.name.span, cat("the function ", quoted(function.name.text), " calls itself without end"))
@@ -365,6 +366,7 @@ Value evaluate_call(Frame& frame, const ast::Expr& expr, const ast::Call& call) 
     return poison();
   }
   if (const Global* global = prelude_function(frame.session, name)) return evaluate_function(frame, *global, expr, call);
+  if (frame.file->import_failed) return poison();
   std::vector<std::string> known_functions = built_in_names();
   for (const auto& [function, global] : frame.file->functions) known_functions.push_back(function);
   // Of equally near names the one of the same length: 'tahn' is tanh, not tan.

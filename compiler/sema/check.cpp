@@ -88,6 +88,7 @@ Model check(const ast::File& file, Sources& sources, const CheckOptions& options
   read_overrides(session, main);
   read_constants(session, main);
   read_types(session, main);
+  check_uncalled_functions(session, main);
   lint_steps(session, file);
   return model;
 }

@@ -271,8 +271,10 @@ void follow_imports(Session& session, FileTable& table) {
   for (const ast::Item& item : table.file->items) {
     const auto* import = std::get_if<ast::Import>(&item);
     if (import == nullptr) continue;
+    const size_t errors = session.diags.errors();
     if (import->file) import_file(session, table, *import);
     if (!import->file) import_library(session, table, *import);
+    table.import_failed = table.import_failed || session.diags.errors() > errors;
   }
   table.importing = false;
 }

@@ -37,6 +37,7 @@ struct Session {
   std::map<const ast::NeuronDecl*, int> neurons = {};  // index into model.neurons; -1: broken
   std::set<std::string> unknown_types = {}; // reported once
   std::set<std::string> mentioned = {};    // names used in experiments, records, drives: never "unused"
+  std::set<const ast::FunctionDecl*> called = {};
   uint64_t work = 0;                       // evaluated nodes, against kWorkLimit
   bool work_reported = false;
 };

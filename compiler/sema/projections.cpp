@@ -247,6 +247,25 @@ void read_drive(ProjectionReading& p, const ast::Drive& drive) {
   if (!value.poisoned) p.def.drives.push_back({.port = port, .value = value.only(), .span = drive.span});
 }
 
+/// "trial_end" of an event of the network, "T.trial_end" of what a population of one neuron emits.
+std::optional<std::string> event_source(ProjectionReading& p, const ast::Expr& value) {
+  Frame& frame = p.frame();
+  if (const auto* name = std::get_if<ast::NameRef>(&value.node)) {
+    const Symbol* symbol = find_symbol(frame, name->name);
+    if (symbol == nullptr || symbol->kind != SymbolKind::Event) return {};
+    return name->name;
+  }
+  const auto* member = std::get_if<ast::Member>(&value.node);
+  const auto* object = member == nullptr ? nullptr : std::get_if<ast::NameRef>(&member->object->node);
+  Symbol* symbol = object == nullptr ? nullptr : find_symbol(frame, object->name);
+  if (symbol == nullptr || symbol->kind != SymbolKind::Population) return {};
+  const Neuron* neuron = neuron_of_population(p.network, symbol->index);
+  const bool single = p.network.network.populations[static_cast<size_t>(symbol->index)].size == 1;
+  if (neuron == nullptr || !single || !emits(*neuron, member->member.text)) return {};
+  symbol->used = true;
+  return cat(object->name, '.', member->member.text);
+}
+
 void read_bind(ProjectionReading& p, const ast::Bind& bind) {
   Frame& frame = p.frame();
   Model& model = p.session().model;
@@ -256,12 +275,11 @@ void read_bind(ProjectionReading& p, const ast::Bind& bind) {
   const bool of_neuron = parts.size() == 2 && (parts[0].text == "pre" || parts[0].text == "post");
   for (Event& event : rule.events) {
     if (of_neuron || event.kind != EventKind::Port || event.name != text) continue;
-    const auto* name = std::get_if<ast::NameRef>(&bind.value->node);
-    const Symbol* symbol = name == nullptr ? nullptr : find_symbol(frame, name->name);
-    if (symbol == nullptr || symbol->kind != SymbolKind::Event) {
-      report(frame, DiagKind::NotAnEvent, bind.value->span, cat(quoted(source_text(frame, bind.value->span)), " is not an event of the network")).help = "declare it in the network:  event trial_end;";
+    const std::optional<std::string> source = event_source(p, *bind.value);
+    if (!source) {
+      report(frame, DiagKind::NotAnEvent, bind.value->span, cat(quoted(source_text(frame, bind.value->span)), " is not an event of the network")).help = "declare it in the network:  event trial_end;  or name what a population of one neuron emits";
     } else {
-      event.name = name->name;
+      event.name = *source;
     }
     p.bound_events.insert(event.name);
     return;
@@ -434,7 +452,7 @@ void read_projection(NetworkReading& network, const ast::Projection& decl) {
   }
   check_needs(p);
   const bool fine = network.session.diags.errors() == errors;
-  const bool idle = def.drives.empty() && fine && network.session.options.lints && frame.file->is_main;
+  const bool idle = def.drives.empty() && !network.session.diags.has_errors() && network.session.options.lints && frame.file->is_main;
   if (idle && !network.session.mentioned.contains(def.name)) {
     report(frame, DiagKind::IdleProjection, decl.name.span, cat("projection ", def.name, " changes nothing: no 'drive'"))
         .help = "say what a synapse does to its target:  drive I += w * pre.r;";

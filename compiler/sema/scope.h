@@ -76,6 +76,7 @@ struct FileTable {
   std::vector<std::string> type_order;  // visible types, in order of declaration or import
   bool is_main = false;
   bool is_prelude = false;
+  bool import_failed = false;       // names may be missing for that reason: silent about them
   bool imports_followed = false;
   bool importing = false;           // its imports are being followed: meeting it again is a cycle
 };

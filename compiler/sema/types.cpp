@@ -80,7 +80,7 @@ const Global* expect_type(Session& session, FileTable& table, const ast::Path& p
     session.diags.report(DiagKind::WrongKindOfName, path.span, cat(quoted(name), " is a ", kind_of(*global), ", not a ", kind));
     return nullptr;
   }
-  if (!session.unknown_types.insert(name).second) return nullptr;
+  if (table.import_failed || !session.unknown_types.insert(name).second) return nullptr;
   Diagnostic& diag = session.diags.report(DiagKind::UnknownName, path.span, cat("there is no ", kind, " called ", quoted(name), " here"));
   std::vector<std::string> names;
   for (const auto& [other, what] : table.types) {

@@ -292,6 +292,26 @@ TEST(Neurons, LifSplitsArrivalsOff) {
   EXPECT_LINE(text, "state Ie : pA");
 }
 
+TEST(Neurons, AnEnvironmentDrawsIndexesAndRemembers) {
+  const auto r = check_text(R"(neuron Foraging {
+    const blocks = [[0.2, 0.8], [0.9, 0.1]];
+    input p : 1;
+    state bait[2] = 0, trial = 0, history[3] = 0;
+    let odour ~ integer(0, 1);
+    let x = 0.75 * onehot(odour, 2) + normal(0, 0.05, 2);
+    let accept ~ bernoulli(p);
+    let reward = accept * bait[odour];
+    let fresh ~ bernoulli(blocks[floor(trial / 80)]);
+    emit trial_end when accept == 1 { trial += 1; bait[odour] -= reward; history := shift(history, reward); }
+    on step { bait += fresh * (1 - bait); } })");
+  ASSERT_CLEAN(r);
+  const std::string text = printed(*r, "neuron Foraging");
+  EXPECT_LINE(text, "on trial_end: history[0] := reward");
+  EXPECT_LINE(text, "on trial_end: history[2] := history[1]");
+  EXPECT_LINE(text, "let reward : 1 = accept * (if odour < 1 then bait[0] else bait[1])");
+  EXPECT_LINE(text, "on step: bait[1] += fresh[1] * (1 - bait[1])");
+}
+
 const char* kChoice = R"(
 import std.neurons.Input;
 import std.neurons.Sigmoid;
@@ -455,6 +475,17 @@ TEST(Mistakes, OneRootCauseOneMessage) {
   const auto rule = check_text("rule R { weight w in [0, 1]; on step { w += bar; } }\nrule S = R + R;\n"
                                "network N { pop X[1] : Nothing; pop Y[1] : Nothing; project X -> Y as A via S { connect all; drive I += w; } }");
   EXPECT_EQ(kinds(*rule), (std::vector{DiagKind::UnknownName, DiagKind::UnknownName})) << rule->text();
+}
+
+TEST(Mistakes, AFailedImportIsTheOnlyMessage) {
+  const auto r = check_text("import std.neurons.Linearr;\nnetwork N { pop X[1] : Linear; pop Y[1] : Linear; project X -> Y as A { connect all; drive I += w * pre.r; } }");
+  EXPECT_EQ(kinds(*r), std::vector{DiagKind::ImportNotFound}) << r->text();
+}
+
+TEST(Mistakes, FunctionsThatNothingCallsAreLookedAt) {
+  const auto r = check_text("const k = 2;\nfun f(x, y) = x * k + z + sum(x[i] for i in 0..2) + q where q = y;");
+  ASSERT_EQ(kinds(*r), std::vector{DiagKind::UnknownName}) << r->text();
+  EXPECT_EQ(r->sources.text(r->diags.all()[0].span), "z");
 }
 
 TEST(Mistakes, TwoIndependentErrorsAreBothSaid) {
