@@ -41,6 +41,7 @@ struct Evaluation {
   std::map<std::string, const ast::FunctionDecl*> functions;
   std::map<const ast::Run*, Wanted> wanted;
   std::map<std::string, std::shared_ptr<const Synapse>> synapses;   // by rules and parameters
+  std::map<std::string, Kernels> compiled; // networks run before, by the text of their program
   const Scope* scope = nullptr;
   int depth = 0;                           // of nested calls of functions
   bool interrupted = false;

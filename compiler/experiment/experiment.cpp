@@ -12,7 +12,7 @@ namespace {
 Evaluation begin(const Model& model, const std::vector<ast::Action>& actions, const Sources& sources,
                  const ExperimentOptions& options, std::ostream& out, Diagnostics& diags) {
   Evaluation e{.model = model, .sources = sources, .options = options, .out = out, .diags = diags,
-               .lets = {}, .constants = {}, .functions = {}, .wanted = wanted_recordings(actions), .synapses = {}};
+               .lets = {}, .constants = {}, .functions = {}, .wanted = wanted_recordings(actions), .synapses = {}, .compiled = {}};
   if (options.file) {
     for (const ast::Item& item : options.file->items) {
       if (const auto* constant = std::get_if<ast::Const>(&item); constant && !model.constants.contains(constant->name.text))

@@ -366,12 +366,22 @@ Value result_of(const Prepared& prepared, const std::vector<LaneResult>& results
   return {std::shared_ptr<const Table>(std::move(table))};
 }
 
+/// Kernels of an equal program are kept: runs often go on from each other.
+Result<Kernels> kernels_of(Evaluation& e, const Prepared& prepared) {
+  const Precision precision = prepared.options.precision;
+  const std::string key = cat(precision == Precision::Float32 ? "float " : "double ", print(*prepared.program));
+  if (const auto known = e.compiled.find(key); known != e.compiled.end()) return known->second;
+  auto kernels = make_kernels(prepared.program, precision, e.options.engine, e.options.level);
+  if (kernels) e.compiled[key] = *kernels;
+  return kernels;
+}
+
 }  // namespace
 
 std::optional<Value> evaluate_run(Evaluation& e, const ast::Run& run, Span span) {
   const auto prepared = prepare(e, run);
   if (!prepared) return std::nullopt;
-  auto kernels = make_kernels(prepared->program, prepared->options.precision, e.options.engine, e.options.level);
+  const auto kernels = kernels_of(e, *prepared);
   if (!kernels) {
     e.diags.report(DiagKind::CannotRun, span, kernels.error());
     return std::nullopt;
