@@ -9,50 +9,75 @@ namespace {
 
 std::string_view kind_word(VarKind kind) {
   switch (kind) {
-    case VarKind::Param: return "param";
-    case VarKind::Weight: return "weight";
-    case VarKind::State: return "state";
-    case VarKind::Signal: return "signal";
-    case VarKind::Input: return "input";
-    case VarKind::Receive: return "receive";
-    case VarKind::Let: return "let";
-    case VarKind::Draw: return "draw";
-    case VarKind::Reduce: return "reduce";
+    case VarKind::Param:
+      return "param";
+    case VarKind::Weight:
+      return "weight";
+    case VarKind::State:
+      return "state";
+    case VarKind::Signal:
+      return "signal";
+    case VarKind::Input:
+      return "input";
+    case VarKind::Receive:
+      return "receive";
+    case VarKind::Let:
+      return "let";
+    case VarKind::Draw:
+      return "draw";
+    case VarKind::Reduce:
+      return "reduce";
     case VarKind::PreValue:
-    case VarKind::PostValue: return "needs";
-    case VarKind::Population: return "reads";
+    case VarKind::PostValue:
+      return "needs";
+    case VarKind::Population:
+      return "reads";
   }
   return {};
 }
 
 std::string_view locus_word(Locus locus) {
   switch (locus) {
-    case Locus::Shared: return "shared";
-    case Locus::Pre: return "pre";
-    case Locus::Post: return "post";
-    case Locus::Synapse: return "synapse";
+    case Locus::Shared:
+      return "shared";
+    case Locus::Pre:
+      return "pre";
+    case Locus::Post:
+      return "post";
+    case Locus::Synapse:
+      return "synapse";
   }
   return {};
 }
 
 std::string_view solver_word(Solver solver) {
   switch (solver) {
-    case Solver::None: return "jumps only";
-    case Solver::Exact: return "exact";
-    case Solver::ExponentialEuler: return "exponential Euler";
-    case Solver::RungeKutta4: return "Runge-Kutta 4";
+    case Solver::None:
+      return "jumps only";
+    case Solver::Exact:
+      return "exact";
+    case Solver::ExponentialEuler:
+      return "exponential Euler";
+    case Solver::RungeKutta4:
+      return "Runge-Kutta 4";
   }
   return {};
 }
 
 std::string_view reduce_word(ReduceFunction function) {
   switch (function) {
-    case ReduceFunction::Sum: return "sum";
-    case ReduceFunction::Mean: return "mean";
-    case ReduceFunction::Min: return "min";
-    case ReduceFunction::Max: return "max";
-    case ReduceFunction::Count: return "count";
-    case ReduceFunction::CumSum: return "cumsum";
+    case ReduceFunction::Sum:
+      return "sum";
+    case ReduceFunction::Mean:
+      return "mean";
+    case ReduceFunction::Min:
+      return "min";
+    case ReduceFunction::Max:
+      return "max";
+    case ReduceFunction::Count:
+      return "count";
+    case ReduceFunction::CumSum:
+      return "cumsum";
   }
   return {};
 }
@@ -102,20 +127,30 @@ class Printer {
 
   std::string event(const Event& event) const {
     switch (event.kind) {
-      case EventKind::PreEvent: return cat("pre.", event.name);
-      case EventKind::PostEvent: return cat("post.", event.name);
-      case EventKind::Step: return "step";
-      case EventKind::Every: return cat("every ", text(event.period));
+      case EventKind::PreEvent:
+        return cat("pre.", event.name);
+      case EventKind::PostEvent:
+        return cat("post.", event.name);
+      case EventKind::Step:
+        return "step";
+      case EventKind::Every:
+        return cat("every ", text(event.period));
       case EventKind::OwnEvent:
-      case EventKind::Port: return event.name;
-      case EventKind::Arrival: return cat("arrival of ", name(event.port));
+      case EventKind::Port:
+        return event.name;
+      case EventKind::Arrival:
+        return cat("arrival of ", name(event.port));
     }
     return {};
   }
 
   void variable(VarId id) {
     const Variable& v = model_[id];
-    std::string out = cat(kind_word(v.kind), ' ', v.kind == VarKind::PreValue ? "pre." : v.kind == VarKind::PostValue ? "post." : "", v.name);
+    std::string out = cat(kind_word(v.kind), ' ',
+                          v.kind == VarKind::PreValue    ? "pre."
+                          : v.kind == VarKind::PostValue ? "post."
+                                                         : "",
+                          v.name);
     if (!v.shape.scalar()) {
       std::vector<std::string> extents;
       for (const int64_t extent : v.shape.extents) extents.push_back(std::to_string(extent));
@@ -123,8 +158,9 @@ class Printer {
     }
     out += cat(" : ", v.dimension ? unit_text(*v.dimension) : std::string("any"));
     if (v.bounds.bounded() || v.low.valid() || v.high.valid()) {
-      out += cat(" in ", v.bounds.low_open ? '(' : '[', v.low.valid() ? text(v.low) : shortest(v.bounds.low), ", ",
-                 v.high.valid() ? text(v.high) : shortest(v.bounds.high), v.bounds.high_open ? ')' : ']');
+      out +=
+          cat(" in ", v.bounds.low_open ? '(' : '[', v.low.valid() ? text(v.low) : shortest(v.bounds.low),
+              ", ", v.high.valid() ? text(v.high) : shortest(v.bounds.high), v.bounds.high_open ? ')' : ']');
     }
     if (!v.init.empty()) out += cat(v.drawn ? " ~ " : " = ", list(v.init));
     if (!v.value.empty()) out += cat(v.drawn ? " ~ " : " = ", list(v.value));
@@ -138,8 +174,8 @@ class Printer {
     for (const Jump& jump : d.jumps) {
       std::vector<std::string> events;
       for (const EventId id : jump.events) events.push_back(event(d.events[id.value]));
-      line(1, "on ", joined(events, " or "), ": ", name(jump.variable, jump.element), jump.assign ? " := " : " += ",
-           text(jump.value));
+      line(1, "on ", joined(events, " or "), ": ", name(jump.variable, jump.element),
+           jump.assign ? " := " : " += ", text(jump.value));
     }
     for (const Solution& solution : d.solutions) {
       std::string next = solution.next.valid() ? cat(": ", text(solution.next)) : std::string();
@@ -151,7 +187,9 @@ class Printer {
   void rule_body(const Rule& rule) {
     dynamics(rule);
     for (const Reduction& r : rule.reductions) {
-      const std::string_view per = r.per == ast::Per::Pre ? "pre" : r.per == ast::Per::Post ? "post" : "projection";
+      const std::string_view per = r.per == ast::Per::Pre    ? "pre"
+                                   : r.per == ast::Per::Post ? "post"
+                                                             : "projection";
       line(1, name(r.variable), " = ", reduce_word(r.function), '(', text(r.argument), ") per ", per);
     }
   }
@@ -169,7 +207,8 @@ class Printer {
   void neuron(const Neuron& neuron) {
     line(0, "neuron ", neuron.name, " {");
     dynamics(neuron);
-    for (const Emission& emission : neuron.emissions) line(1, "emit ", emission.event, " when ", text(emission.condition));
+    for (const Emission& emission : neuron.emissions)
+      line(1, "emit ", emission.event, " when ", text(emission.condition));
     if (neuron.refractory.valid()) {
       std::vector<std::string> held;
       for (const VarId id : neuron.held) held.push_back(name(id));
@@ -180,7 +219,8 @@ class Printer {
 
   void assignments(const std::vector<Assignment>& settings) {
     for (const Assignment& a : settings) {
-      line(2, "set ", name_of_whole(a.variable), a.drawn ? " ~ " : " = ", list(a.value), a.per_neuron ? "  # one per neuron" : "");
+      line(2, "set ", name_of_whole(a.variable), a.drawn ? " ~ " : " = ", list(a.value),
+           a.per_neuron ? "  # one per neuron" : "");
     }
   }
 
@@ -189,21 +229,28 @@ class Printer {
     for (const VarId id : network.signals) variable(id);
     for (const std::string& event_name : network.events) line(1, "event ", event_name);
     for (const PopulationDef& pop : network.populations) {
-      line(1, "pop ", pop.name, '[', pop.size, "] : ", pop.neuron < 0 ? "?" : model_.neurons[static_cast<size_t>(pop.neuron)].name);
+      line(1, "pop ", pop.name, '[', pop.size,
+           "] : ", pop.neuron < 0 ? "?" : model_.neurons[static_cast<size_t>(pop.neuron)].name);
       assignments(pop.settings);
     }
     for (const ProjectionDef& p : network.projections) {
-      const auto pop = [&](int index) { return index < 0 ? std::string("?") : network.populations[static_cast<size_t>(index)].name; };
-      line(1, "project ", pop(p.pre), " -> ", pop(p.post), " as ", p.name, p.plastic ? cat(" via ", p.rule.name) : std::string(),
-           p.connect == ConnectKind::All ? " connect all" : " connect one_to_one", p.self ? "" : " without self");
+      const auto pop = [&](int index) {
+        return index < 0 ? std::string("?") : network.populations[static_cast<size_t>(index)].name;
+      };
+      line(1, "project ", pop(p.pre), " -> ", pop(p.post), " as ", p.name,
+           p.plastic ? cat(" via ", p.rule.name) : std::string(),
+           p.connect == ConnectKind::All ? " connect all" : " connect one_to_one",
+           p.self ? "" : " without self");
       rule_body(p.rule);
       assignments(p.settings);
-      for (const InitDef& init : p.inits) line(2, "init ", name_of_whole(init.variable), init.drawn ? " ~ " : " = ", list(init.value));
+      for (const InitDef& init : p.inits)
+        line(2, "init ", name_of_whole(init.variable), init.drawn ? " ~ " : " = ", list(init.value));
       for (const BindDef& bind : p.binds) line(2, "bind ", name(bind.target), " = ", text(bind.value));
       for (const DriveDef& drive : p.drives) line(2, "drive ", name(drive.port), " += ", text(drive.value));
     }
     for (const RecordDef& record : network.records) {
-      line(1, "record ", record.name, record.every.valid() ? cat(" every ", text(record.every)) : std::string());
+      line(1, "record ", record.name,
+           record.every.valid() ? cat(" every ", text(record.every)) : std::string());
     }
     line(0, "}");
   }

@@ -24,7 +24,8 @@ std::optional<Selection> select(Frame& frame, const ast::IndexItem& item, int64_
     const auto last = integer_constant(frame, *item.last, "the last index of a range");
     if (!first || !last) return {};
     if (*first < 0 || *last >= extent || *first > *last) {
-      report(frame, DiagKind::IndexOutOfRange, span, cat("the range ", *first, "..", *last, " is not within 0..", extent - 1));
+      report(frame, DiagKind::IndexOutOfRange, span,
+             cat("the range ", *first, "..", *last, " is not within 0..", extent - 1));
       return {};
     }
     return Selection{*first, *last - *first + 1, true, false, {}};
@@ -40,7 +41,8 @@ std::optional<Selection> select(Frame& frame, const ast::IndexItem& item, int64_
   if (!constant) return Selection{0, 1, false, true, std::move(index)};
   if (*constant != std::floor(*constant) || *constant < 0 || *constant >= static_cast<double>(extent)) {
     report(frame, DiagKind::IndexOutOfRange, item.first->span,
-           cat("the index ", *constant, " is not within 0..", extent - 1)).help = "indices start at 0";
+           cat("the index ", *constant, " is not within 0..", extent - 1))
+        .help = "indices start at 0";
     return {};
   }
   out.first = static_cast<int64_t>(*constant);
@@ -54,15 +56,20 @@ Value take(Frame& frame, const Value& array, size_t axis, const Selection& selec
   for (size_t i = 0; i < axis; ++i) outer *= extents[i];
   for (size_t i = axis + 1; i < extents.size(); ++i) inner *= extents[i];
   const int64_t extent = extents[axis];
-  Value out{.dimension = array.dimension, .drawn = array.drawn || selection.index.drawn, .after = array.after || selection.index.after};
+  Value out{.dimension = array.dimension,
+            .drawn = array.drawn || selection.index.drawn,
+            .after = array.after || selection.index.after};
   out.shape = array.shape;
   if (selection.keeps_dimension) out.shape.extents[axis] = selection.count;
-  if (!selection.keeps_dimension) out.shape.extents.erase(out.shape.extents.begin() + static_cast<int64_t>(axis));
+  if (!selection.keeps_dimension)
+    out.shape.extents.erase(out.shape.extents.begin() + static_cast<int64_t>(axis));
   ExprPool& pool = frame.pool();
   for (int64_t o = 0; o < outer; ++o) {
     for (int64_t k = 0; k < selection.count; ++k) {
       for (int64_t i = 0; i < inner; ++i) {
-        const auto at = [&](int64_t index) { return array.elements[static_cast<size_t>((o * extent + index) * inner + i)]; };
+        const auto at = [&](int64_t index) {
+          return array.elements[static_cast<size_t>((o * extent + index) * inner + i)];
+        };
         if (!selection.dynamic) {
           out.elements.push_back(at(selection.first + k));
           continue;
@@ -70,7 +77,8 @@ Value take(Frame& frame, const Value& array, size_t axis, const Selection& selec
         // index < 1 ? a[0] : index < 2 ? a[1] : …; an index outside reads the nearest element.
         ExprId chain = at(extent - 1);
         for (int64_t index = extent - 1; index-- > 0;) {
-          const ExprId below = pool.make(Op::Less, selection.index.only(), pool.constant(static_cast<double>(index + 1)));
+          const ExprId below =
+              pool.make(Op::Less, selection.index.only(), pool.constant(static_cast<double>(index + 1)));
           chain = pool.select(below, at(index), chain);
         }
         out.elements.push_back(chain);
@@ -100,7 +108,8 @@ std::optional<int64_t> integer_constant(Frame& frame, const ast::Expr& expr, std
     return static_cast<int64_t>(*constant);
   }
   report(frame, DiagKind::NotConstant, expr.span,
-         constant ? cat(what, " must be a whole number, got ", *constant) : cat(what, " must be one constant whole number"));
+         constant ? cat(what, " must be a whole number, got ", *constant)
+                  : cat(what, " must be one constant whole number"));
   return {};
 }
 
@@ -163,7 +172,8 @@ std::optional<Value> read_element(Frame& frame, const ast::Expr& expr, const ast
     if (item.first == nullptr || item.last != nullptr) return {};
   }
   const Value* array = stored_value(frame, *subscript.object);
-  if (array == nullptr || array->shape.extents.size() != subscript.indices.size() || !array->trains.empty()) return {};
+  if (array == nullptr || array->shape.extents.size() != subscript.indices.size() || !array->trains.empty())
+    return {};
   const Shape shape = array->shape;
   std::vector<Selection> selections;
   size_t index = 0;
@@ -196,7 +206,10 @@ Value evaluate_subscript(Frame& frame, const ast::Expr& expr, const ast::Subscri
     const std::string text = source_text(frame, subscript.object->span);
     report(frame, DiagKind::ShapeMismatch, expr.span,
            rank == 0 ? cat(quoted(text), " is one number and has no elements")
-                     : cat(quoted(text), " has shape ", to_text(array.shape), ", got ", plural(subscript.indices.size(), "index") == "1 index" ? "1 index" : cat(subscript.indices.size(), " indices")));
+                     : cat(quoted(text), " has shape ", to_text(array.shape), ", got ",
+                           plural(subscript.indices.size(), "index") == "1 index"
+                               ? "1 index"
+                               : cat(subscript.indices.size(), " indices")));
     return poison();
   }
   size_t axis = 0;
@@ -214,12 +227,14 @@ Value matrix_product(Frame& frame, const Value& a, const Value& b, const ast::Ex
   if (a.poisoned || b.poisoned) return poison();
   expect_plain(frame, a, left, "@");
   expect_plain(frame, b, right, "@");
-  if (reject_trains(frame, a, left.span, "'@'") || reject_trains(frame, b, right.span, "'@'")) return poison();
+  if (reject_trains(frame, a, left.span, "'@'") || reject_trains(frame, b, right.span, "'@'"))
+    return poison();
   const size_t ra = a.shape.extents.size(), rb = b.shape.extents.size();
   const bool ranks = ra >= 1 && ra <= 2 && rb >= 1 && rb <= 2;
   const int64_t inner = ranks ? a.shape.extents.back() : 0;
   if (!ranks || inner != b.shape.extents.front()) {
-    report(frame, DiagKind::ShapeMismatch, span, cat("'@' cannot multiply shapes ", to_text(a.shape), " and ", to_text(b.shape)))
+    report(frame, DiagKind::ShapeMismatch, span,
+           cat("'@' cannot multiply shapes ", to_text(a.shape), " and ", to_text(b.shape)))
         .help = "the last size on the left must equal the first on the right; '*' scales";
     return poison();
   }
@@ -233,7 +248,8 @@ Value matrix_product(Frame& frame, const Value& a, const Value& b, const ast::Ex
     for (int64_t c = 0; c < columns; ++c) {
       ExprId sum;
       for (int64_t k = 0; k < inner; ++k) {
-        const ExprId term = pool.mul(a.elements[static_cast<size_t>(r * inner + k)], b.elements[static_cast<size_t>(k * columns + c)]);
+        const ExprId term = pool.mul(a.elements[static_cast<size_t>(r * inner + k)],
+                                     b.elements[static_cast<size_t>(k * columns + c)]);
         sum = k == 0 ? term : pool.add(sum, term);
       }
       out.elements.push_back(sum);
@@ -244,7 +260,9 @@ Value matrix_product(Frame& frame, const Value& a, const Value& b, const ast::Ex
 
 std::vector<Value> unroll(Frame& frame, const ast::Expr& body, const std::vector<ast::Range>& ranges,
                           Span span, bool* failed) {
-  struct Loop { int64_t first, last, now; };
+  struct Loop {
+    int64_t first, last, now;
+  };
   std::vector<Loop> loops;
   int64_t total = 1;
   *failed = true;
@@ -253,14 +271,16 @@ std::vector<Value> unroll(Frame& frame, const ast::Expr& body, const std::vector
     const auto last = integer_constant(frame, *range.last, "the end of a range");
     if (!first || !last) return {};
     int64_t count = 0;
-    const bool overflow = __builtin_sub_overflow(*last, *first, &count) || __builtin_add_overflow(count, 1, &count);
+    const bool overflow =
+        __builtin_sub_overflow(*last, *first, &count) || __builtin_add_overflow(count, 1, &count);
     if (overflow || (count > 0 && __builtin_mul_overflow(total, count, &total)) || total > kArrayLimit) {
-      report(frame, DiagKind::TooLarge, span, cat("a sum of more than ", kArrayLimit, " terms"))
-          .help = "sums inside rules and neurons are written out term by term";
+      report(frame, DiagKind::TooLarge, span, cat("a sum of more than ", kArrayLimit, " terms")).help =
+          "sums inside rules and neurons are written out term by term";
       return {};
     }
     if (count <= 0) {
-      report(frame, DiagKind::BadExtent, join(range.name.span, range.last->span), cat("the range ", *first, "..", *last, " is empty"));
+      report(frame, DiagKind::BadExtent, join(range.name.span, range.last->span),
+             cat("the range ", *first, "..", *last, " is empty"));
       return {};
     }
     loops.push_back({*first, *last, *first});

@@ -13,10 +13,10 @@ namespace {
 
 /// What a function of numbers does with dimensions.
 enum class Units {
-  Plain,      // plain numbers in, a plain number out
-  Same,       // one dimension for all arguments and the result
-  AnyToPlain, // sign
-  Ratio,      // atan2: one dimension in, a plain number out
+  Plain,       // plain numbers in, a plain number out
+  Same,        // one dimension for all arguments and the result
+  AnyToPlain,  // sign
+  Ratio,       // atan2: one dimension in, a plain number out
 };
 struct NumberFunction {
   std::string_view name;
@@ -24,16 +24,16 @@ struct NumberFunction {
   Units units;
 };
 constexpr NumberFunction kNumberFunctions[] = {
-    {"abs", Op::Abs, Units::Same},       {"mod", Op::Mod, Units::Same},
-    {"exp", Op::Exp, Units::Plain},      {"expm1", Op::Expm1, Units::Plain},
-    {"log", Op::Log, Units::Plain},      {"log1p", Op::Log1p, Units::Plain},
-    {"sin", Op::Sin, Units::Plain},      {"cos", Op::Cos, Units::Plain},
-    {"tan", Op::Tan, Units::Plain},      {"tanh", Op::Tanh, Units::Plain},
-    {"sinh", Op::Sinh, Units::Plain},    {"cosh", Op::Cosh, Units::Plain},
-    {"asin", Op::Asin, Units::Plain},    {"acos", Op::Acos, Units::Plain},
-    {"atan", Op::Atan, Units::Plain},    {"atan2", Op::Atan2, Units::Ratio},
-    {"erf", Op::Erf, Units::Plain},      {"floor", Op::Floor, Units::Plain},
-    {"ceil", Op::Ceil, Units::Plain},    {"round", Op::Round, Units::Plain},
+    {"abs", Op::Abs, Units::Same},         {"mod", Op::Mod, Units::Same},
+    {"exp", Op::Exp, Units::Plain},        {"expm1", Op::Expm1, Units::Plain},
+    {"log", Op::Log, Units::Plain},        {"log1p", Op::Log1p, Units::Plain},
+    {"sin", Op::Sin, Units::Plain},        {"cos", Op::Cos, Units::Plain},
+    {"tan", Op::Tan, Units::Plain},        {"tanh", Op::Tanh, Units::Plain},
+    {"sinh", Op::Sinh, Units::Plain},      {"cosh", Op::Cosh, Units::Plain},
+    {"asin", Op::Asin, Units::Plain},      {"acos", Op::Acos, Units::Plain},
+    {"atan", Op::Atan, Units::Plain},      {"atan2", Op::Atan2, Units::Ratio},
+    {"erf", Op::Erf, Units::Plain},        {"floor", Op::Floor, Units::Plain},
+    {"ceil", Op::Ceil, Units::Plain},      {"round", Op::Round, Units::Plain},
     {"sign", Op::Sign, Units::AnyToPlain},
 };
 
@@ -42,7 +42,8 @@ bool has_arguments(Frame& frame, const ast::Expr& expr, const ast::Call& call, s
   const size_t count = call.arguments.size();
   for (const ast::Argument& argument : call.arguments) {
     if (argument.name) {
-      report(frame, DiagKind::WrongArguments, argument.name->span, cat(quoted(name), " takes its arguments by position"));
+      report(frame, DiagKind::WrongArguments, argument.name->span,
+             cat(quoted(name), " takes its arguments by position"));
       return false;
     }
     if (!argument.ranges.empty()) {
@@ -52,12 +53,15 @@ bool has_arguments(Frame& frame, const ast::Expr& expr, const ast::Call& call, s
     }
   }
   if (count >= least && count <= most) return true;
-  const std::string wanted = least == most ? plural(least, "argument") : most == SIZE_MAX ? cat("at least ", plural(least, "argument")) : cat(least, " to ", most, " arguments");
+  const std::string wanted = least == most      ? plural(least, "argument")
+                             : most == SIZE_MAX ? cat("at least ", plural(least, "argument"))
+                                                : cat(least, " to ", most, " arguments");
   report(frame, DiagKind::WrongArguments, expr.span, cat(quoted(name), " takes ", wanted, ", got ", count));
   return false;
 }
 
-Value call_number_function(Frame& frame, const ast::Expr& expr, const ast::Call& call, const NumberFunction& function) {
+Value call_number_function(Frame& frame, const ast::Expr& expr, const ast::Call& call,
+                           const NumberFunction& function) {
   const size_t arity = static_cast<size_t>(info(function.op).arity);
   if (!has_arguments(frame, expr, call, function.name, arity, arity)) return poison();
   std::vector<Value> values;
@@ -65,8 +69,10 @@ Value call_number_function(Frame& frame, const ast::Expr& expr, const ast::Call&
   for (const ast::Argument& argument : call.arguments) {
     values.push_back(evaluate(frame, *argument.value));
     const Value& value = values.back();
-    if (value.poisoned || reject_trains(frame, value, argument.value->span, quoted(function.name))) return poison();
-    if (function.units == Units::Plain && !expect_plain(frame, value, *argument.value, function.name)) return poison();
+    if (value.poisoned || reject_trains(frame, value, argument.value->span, quoted(function.name)))
+      return poison();
+    if (function.units == Units::Plain && !expect_plain(frame, value, *argument.value, function.name))
+      return poison();
     if (function.units == Units::Plain || function.units == Units::AnyToPlain) continue;
     const Expectation same{values.front().dimension, "", call.arguments.front().value->span};
     if (values.size() > 1 && !expect_dimension(frame, value, *argument.value, same)) return poison();
@@ -76,11 +82,13 @@ Value call_number_function(Frame& frame, const ast::Expr& expr, const ast::Call&
 }
 
 /// All values that sum, prod, mean, min and max run over: a comprehension, an array, or arguments.
-std::optional<std::vector<Value>> items_of(Frame& frame, const ast::Expr& expr, const ast::Call& call, std::string_view name) {
+std::optional<std::vector<Value>> items_of(Frame& frame, const ast::Expr& expr, const ast::Call& call,
+                                           std::string_view name) {
   const bool several = name == "min" || name == "max";
   if (call.arguments.size() == 1 && !call.arguments[0].ranges.empty()) {
     bool failed = false;
-    std::vector<Value> out = unroll(frame, *call.arguments[0].value, call.arguments[0].ranges, expr.span, &failed);
+    std::vector<Value> out =
+        unroll(frame, *call.arguments[0].value, call.arguments[0].ranges, expr.span, &failed);
     if (failed) return {};
     return out;
   }
@@ -95,8 +103,12 @@ std::optional<std::vector<Value>> items_of(Frame& frame, const ast::Expr& expr, 
   if (out.size() > 1) return out;
   const Value array = out.front();
   if (array.scalar()) {
-    Diagnostic& diag = report(frame, DiagKind::WrongArguments, expr.span, cat(quoted(name), " runs over an array, but ", quoted(source_text(frame, call.arguments[0].value->span)), " is one number"));
-    if (frame.dynamics != nullptr) diag.help = cat("for a ", name, " over synapses write  reduce s = ", name, "(…) per post;");
+    Diagnostic& diag =
+        report(frame, DiagKind::WrongArguments, expr.span,
+               cat(quoted(name), " runs over an array, but ",
+                   quoted(source_text(frame, call.arguments[0].value->span)), " is one number"));
+    if (frame.dynamics != nullptr)
+      diag.help = cat("for a ", name, " over synapses write  reduce s = ", name, "(…) per post;");
     return {};
   }
   out.clear();
@@ -124,7 +136,8 @@ Value call_reduction(Frame& frame, const ast::Expr& expr, const ast::Call& call,
         return poison();
       }
       if (linear) out = add(frame, out, item, false, expr.span);
-      if (!linear) out = apply(frame, name == "min" ? Op::Min : Op::Max, {out, item}, out.dimension, expr.span);
+      if (!linear)
+        out = apply(frame, name == "min" ? Op::Min : Op::Max, {out, item}, out.dimension, expr.span);
     }
     if (out.poisoned) return out;
   }
@@ -139,13 +152,15 @@ Value call_dot(Frame& frame, const ast::Expr& expr, const ast::Call& call) {
   const Value a = evaluate(frame, *call.arguments[0].value), b = evaluate(frame, *call.arguments[1].value);
   if (a.poisoned || b.poisoned) return poison();
   if (a.shape.extents.size() != 1 || a.shape != b.shape) {
-    report(frame, DiagKind::ShapeMismatch, expr.span, cat("'dot' takes two arrays of one length, got ", to_text(a.shape), " and ", to_text(b.shape)));
+    report(frame, DiagKind::ShapeMismatch, expr.span,
+           cat("'dot' takes two arrays of one length, got ", to_text(a.shape), " and ", to_text(b.shape)));
     return poison();
   }
   const Value products = multiply(frame, a, b, expr.span);
   if (products.poisoned) return poison();
   Value out = element_of(products, 0);
-  for (size_t i = 1; i < products.elements.size(); ++i) out = add(frame, out, element_of(products, i), false, expr.span);
+  for (size_t i = 1; i < products.elements.size(); ++i)
+    out = add(frame, out, element_of(products, i), false, expr.span);
   return out;
 }
 
@@ -160,20 +175,26 @@ Value call_onehot(Frame& frame, const ast::Expr& expr, const ast::Call& call) {
     return poison();
   }
   Value positions{.shape = *count};
-  for (int64_t k = 0; k < count->size(); ++k) positions.elements.push_back(frame.pool().constant(static_cast<double>(k)));
+  for (int64_t k = 0; k < count->size(); ++k)
+    positions.elements.push_back(frame.pool().constant(static_cast<double>(k)));
   return apply(frame, Op::Equal, {index, positions}, plain(), expr.span);
 }
 
 Value call_shift(Frame& frame, const ast::Expr& expr, const ast::Call& call) {
   if (!has_arguments(frame, expr, call, "shift", 2, 2)) return poison();
-  const Value history = evaluate(frame, *call.arguments[0].value), newest = evaluate(frame, *call.arguments[1].value);
+  const Value history = evaluate(frame, *call.arguments[0].value),
+              newest = evaluate(frame, *call.arguments[1].value);
   if (history.poisoned || newest.poisoned) return poison();
   if (history.shape.extents.size() != 1 || !newest.scalar()) {
-    report(frame, DiagKind::ShapeMismatch, expr.span, cat("'shift' takes an array and one number, got shapes ", to_text(history.shape), " and ", to_text(newest.shape)));
+    report(frame, DiagKind::ShapeMismatch, expr.span,
+           cat("'shift' takes an array and one number, got shapes ", to_text(history.shape), " and ",
+               to_text(newest.shape)));
     return poison();
   }
   if (reject_trains(frame, newest, expr.span, "'shift'")) return poison();
-  if (!expect_dimension(frame, newest, *call.arguments[1].value, {history.dimension, "", call.arguments[0].value->span})) return poison();
+  if (!expect_dimension(frame, newest, *call.arguments[1].value,
+                        {history.dimension, "", call.arguments[0].value->span}))
+    return poison();
   Value out = history;
   std::rotate(out.elements.rbegin(), out.elements.rbegin() + 1, out.elements.rend());
   out.elements.front() = newest.only();
@@ -188,14 +209,17 @@ Value call_after(Frame& frame, const ast::Expr& expr, const ast::Call& call) {
   const bool state = symbol != nullptr && symbol->variable.valid() &&
                      (symbol->kind == SymbolKind::State || symbol->kind == SymbolKind::Weight);
   if (frame.dynamics == nullptr || !state) {
-    if (name != nullptr && symbol == nullptr && frame.dynamics != nullptr) return unknown_name(frame, name->name, call.arguments[0].value->span);
+    if (name != nullptr && symbol == nullptr && frame.dynamics != nullptr)
+      return unknown_name(frame, name->name, call.arguments[0].value->span);
     if (symbol != nullptr && symbol->kind == SymbolKind::Broken) return poison();
-    report(frame, DiagKind::AfterWithoutInstant, expr.span, "'after' takes the name of a state of this rule or neuron");
+    report(frame, DiagKind::AfterWithoutInstant, expr.span,
+           "'after' takes the name of a state of this rule or neuron");
     return poison();
   }
   symbol->used = true;
   if (frame.phase != Phase::Rate && frame.phase != Phase::Instant) {
-    report(frame, DiagKind::AfterWithoutInstant, expr.span, cat("after(", name->name, ") has a value only at an instant"))
+    report(frame, DiagKind::AfterWithoutInstant, expr.span,
+           cat("after(", name->name, ") has a value only at an instant"))
         .help = "use it in an 'on' block, or next to a spike train";
     return poison();
   }
@@ -245,8 +269,9 @@ std::optional<Rational> as_fraction(double value) {
 std::vector<std::string> built_in_names() {
   std::vector<std::string> out = prelude_names();
   for (const NumberFunction& function : kNumberFunctions) out.emplace_back(function.name);
-  for (const char* other : {"sum", "prod", "mean", "min", "max", "dot", "onehot", "shift", "after", "sqrt", "pow", "length",
-                            "normal", "uniform", "lognormal", "bernoulli", "integer", "exponential"}) {
+  for (const char* other :
+       {"sum", "prod", "mean", "min", "max", "dot", "onehot", "shift", "after", "sqrt", "pow", "length",
+        "normal", "uniform", "lognormal", "bernoulli", "integer", "exponential"}) {
     out.emplace_back(other);
   }
   return out;
@@ -268,7 +293,9 @@ bool is_built_in(const std::string& name) {
 Value raise(Frame& frame, const Value& base, const Value& exponent, const ast::Expr& left,
             const ast::Expr& right, Span span) {
   if (base.poisoned || exponent.poisoned) return poison();
-  if (reject_trains(frame, base, left.span, "a power") || reject_trains(frame, exponent, right.span, "a power")) return poison();
+  if (reject_trains(frame, base, left.span, "a power") ||
+      reject_trains(frame, exponent, right.span, "a power"))
+    return poison();
   if (!expect_plain(frame, exponent, right, "^")) return poison();
   const auto constant = exponent.scalar() ? constant_of(frame, exponent.only()) : std::nullopt;
   if (!constant) {
@@ -276,7 +303,8 @@ Value raise(Frame& frame, const Value& base, const Value& exponent, const ast::E
     if (!fits) {
       report(frame, DiagKind::ExponentNotLiteral, right.span,
              cat("a power of ", with_article(describe(frame, base.dimension)), " needs a literal exponent"))
-          .help = cat("make the base a plain number, as in  (", source_text(frame, left.span), " / …)^", source_text(frame, right.span));
+          .help = cat("make the base a plain number, as in  (", source_text(frame, left.span), " / …)^",
+                      source_text(frame, right.span));
       return poison();
     }
     return apply(frame, Op::Pow, {base, exponent}, plain(), span);
@@ -299,9 +327,12 @@ Value raise(Frame& frame, const Value& base, const Value& exponent, const ast::E
 Value evaluate_function(Frame& frame, const Global& global, const ast::Expr& expr, const ast::Call& call) {
   const ast::FunctionDecl& function = *std::get<const ast::FunctionDecl*>(global.what);
   frame.session.called.insert(&function);
-  if (!has_arguments(frame, expr, call, function.name.text, function.parameters.size(), function.parameters.size())) return poison();
+  if (!has_arguments(frame, expr, call, function.name.text, function.parameters.size(),
+                     function.parameters.size()))
+    return poison();
   if (frame.call_depth >= kCallDepthLimit) {
-    report(frame, DiagKind::CyclicDefinition, function.name.span, cat("the function ", quoted(function.name.text), " calls itself without end"))
+    report(frame, DiagKind::CyclicDefinition, function.name.span,
+           cat("the function ", quoted(function.name.text), " calls itself without end"))
         .help = "functions are written out where they are called; recursion has no end then";
     frame.session.work = kWorkLimit;  // unwinds without further messages
     frame.session.work_reported = true;
@@ -341,7 +372,8 @@ Value evaluate_call(Frame& frame, const ast::Expr& expr, const ast::Call& call) 
   if (const Global* global = find_function(frame, name)) return evaluate_function(frame, *global, expr, call);
   const auto row = std::ranges::find(kNumberFunctions, name, &NumberFunction::name);
   if (row != std::end(kNumberFunctions)) return call_number_function(frame, expr, call, *row);
-  if (name == "sum" || name == "prod" || name == "mean" || name == "min" || name == "max") return call_reduction(frame, expr, call, name);
+  if (name == "sum" || name == "prod" || name == "mean" || name == "min" || name == "max")
+    return call_reduction(frame, expr, call, name);
   if (name == "dot") return call_dot(frame, expr, call);
   if (name == "onehot") return call_onehot(frame, expr, call);
   if (name == "shift") return call_shift(frame, expr, call);
@@ -351,7 +383,8 @@ Value evaluate_call(Frame& frame, const ast::Expr& expr, const ast::Call& call) 
     if (!has_arguments(frame, expr, call, name, root ? 1 : 2, root ? 1 : 2)) return poison();
     const ast::Expr& base = *call.arguments[0].value;
     const ast::Expr& exponent = root ? expr : *call.arguments[1].value;
-    return raise(frame, evaluate(frame, base), root ? number(frame, 0.5) : evaluate(frame, exponent), base, exponent, expr.span);
+    return raise(frame, evaluate(frame, base), root ? number(frame, 0.5) : evaluate(frame, exponent), base,
+                 exponent, expr.span);
   }
   if (name == "length") {
     if (!has_arguments(frame, expr, call, name, 1, 1)) return poison();
@@ -362,22 +395,28 @@ Value evaluate_call(Frame& frame, const ast::Expr& expr, const ast::Call& call) 
   if (is_draw(name)) return evaluate_draw(frame, expr, call, name);
   for (const std::string_view later : {"grad", "moving_average", "pulses", "draw_baits", "count", "cumsum"}) {
     if (name != later) continue;
-    report(frame, DiagKind::NotSupportedYet, expr.span, cat("not supported yet: ", quoted(name), " inside an expression"));
+    report(frame, DiagKind::NotSupportedYet, expr.span,
+           cat("not supported yet: ", quoted(name), " inside an expression"));
     return poison();
   }
-  if (const Global* global = prelude_function(frame.session, name)) return evaluate_function(frame, *global, expr, call);
+  if (const Global* global = prelude_function(frame.session, name))
+    return evaluate_function(frame, *global, expr, call);
   if (frame.file->import_failed) return poison();
   std::vector<std::string> known_functions = built_in_names();
   for (const auto& [function, global] : frame.file->functions) known_functions.push_back(function);
   // Of equally near names the one of the same length: 'tahn' is tanh, not tan.
-  const auto length_difference = [&](const std::string& other) { return other.size() < name.size() ? name.size() - other.size() : other.size() - name.size(); };
+  const auto length_difference = [&](const std::string& other) {
+    return other.size() < name.size() ? name.size() - other.size() : other.size() - name.size();
+  };
   std::ranges::stable_sort(known_functions, {}, length_difference);
   const std::string text = source_text(frame, call.callee->span);
-  Diagnostic& diag = report(frame, DiagKind::UnknownFunction, call.callee->span, cat("there is no function ", quoted(text)));
+  Diagnostic& diag =
+      report(frame, DiagKind::UnknownFunction, call.callee->span, cat("there is no function ", quoted(text)));
   if (const auto near = did_you_mean(name, known_functions)) {
     diag.help = cat("did you mean ", quoted(*near), "?");
   } else if (find_symbol(frame, name) != nullptr) {
-    diag.help = cat(quoted(name), " is a value: write  ", name, " * (…)  for a product, ", name, "[i] for an element");
+    diag.help = cat(quoted(name), " is a value: write  ", name, " * (…)  for a product, ", name,
+                    "[i] for an element");
   }
   return poison();
 }

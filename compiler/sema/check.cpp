@@ -20,9 +20,12 @@ void read_overrides(Session& session, FileTable& main) {
     if (found == main.constants.end()) {
       std::vector<std::string> names;
       for (const auto& [constant, global] : main.constants) names.push_back(constant);
-      Diagnostic& diag = session.diags.report(DiagKind::UnknownOverride, {}, cat("--set ", name, ": the file has no constant ", quoted(name)));
+      Diagnostic& diag = session.diags.report(
+          DiagKind::UnknownOverride, {}, cat("--set ", name, ": the file has no constant ", quoted(name)));
       const auto near = did_you_mean(name, names);
-      diag.help = near ? cat("did you mean ", quoted(*near), "?") : names.empty() ? "only  const NAME = …;  of the file can be set" : cat("it has ", listed(names));
+      diag.help = near            ? cat("did you mean ", quoted(*near), "?")
+                  : names.empty() ? "only  const NAME = …;  of the file can be set"
+                                  : cat("it has ", listed(names));
       continue;
     }
     const size_t errors = session.diags.errors();
@@ -32,7 +35,8 @@ void read_overrides(Session& session, FileTable& main) {
     if (session.diags.errors() > errors) continue;
     const ast::Const* constant = items.size() == 1 ? std::get_if<ast::Const>(&items[0]) : nullptr;
     if (constant == nullptr) {
-      session.diags.report(DiagKind::UnknownOverride, {}, cat("--set ", name, ": ", quoted(value), " is not one value"));
+      session.diags.report(DiagKind::UnknownOverride, {},
+                           cat("--set ", name, ": ", quoted(value), " is not one value"));
       continue;
     }
     session.overrides[std::get<const ast::Const*>(found->second.what)] = constant->value;
@@ -43,7 +47,11 @@ void read_constants(Session& session, FileTable& main) {
   DimensionSystem dimensions;
   std::map<uint32_t, DimensionTerm> none;
   Scope empty;
-  Frame frame{.session = session, .file = &main, .scope = &empty, .dimensions = &dimensions, .variable_dimensions = &none};
+  Frame frame{.session = session,
+              .file = &main,
+              .scope = &empty,
+              .dimensions = &dimensions,
+              .variable_dimensions = &none};
   for (const auto& [name, global] : main.constants) {
     const Value value = read_constant(frame, global, name);
     if (value.poisoned || !value.scalar()) continue;

@@ -9,8 +9,8 @@
 namespace hebb {
 
 struct CheckOptions {
-  std::string std_root;                         // folder of `std.` imports (the stdlib)
-  std::map<std::string, std::string> sets;      // --set NAME=VALUE: file constants by name, as text
+  std::string std_root;                     // folder of `std.` imports (the stdlib)
+  std::map<std::string, std::string> sets;  // --set NAME=VALUE: file constants by name, as text
   bool lints = true;
 };
 

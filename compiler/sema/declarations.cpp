@@ -9,35 +9,42 @@
 namespace hebb::sema {
 namespace {
 
-Value read_member(Reading& reading, Frame& frame, const std::string& object, const ast::Name& member, Span span) {
+Value read_member(Reading& reading, Frame& frame, const std::string& object, const ast::Name& member,
+                  Span span) {
   const bool pre = object == "pre";
   if (!pre && object != "post") {
     const Value value = read_name(frame, object, span);
     if (!value.poisoned) {
-      report(frame, DiagKind::WrongKindOfName, span, cat(quoted(object), " is a number and has no member ", quoted(member.text)));
+      report(frame, DiagKind::WrongKindOfName, span,
+             cat(quoted(object), " is a number and has no member ", quoted(member.text)));
     }
     return poison();
   }
   if (reading.is_neuron) {
-    report(frame, DiagKind::WrongKindOfName, span, cat("a neuron has no ", quoted(object), ": only a synapse lies between two neurons"));
+    report(frame, DiagKind::WrongKindOfName, span,
+           cat("a neuron has no ", quoted(object), ": only a synapse lies between two neurons"));
     return poison();
   }
   if (frame.phase == Phase::Constant || frame.phase == Phase::Initial) {
-    report(frame, DiagKind::NotConstant, span, cat(quoted(cat(object, '.', member.text)), " has no value before the run starts"));
+    report(frame, DiagKind::NotConstant, span,
+           cat(quoted(cat(object, '.', member.text)), " has no value before the run starts"));
     return poison();
   }
   const std::string name = cat(object, '.', member.text);
   if (member.text == "spike" || frame.event_members.contains(name)) {
     if (frame.phase != Phase::Rate) {
-      report(frame, DiagKind::TrainOutsideEquation, span, cat(quoted(name), " is an event: it has no value here"))
-          .help = cat("use it in an equation,  x' = -x / tau + ", name, ";  or act on it,  on ", name, " { … }");
+      report(frame, DiagKind::TrainOutsideEquation, span,
+             cat(quoted(name), " is an event: it has no value here"))
+          .help =
+          cat("use it in an equation,  x' = -x / tau + ", name, ";  or act on it,  on ", name, " { … }");
       return poison();
     }
     Value out;
     out.dimension = per_time();
     out.elements = {ExprId{}};
     const EventKind kind = pre ? EventKind::PreEvent : EventKind::PostEvent;
-    const EventId event = event_of(reading.dynamics, {.kind = kind, .name = member.text, .period = {}, .port = {}, .span = span});
+    const EventId event = event_of(
+        reading.dynamics, {.kind = kind, .name = member.text, .period = {}, .port = {}, .span = span});
     out.trains = {{event, {frame.pool().constant(1)}}};
     return out;
   }
@@ -47,7 +54,8 @@ Value read_member(Reading& reading, Frame& frame, const std::string& object, con
 }
 
 /// low or high end of an interval: a number when it is constant, else an expression.
-void read_bound(Reading& reading, const ast::Expr& expr, const Expectation& expected, double& number_out, ExprId& expr_out) {
+void read_bound(Reading& reading, const ast::Expr& expr, const Expectation& expected, double& number_out,
+                ExprId& expr_out) {
   Frame& frame = reading.frame;
   Restore phase(frame.phase, Phase::Initial);
   const Value value = evaluate_as(frame, expr, {}, &expected);
@@ -99,7 +107,8 @@ VarId requirement(Model& model, Dynamics& dynamics, bool pre, const ast::Name& n
   return id;
 }
 
-Symbol& add_variable(Reading& reading, const ast::Name& name, VarKind kind, SymbolKind symbol_kind, Shape shape) {
+Symbol& add_variable(Reading& reading, const ast::Name& name, VarKind kind, SymbolKind symbol_kind,
+                     Shape shape) {
   Frame& frame = reading.frame;
   Variable variable;
   variable.name = name.text;
@@ -116,7 +125,8 @@ Symbol& add_variable(Reading& reading, const ast::Name& name, VarKind kind, Symb
   return declared;
 }
 
-void declare_variable(Reading& reading, const ast::Declaration& declaration, VarKind kind, SymbolKind symbol_kind) {
+void declare_variable(Reading& reading, const ast::Declaration& declaration, VarKind kind,
+                      SymbolKind symbol_kind) {
   const std::optional<Shape> shape = read_shape(reading.frame, declaration.shape);
   if (!shape) {
     Symbol broken{.kind = SymbolKind::Broken};
@@ -150,7 +160,8 @@ void resolve_declaration(Reading& reading, const ast::Declaration& declaration) 
     read_bound(reading, *declaration.bounds->high, expected, bounds.high, high);
     const bool numbers = !low.valid() && !high.valid();
     if (numbers && !(bounds.low <= bounds.high)) {
-      report(frame, DiagKind::BadBounds, declaration.bounds->span, cat("no value lies between ", bounds.low, " and ", bounds.high));
+      report(frame, DiagKind::BadBounds, declaration.bounds->span,
+             cat("no value lies between ", bounds.low, " and ", bounds.high));
     }
   }
   const Shape shape = model[id].shape;
@@ -162,7 +173,8 @@ void resolve_declaration(Reading& reading, const ast::Declaration& declaration) 
     Restore target(frame.target, id);
     Value value = evaluate(frame, *declaration.value, &expected);
     if (!value.poisoned && declaration.drawn && !value.drawn) {
-      report(frame, DiagKind::MisplacedDraw, declaration.value->span, cat(quoted(name), " is declared with '~', but nothing here is drawn"))
+      report(frame, DiagKind::MisplacedDraw, declaration.value->span,
+             cat(quoted(name), " is declared with '~', but nothing here is drawn"))
           .help = cat("write  ", name, " = …  for a value; '~' wants a distribution such as normal(0, 1)");
     }
     drawn = value.drawn;
@@ -177,10 +189,12 @@ void resolve_declaration(Reading& reading, const ast::Declaration& declaration) 
       init = value.elements;
     } else if (!value.poisoned) {
       report(frame, DiagKind::ShapeMismatch, declaration.value->span,
-             cat(quoted(name), " has shape ", to_text(shape), ", but its value has shape ", to_text(value.shape)));
+             cat(quoted(name), " has shape ", to_text(shape), ", but its value has shape ",
+                 to_text(value.shape)));
     }
   } else if (model[id].kind == VarKind::Param) {
-    report(frame, DiagKind::MissingValue, declaration.span, cat("the parameter ", quoted(name), " has no value"))
+    report(frame, DiagKind::MissingValue, declaration.span,
+           cat("the parameter ", quoted(name), " has no value"))
         .help = cat("give it one:  param ", name, " = …;");
   }
   Variable& variable = model[id];
@@ -213,7 +227,8 @@ void resolve_let(Reading& reading, const ast::Let& let) {
 
 void declare_signal(Reading& reading, const ast::Signal& signal) {
   const std::optional<Shape> shape = read_shape(reading.frame, signal.shape);
-  Symbol& symbol = add_variable(reading, signal.name, VarKind::Signal, SymbolKind::Signal, shape.value_or(Shape{}));
+  Symbol& symbol =
+      add_variable(reading, signal.name, VarKind::Signal, SymbolKind::Signal, shape.value_or(Shape{}));
   if (!signal.unit) return;
   if (const auto unit = read_unit(reading.frame, *signal.unit)) {
     reading.dimensions.equate(symbol.value.dimension, unit->dimension, signal.unit->span);
@@ -224,7 +239,8 @@ void resolve_signal(Reading& reading, const ast::Signal& signal) {
   if (signal.value == nullptr) return;
   Frame& frame = reading.frame;
   if (signal.drawn) {
-    report(frame, DiagKind::NotSupportedYet, signal.span, "not supported yet: a drawn signal inside a rule or neuron")
+    report(frame, DiagKind::NotSupportedYet, signal.span,
+           "not supported yet: a drawn signal inside a rule or neuron")
         .help = cat("draw it with  let ", signal.name.text, " ~ …;  or in the network");
     return;
   }
@@ -232,7 +248,8 @@ void resolve_signal(Reading& reading, const ast::Signal& signal) {
   if (symbol == nullptr || symbol->kind != SymbolKind::Signal) return;
   Restore phase(frame.phase, Phase::Initial);
   const Expectation expected{symbol->value.dimension, signal.name.text, {}};
-  const Value value = evaluate_as(frame, *signal.value, frame.session.model[symbol->variable].shape, &expected);
+  const Value value =
+      evaluate_as(frame, *signal.value, frame.session.model[symbol->variable].shape, &expected);
   if (!value.poisoned) frame.session.model[symbol->variable].value = value.elements;
 }
 
@@ -251,14 +268,16 @@ void resolve_stat(Reading& reading, const ast::Stat& stat) {
   const std::string& function = stat.function.text;
   const size_t wanted = function == "covariance" ? 2 : 1;
   if (function != "mean" && function != "variance" && function != "covariance") {
-    report(frame, DiagKind::UnknownFunction, stat.function.span, cat("there is no running ", quoted(function)))
+    report(frame, DiagKind::UnknownFunction, stat.function.span,
+           cat("there is no running ", quoted(function)))
         .help = "a 'stat' is mean(x), variance(x) or covariance(x, y)";
     symbol->kind = SymbolKind::Broken;
     symbol->value = poison();
     return;
   }
   if (stat.arguments.size() != wanted) {
-    report(frame, DiagKind::WrongArguments, stat.span, cat(quoted(function), " takes ", plural(wanted, "argument"), ", got ", stat.arguments.size()));
+    report(frame, DiagKind::WrongArguments, stat.span,
+           cat(quoted(function), " takes ", plural(wanted, "argument"), ", got ", stat.arguments.size()));
     return;
   }
   Value window;
@@ -270,7 +289,8 @@ void resolve_stat(Reading& reading, const ast::Stat& stat) {
   Restore phase(frame.phase, Phase::Continuous);
   Restore target(frame.target, symbol->variable);
   std::vector<Value> arguments;
-  for (const ast::ExprPtr& argument : stat.arguments) arguments.push_back(evaluate_as(frame, *argument, {}, nullptr));
+  for (const ast::ExprPtr& argument : stat.arguments)
+    arguments.push_back(evaluate_as(frame, *argument, {}, nullptr));
   for (const Value& argument : arguments) {
     if (argument.poisoned || window.poisoned) return;
   }

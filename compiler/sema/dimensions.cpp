@@ -83,8 +83,8 @@ std::string literal_text(const std::string& number, const Dimension& dimension, 
 }
 
 /// Points at the literal that would have to change, and says to what.
-void explain_culprit(Frame& frame, Diagnostic& diag, const ast::Expr& term,
-                     const DimensionTerm& actual, const DimensionTerm& expected) {
+void explain_culprit(Frame& frame, Diagnostic& diag, const ast::Expr& term, const DimensionTerm& actual,
+                     const DimensionTerm& expected) {
   const std::optional<Dimension> ratio = known(frame, expected / actual);
   if (!ratio) return;
   std::vector<Culprit> found;
@@ -223,8 +223,7 @@ std::optional<UnitReading> read_unit(Frame& frame, const ast::Unit& unit) {
   return out;
 }
 
-bool expect_dimension(Frame& frame, const Value& value, const ast::Expr& term,
-                      const Expectation& expected) {
+bool expect_dimension(Frame& frame, const Value& value, const ast::Expr& term, const Expectation& expected) {
   if (value.poisoned) return true;
   if (frame.phase != Phase::Rate && reject_value_of_train(frame, value, term.span)) return false;
   if (frame.dimensions->equate(value.dimension, expected.dimension, term.span)) return true;
@@ -232,16 +231,16 @@ bool expect_dimension(Frame& frame, const Value& value, const ast::Expr& term,
   const std::string actual = describe(frame, value.dimension);
   const std::string wanted = describe(frame, expected.dimension);
   const bool two_terms = expected.name.empty();
-  Diagnostic& diag = report(frame, DiagKind::DimensionMismatch, term.span,
-                            "these two terms have different dimensions");
+  Diagnostic& diag =
+      report(frame, DiagKind::DimensionMismatch, term.span, "these two terms have different dimensions");
   if (two_terms) {
     diag.note = cat("this term is ", with_article(actual));
     if (expected.span.valid() && !frame.in_prelude) {
       diag.labels.push_back({expected.span, cat("this one is ", with_article(wanted))});
     }
   } else {
-    diag.note = cat("this term is ", with_article(actual), ", but ", expected.name, " is ",
-                    with_article(wanted));
+    diag.note =
+        cat("this term is ", with_article(actual), ", but ", expected.name, " is ", with_article(wanted));
   }
   if (frame.in_prelude) return false;
   explain_culprit(frame, diag, term, value.dimension, expected.dimension);

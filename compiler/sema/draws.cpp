@@ -65,10 +65,12 @@ Value evaluate_draw(Frame& frame, const ast::Expr& expr, const ast::Call& call, 
   const Distribution& distribution = *find_distribution(name);
   const size_t given = call.arguments.size();
   const size_t least = distribution.arguments;
-  const bool positional = std::ranges::none_of(call.arguments, [](const ast::Argument& a) { return a.name || !a.ranges.empty(); });
+  const bool positional = std::ranges::none_of(
+      call.arguments, [](const ast::Argument& a) { return a.name || !a.ranges.empty(); });
   if (given < least || given > least + 1 || !positional) {
     report(frame, DiagKind::WrongArguments, expr.span,
-           cat(quoted(name), " takes ", plural(least, "argument"), ", and perhaps a count of draws, got ", given));
+           cat(quoted(name), " takes ", plural(least, "argument"), ", and perhaps a count of draws, got ",
+               given));
     return poison();
   }
   if (!frame.draws_allowed) {
@@ -88,7 +90,8 @@ Value evaluate_draw(Frame& frame, const ast::Expr& expr, const ast::Call& call, 
     if (!distribution.plain && i > 0 && !expect_dimension(frame, value, argument, same)) return poison();
     if (value.scalar()) continue;
     if (!shape.scalar() && shape != value.shape) {
-      report(frame, DiagKind::ShapeMismatch, expr.span, cat("the arguments of ", quoted(name), " have different shapes"));
+      report(frame, DiagKind::ShapeMismatch, expr.span,
+             cat("the arguments of ", quoted(name), " have different shapes"));
       return poison();
     }
     shape = value.shape;
@@ -97,14 +100,19 @@ Value evaluate_draw(Frame& frame, const ast::Expr& expr, const ast::Call& call, 
     const auto count = read_shape(frame, {call.arguments[least].value});
     if (!count) return poison();
     if (!shape.scalar() && shape != *count) {
-      report(frame, DiagKind::ShapeMismatch, expr.span, cat("the arguments of ", quoted(name), " have shape ", to_text(shape), ", but ", to_text(*count), " draws are asked for"));
+      report(frame, DiagKind::ShapeMismatch, expr.span,
+             cat("the arguments of ", quoted(name), " have shape ", to_text(shape), ", but ", to_text(*count),
+                 " draws are asked for"));
       return poison();
     }
     shape = *count;
   }
-  Value out{.shape = shape, .dimension = distribution.plain ? plain() : values.front().dimension, .drawn = true};
+  Value out{
+      .shape = shape, .dimension = distribution.plain ? plain() : values.front().dimension, .drawn = true};
   for (const Value& value : values) out.after |= value.after;
-  const auto at = [](const Value& value, size_t i) { return value.elements.size() == 1 ? value.only() : value.elements[i]; };
+  const auto at = [](const Value& value, size_t i) {
+    return value.elements.size() == 1 ? value.only() : value.elements[i];
+  };
   for (int64_t i = 0; i < shape.size(); ++i) {
     const size_t k = static_cast<size_t>(i);
     const ExprId a = at(values[0], k), b = values.size() > 1 ? at(values[1], k) : ExprId{};
@@ -115,7 +123,9 @@ Value evaluate_draw(Frame& frame, const ast::Expr& expr, const ast::Call& call, 
 
 bool mentions_draw(const ast::Expr& start) {
   std::vector<const ast::Expr*> stack = {&start};
-  const auto push = [&](const ast::ExprPtr& expr) { if (expr != nullptr) stack.push_back(expr.get()); };
+  const auto push = [&](const ast::ExprPtr& expr) {
+    if (expr != nullptr) stack.push_back(expr.get());
+  };
   while (!stack.empty()) {
     const ast::Expr* expr = stack.back();
     stack.pop_back();

@@ -19,7 +19,7 @@ struct Reading {
   bool is_neuron;
   Rule* rule = nullptr;
   Neuron* neuron = nullptr;
-  std::map<uint32_t, Span> equations;       // by VarId: where its equation is
+  std::map<uint32_t, Span> equations;                   // by VarId: where its equation is
   std::map<std::string, std::pair<bool, Span>> unread;  // states: only their own equation reads them
 };
 
@@ -29,8 +29,10 @@ EventId event_of(Dynamics& dynamics, Event event);
 VarId requirement(Model& model, Dynamics& dynamics, bool pre, const ast::Name& name);
 
 /// A new variable with its name in the scope; `declaration` may be null.
-Symbol& add_variable(Reading& reading, const ast::Name& name, VarKind kind, SymbolKind symbol_kind, Shape shape);
-void declare_variable(Reading& reading, const ast::Declaration& declaration, VarKind kind, SymbolKind symbol_kind);
+Symbol& add_variable(Reading& reading, const ast::Name& name, VarKind kind, SymbolKind symbol_kind,
+                     Shape shape);
+void declare_variable(Reading& reading, const ast::Declaration& declaration, VarKind kind,
+                      SymbolKind symbol_kind);
 void resolve_declaration(Reading& reading, const ast::Declaration& declaration);
 void declare_constant(Reading& reading, const ast::Const& constant);
 void declare_let(Reading& reading, const ast::Let& let);
@@ -43,7 +45,8 @@ void resolve_let(Reading& reading, const ast::Let& let);
 // --- equations.cpp ---
 void resolve_ode(Reading& reading, const ast::Ode& ode);
 void resolve_on(Reading& reading, const ast::On& on);
-void resolve_handler(Reading& reading, const std::vector<ast::HandlerItem>& items, const std::vector<EventId>& events);
+void resolve_handler(Reading& reading, const std::vector<ast::HandlerItem>& items,
+                     const std::vector<EventId>& events);
 /// E05, cycles of after(x); settles dimensions; puts jumps into their canonical order.
 void finish(Reading& reading);
 void report_conflicts(Session& session, const Dynamics& dynamics);

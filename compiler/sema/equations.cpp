@@ -19,7 +19,8 @@ Symbol* changeable(Frame& frame, const std::string& name, Span span) {
   }
   if (symbol->kind == SymbolKind::Broken) return nullptr;
   if (symbol->kind == SymbolKind::Weight || symbol->kind == SymbolKind::State) return symbol;
-  Diagnostic& diag = report(frame, DiagKind::NotAState, span, cat(quoted(name), " is ", describe(symbol->kind), " and does not change"));
+  Diagnostic& diag = report(frame, DiagKind::NotAState, span,
+                            cat(quoted(name), " is ", describe(symbol->kind), " and does not change"));
   diag.labels.push_back({symbol->span, "declared here"});
   diag.help = "only the weight and states have equations and jumps";
   symbol->used = true;
@@ -41,20 +42,22 @@ bool mentions_marker(const Frame& frame, ExprId root, const std::vector<After>& 
 /// One element (or several) that a jump changes.
 struct Target {
   uint32_t element = 0;
-  ExprId condition;      // index equals this place; invalid: always
+  ExprId condition;  // index equals this place; invalid: always
   size_t value_index = 0;
 };
 
 struct TargetList {
   std::vector<Target> targets;
-  Shape shape;           // what the value must fit
+  Shape shape;  // what the value must fit
 };
 
 std::optional<TargetList> read_targets(Frame& frame, const Shape& shape, const ast::JumpStatement& jump) {
   const size_t rank = shape.extents.size();
   ExprPool& pool = frame.pool();
   if (jump.indices.size() > rank) {
-    report(frame, DiagKind::ShapeMismatch, jump.target.span, cat(quoted(jump.target.parts[0].text), " has shape ", to_text(shape), ", got ", jump.indices.size(), jump.indices.size() == 1 ? " index" : " indices"));
+    report(frame, DiagKind::ShapeMismatch, jump.target.span,
+           cat(quoted(jump.target.parts[0].text), " has shape ", to_text(shape), ", got ",
+               jump.indices.size(), jump.indices.size() == 1 ? " index" : " indices"));
     return {};
   }
   TargetList out;
@@ -77,14 +80,17 @@ std::optional<TargetList> read_targets(Frame& frame, const Shape& shape, const a
         if (index.poisoned) return {};
         expect_plain(frame, index, *item.first, "an index");
         if (const auto constant = constant_of(frame, index.only())) {
-          const bool whole = *constant >= 0 && *constant < static_cast<double>(extent) && *constant == static_cast<double>(static_cast<int64_t>(*constant));
+          const bool whole = *constant >= 0 && *constant < static_cast<double>(extent) &&
+                             *constant == static_cast<double>(static_cast<int64_t>(*constant));
           first = last = whole ? static_cast<int64_t>(*constant) : -1;
         } else {
           dynamic = index.only();
         }
       }
       if (first < 0 || last >= extent || first > last) {
-        report(frame, DiagKind::IndexOutOfRange, item.first->span, cat("an index of ", quoted(jump.target.parts[0].text), " is not within 0..", extent - 1)).help = "indices start at 0";
+        report(frame, DiagKind::IndexOutOfRange, item.first->span,
+               cat("an index of ", quoted(jump.target.parts[0].text), " is not within 0..", extent - 1))
+            .help = "indices start at 0";
         return {};
       }
     }
@@ -94,7 +100,9 @@ std::optional<TargetList> read_targets(Frame& frame, const Shape& shape, const a
       for (int64_t k = first; k <= last; ++k) {
         Target one = target;
         one.element = static_cast<uint32_t>(target.element * extent + k);
-        if (kept) one.value_index = target.value_index * static_cast<size_t>(kept_extent) + static_cast<size_t>(k - first);
+        if (kept)
+          one.value_index =
+              target.value_index * static_cast<size_t>(kept_extent) + static_cast<size_t>(k - first);
         if (dynamic.valid()) {
           const ExprId here = pool.make(Op::Equal, dynamic, pool.constant(static_cast<double>(k)));
           one.condition = one.condition.valid() ? pool.make(Op::And, one.condition, here) : here;
@@ -132,11 +140,16 @@ void resolve_jump(Reading& reading, const ast::JumpStatement& jump, const std::v
     ExprId amount = value.elements.size() == 1 ? value.only() : value.elements[one.value_index];
     if (jump.op == ast::JumpOp::Subtract) amount = pool.neg(amount);
     if (one.condition.valid()) {
-      const ExprId otherwise = jump.op == ast::JumpOp::Assign ? pool.variable(id, one.element) : pool.constant(0);
+      const ExprId otherwise =
+          jump.op == ast::JumpOp::Assign ? pool.variable(id, one.element) : pool.constant(0);
       amount = pool.select(one.condition, amount, otherwise);
     }
-    reading.dynamics.jumps.push_back({.events = events, .variable = id, .element = one.element,
-                                      .assign = jump.op == ast::JumpOp::Assign, .value = amount, .span = jump.span});
+    reading.dynamics.jumps.push_back({.events = events,
+                                      .variable = id,
+                                      .element = one.element,
+                                      .assign = jump.op == ast::JumpOp::Assign,
+                                      .value = amount,
+                                      .span = jump.span});
   }
 }
 
@@ -146,11 +159,13 @@ std::optional<EventId> resolve_event(Reading& reading, const ast::Path& path) {
   const std::string& first = path.parts[0].text;
   if (path.parts.size() == 2 && (first == "pre" || first == "post")) {
     if (reading.is_neuron) {
-      report(frame, DiagKind::WrongKindOfName, path.span, cat("a neuron has no ", quoted(first), ": only a synapse lies between two neurons"));
+      report(frame, DiagKind::WrongKindOfName, path.span,
+             cat("a neuron has no ", quoted(first), ": only a synapse lies between two neurons"));
       return {};
     }
     const EventKind kind = first == "pre" ? EventKind::PreEvent : EventKind::PostEvent;
-    return event_of(dynamics, {.kind = kind, .name = path.parts[1].text, .period = {}, .port = {}, .span = path.span});
+    return event_of(dynamics,
+                    {.kind = kind, .name = path.parts[1].text, .period = {}, .port = {}, .span = path.span});
   }
   if (path.parts.size() == 1) {
     Symbol* symbol = find_symbol(frame, first);
@@ -159,7 +174,8 @@ std::optional<EventId> resolve_event(Reading& reading, const ast::Path& path) {
       return symbol->event;
     }
     if (symbol == nullptr && first == "step") {
-      return event_of(dynamics, {.kind = EventKind::Step, .name = "step", .period = {}, .port = {}, .span = path.span});
+      return event_of(dynamics,
+                      {.kind = EventKind::Step, .name = "step", .period = {}, .port = {}, .span = path.span});
     }
     if (symbol != nullptr && symbol->kind == SymbolKind::Broken) return {};
     if (symbol != nullptr) symbol->used = true;
@@ -174,8 +190,10 @@ std::optional<EventId> resolve_event(Reading& reading, const ast::Path& path) {
   if (const auto near = did_you_mean(text, names)) {
     diag.help = cat("did you mean ", quoted(*near), "?");
   } else {
-    diag.help = reading.is_neuron ? cat("events are 'step', 'every T', what the neuron emits or receives, and  event ", text, ";")
-                                  : cat("events are pre.spike, post.spike, 'step', 'every T', and  event ", text, ";");
+    diag.help =
+        reading.is_neuron
+            ? cat("events are 'step', 'every T', what the neuron emits or receives, and  event ", text, ";")
+            : cat("events are pre.spike, post.spike, 'step', 'every T', and  event ", text, ";");
   }
   return {};
 }
@@ -188,10 +206,15 @@ std::optional<EventId> resolve_clock(Reading& reading, const ast::Expr& period) 
   if (value.poisoned) return {};
   const auto constant = constant_of(frame, value.only());
   if (constant && !(*constant > 0 && *constant < std::numeric_limits<double>::infinity())) {
-    report(frame, DiagKind::BadPeriod, period.span, cat("a period must be longer than 0, got ", *constant, " ms"));
+    report(frame, DiagKind::BadPeriod, period.span,
+           cat("a period must be longer than 0, got ", *constant, " ms"));
     return {};
   }
-  return event_of(reading.dynamics, {.kind = EventKind::Every, .name = source_text(frame, period.span), .period = value.only(), .port = {}, .span = period.span});
+  return event_of(reading.dynamics, {.kind = EventKind::Every,
+                                     .name = source_text(frame, period.span),
+                                     .period = value.only(),
+                                     .port = {},
+                                     .span = period.span});
 }
 
 }  // namespace
@@ -214,11 +237,16 @@ void resolve_ode(Reading& reading, const ast::Ode& ode) {
   const Value value = evaluate(frame, *ode.rate, &expected);
   if (value.poisoned) return;
   if (value.shape != shape && !value.scalar()) {
-    Diagnostic& diag = report(frame, DiagKind::ShapeMismatch, ode.rate->span, cat("this has shape ", to_text(value.shape), ", but ", quoted(ode.name.text), " is ", to_text(shape)));
-    if (symbol->declaration == nullptr) diag.help = cat("declare its shape:  state ", ode.name.text, to_text(value.shape), " = 0;");
+    Diagnostic& diag = report(frame, DiagKind::ShapeMismatch, ode.rate->span,
+                              cat("this has shape ", to_text(value.shape), ", but ", quoted(ode.name.text),
+                                  " is ", to_text(shape)));
+    if (symbol->declaration == nullptr)
+      diag.help = cat("declare its shape:  state ", ode.name.text, to_text(value.shape), " = 0;");
     return;
   }
-  const auto at = [](const std::vector<ExprId>& elements, uint32_t i) { return elements.size() == 1 ? elements[0] : elements[i]; };
+  const auto at = [](const std::vector<ExprId>& elements, uint32_t i) {
+    return elements.size() == 1 ? elements[0] : elements[i];
+  };
   for (uint32_t i = 0; i < static_cast<uint32_t>(shape.size()); ++i) {
     const ExprId rate = at(value.elements, i);
     if (value.after && mentions_marker(frame, rate, reading.dynamics.afters)) {
@@ -232,12 +260,18 @@ void resolve_ode(Reading& reading, const ast::Ode& ode) {
     for (const Train& train : value.trains) {
       const ExprId factor = at(train.factor, i);
       if (!factor.valid()) continue;
-      reading.dynamics.jumps.push_back({.events = {train.event}, .variable = id, .element = i, .assign = false, .value = factor, .span = ode.span});
+      reading.dynamics.jumps.push_back({.events = {train.event},
+                                        .variable = id,
+                                        .element = i,
+                                        .assign = false,
+                                        .value = factor,
+                                        .span = ode.span});
     }
   }
 }
 
-void resolve_handler(Reading& reading, const std::vector<ast::HandlerItem>& items, const std::vector<EventId>& events) {
+void resolve_handler(Reading& reading, const std::vector<ast::HandlerItem>& items,
+                     const std::vector<EventId>& events) {
   Frame& frame = reading.frame;
   Scope scope{.parent = frame.scope, .names = {}};
   Restore inside(frame.scope, &scope);
@@ -257,8 +291,10 @@ void resolve_handler(Reading& reading, const std::vector<ast::HandlerItem>& item
                      Symbol& symbol = scope.names[let.name.text];
                      force(frame, let.name.text, symbol);
                      if (let.drawn && !symbol.value.poisoned && !symbol.value.drawn) {
-                       report(frame, DiagKind::MisplacedDraw, let.value->span, cat(quoted(let.name.text), " is declared with '~', but nothing here is drawn"))
-                           .help = cat("write  let ", let.name.text, " = …  for a value; '~' wants a distribution such as normal(0, 1)");
+                       report(frame, DiagKind::MisplacedDraw, let.value->span,
+                              cat(quoted(let.name.text), " is declared with '~', but nothing here is drawn"))
+                           .help = cat("write  let ", let.name.text,
+                                       " = …  for a value; '~' wants a distribution such as normal(0, 1)");
                      }
                    },
                    [&](const ast::JumpStatement& jump) { resolve_jump(reading, jump, events); },

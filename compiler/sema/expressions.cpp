@@ -28,8 +28,10 @@ Value evaluate_number(Frame& frame, const ast::Expr& expr, const ast::Number& li
 Value evaluate_unary(Frame& frame, const ast::Expr& expr, const ast::Unary& unary) {
   const Value operand = evaluate(frame, *unary.operand);
   switch (unary.op) {
-    case ast::UnaryOp::Minus: return negate(frame, operand);
-    case ast::UnaryOp::Plus: return operand;
+    case ast::UnaryOp::Minus:
+      return negate(frame, operand);
+    case ast::UnaryOp::Plus:
+      return operand;
     case ast::UnaryOp::Not:
       expect_plain(frame, operand, *unary.operand, "not");
       return apply(frame, Op::Not, {operand}, plain(), expr.span);
@@ -38,15 +40,22 @@ Value evaluate_unary(Frame& frame, const ast::Expr& expr, const ast::Unary& unar
 }
 
 Value compare(Frame& frame, const ast::Binary& binary, const Value& left, const Value& right, Span span) {
-  expect_dimension(frame, right, *binary.right, {.dimension = left.dimension, .name = "", .span = binary.left->span});
+  expect_dimension(frame, right, *binary.right,
+                   {.dimension = left.dimension, .name = "", .span = binary.left->span});
   if (left.poisoned || right.poisoned) return poison();
   switch (binary.op) {
-    case ast::BinaryOp::Less: return apply(frame, Op::Less, {left, right}, plain(), span);
-    case ast::BinaryOp::LessEqual: return apply(frame, Op::LessEqual, {left, right}, plain(), span);
-    case ast::BinaryOp::Greater: return apply(frame, Op::Less, {right, left}, plain(), span);
-    case ast::BinaryOp::GreaterEqual: return apply(frame, Op::LessEqual, {right, left}, plain(), span);
-    case ast::BinaryOp::Equal: return apply(frame, Op::Equal, {left, right}, plain(), span);
-    default: return apply(frame, Op::NotEqual, {left, right}, plain(), span);
+    case ast::BinaryOp::Less:
+      return apply(frame, Op::Less, {left, right}, plain(), span);
+    case ast::BinaryOp::LessEqual:
+      return apply(frame, Op::LessEqual, {left, right}, plain(), span);
+    case ast::BinaryOp::Greater:
+      return apply(frame, Op::Less, {right, left}, plain(), span);
+    case ast::BinaryOp::GreaterEqual:
+      return apply(frame, Op::LessEqual, {right, left}, plain(), span);
+    case ast::BinaryOp::Equal:
+      return apply(frame, Op::Equal, {left, right}, plain(), span);
+    default:
+      return apply(frame, Op::NotEqual, {left, right}, plain(), span);
   }
 }
 
@@ -54,7 +63,8 @@ bool within_limits(Frame& frame, const ast::Expr& expr) {
   if (++frame.session.work <= kWorkLimit && frame.depth < kDepthLimit) return true;
   if (!frame.session.work_reported) {
     frame.session.work_reported = true;
-    report(frame, DiagKind::TooLarge, expr.span, "this unrolls to too much: functions and sums are written out before they are compiled");
+    report(frame, DiagKind::TooLarge, expr.span,
+           "this unrolls to too much: functions and sums are written out before they are compiled");
   }
   frame.session.work = kWorkLimit;
   return false;
@@ -67,10 +77,14 @@ bool is_sum(const ast::Binary& binary) {
 Value combine(Frame& frame, const ast::Binary& binary, const Value& left, Span span) {
   const Value right = evaluate(frame, *binary.right);
   switch (binary.op) {
-    case ast::BinaryOp::Multiply: return multiply(frame, left, right, span);
-    case ast::BinaryOp::Divide: return divide(frame, left, right, binary.right->span, span);
-    case ast::BinaryOp::MatMul: return matrix_product(frame, left, right, *binary.left, *binary.right, span);
-    case ast::BinaryOp::Power: return raise(frame, left, right, *binary.left, *binary.right, span);
+    case ast::BinaryOp::Multiply:
+      return multiply(frame, left, right, span);
+    case ast::BinaryOp::Divide:
+      return divide(frame, left, right, binary.right->span, span);
+    case ast::BinaryOp::MatMul:
+      return matrix_product(frame, left, right, *binary.left, *binary.right, span);
+    case ast::BinaryOp::Power:
+      return raise(frame, left, right, *binary.left, *binary.right, span);
     case ast::BinaryOp::And:
     case ast::BinaryOp::Or: {
       const bool both = binary.op == ast::BinaryOp::And;
@@ -83,9 +97,11 @@ Value combine(Frame& frame, const ast::Binary& binary, const Value& left, Span s
     case ast::BinaryOp::Greater:
     case ast::BinaryOp::GreaterEqual:
     case ast::BinaryOp::Equal:
-    case ast::BinaryOp::NotEqual: return compare(frame, binary, left, right, span);
+    case ast::BinaryOp::NotEqual:
+      return compare(frame, binary, left, right, span);
     case ast::BinaryOp::Add:
-    case ast::BinaryOp::Subtract: break;
+    case ast::BinaryOp::Subtract:
+      break;
   }
   assert(false && "sums are read by evaluate_chain");
   return poison();
@@ -132,7 +148,8 @@ Value evaluate_chain(Frame& frame, const ast::Expr& expr, const Expectation* exp
   return value;
 }
 
-Value evaluate_condition(Frame& frame, const ast::Expr& expr, const ast::IfThenElse& choice, const Expectation* expected) {
+Value evaluate_condition(Frame& frame, const ast::Expr& expr, const ast::IfThenElse& choice,
+                         const Expectation* expected) {
   const Value condition = evaluate(frame, *choice.condition);
   expect_plain(frame, condition, *choice.condition, "if");
   const Value yes = evaluate(frame, *choice.then_value, expected);
@@ -147,18 +164,23 @@ Value evaluate_condition(Frame& frame, const ast::Expr& expr, const ast::IfThenE
 Value evaluate_member(Frame& frame, const ast::Expr& expr, const ast::Member& member) {
   const auto* object = std::get_if<ast::NameRef>(&member.object->node);
   if (object == nullptr) {
-    report(frame, DiagKind::WrongKindOfName, expr.span, cat("only 'pre', 'post' and populations have members, not ", quoted(source_text(frame, member.object->span))));
+    report(frame, DiagKind::WrongKindOfName, expr.span,
+           cat("only 'pre', 'post' and populations have members, not ",
+               quoted(source_text(frame, member.object->span))));
     return poison();
   }
   if (frame.member) return frame.member(frame, object->name, member.member, expr.span);
   const bool neuron = object->name == "pre" || object->name == "post";
   if (neuron) {
-    report(frame, DiagKind::NotConstant, expr.span, cat(quoted(source_text(frame, expr.span)), " has no value here: only rules and projections see neurons"));
+    report(frame, DiagKind::NotConstant, expr.span,
+           cat(quoted(source_text(frame, expr.span)),
+               " has no value here: only rules and projections see neurons"));
     return poison();
   }
   const Value value = read_name(frame, object->name, member.object->span);
   if (!value.poisoned) {
-    report(frame, DiagKind::WrongKindOfName, expr.span, cat(quoted(object->name), " is a number and has no member ", quoted(member.member.text)));
+    report(frame, DiagKind::WrongKindOfName, expr.span,
+           cat(quoted(object->name), " is a number and has no member ", quoted(member.member.text)));
   }
   return poison();
 }
@@ -169,32 +191,42 @@ Value evaluate(Frame& frame, const ast::Expr& expr, const Expectation* expected)
   if (!within_limits(frame, expr)) return poison();
   ++frame.depth;
   const auto wrong = [&](std::string_view what) {
-    report(frame, DiagKind::WrongKindOfName, expr.span, cat(what, " has no value in a rule, a neuron or a network"));
+    report(frame, DiagKind::WrongKindOfName, expr.span,
+           cat(what, " has no value in a rule, a neuron or a network"));
     return poison();
   };
   bool checked = false;  // against `expected`, by the case itself
-  Value value = std::visit(
-      Overload{
-          [&](const ast::Number& node) { return evaluate_number(frame, expr, node); },
-          [&](const ast::String&) { return wrong("a text"); },
-          [&](const ast::Boolean& node) { return number(frame, node.value ? 1 : 0); },
-          [&](const ast::Infinity&) {
-            Value out = number(frame, std::numeric_limits<double>::infinity());
-            out.dimension = frame.dimensions->fresh();
-            return out;
-          },
-          [&](const ast::VectorLiteral& node) { return evaluate_vector(frame, expr, node); },
-          [&](const ast::NameRef& node) { return read_name(frame, node.name, expr.span); },
-          [&](const ast::Member& node) { return evaluate_member(frame, expr, node); },
-          [&](const ast::Call& node) { return evaluate_call(frame, expr, node); },
-          [&](const ast::Subscript& node) { return evaluate_subscript(frame, expr, node); },
-          [&](const ast::Unary& node) { return evaluate_unary(frame, expr, node); },
-          [&](const ast::Binary&) { checked = true; return evaluate_chain(frame, expr, expected); },
-          [&](const ast::IfThenElse& node) { checked = true; return evaluate_condition(frame, expr, node, expected); },
-          [&](const ast::Run&) { return wrong("'run'"); },
-          [&](const ast::Paren& node) { checked = true; return evaluate(frame, *node.inner, expected); },
-      },
-      expr.node);
+  Value value =
+      std::visit(Overload{
+                     [&](const ast::Number& node) { return evaluate_number(frame, expr, node); },
+                     [&](const ast::String&) { return wrong("a text"); },
+                     [&](const ast::Boolean& node) { return number(frame, node.value ? 1 : 0); },
+                     [&](const ast::Infinity&) {
+                       Value out = number(frame, std::numeric_limits<double>::infinity());
+                       out.dimension = frame.dimensions->fresh();
+                       return out;
+                     },
+                     [&](const ast::VectorLiteral& node) { return evaluate_vector(frame, expr, node); },
+                     [&](const ast::NameRef& node) { return read_name(frame, node.name, expr.span); },
+                     [&](const ast::Member& node) { return evaluate_member(frame, expr, node); },
+                     [&](const ast::Call& node) { return evaluate_call(frame, expr, node); },
+                     [&](const ast::Subscript& node) { return evaluate_subscript(frame, expr, node); },
+                     [&](const ast::Unary& node) { return evaluate_unary(frame, expr, node); },
+                     [&](const ast::Binary&) {
+                       checked = true;
+                       return evaluate_chain(frame, expr, expected);
+                     },
+                     [&](const ast::IfThenElse& node) {
+                       checked = true;
+                       return evaluate_condition(frame, expr, node, expected);
+                     },
+                     [&](const ast::Run&) { return wrong("'run'"); },
+                     [&](const ast::Paren& node) {
+                       checked = true;
+                       return evaluate(frame, *node.inner, expected);
+                     },
+                 },
+                 expr.node);
   --frame.depth;
   if (!checked && expected != nullptr && !expect_dimension(frame, value, expr, *expected)) return poison();
   return value;
@@ -209,7 +241,8 @@ Value evaluate_as(Frame& frame, const ast::Expr& expr, const Shape& shape, const
     value.shape = shape;
   }
   if (value.shape != shape) {
-    report(frame, DiagKind::ShapeMismatch, expr.span, cat("this has shape ", to_text(value.shape), ", but ", to_text(shape), " is wanted"));
+    report(frame, DiagKind::ShapeMismatch, expr.span,
+           cat("this has shape ", to_text(value.shape), ", but ", to_text(shape), " is wanted"));
     return poison();
   }
   return value;

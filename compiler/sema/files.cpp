@@ -29,8 +29,9 @@ std::string snake_case(const std::string& name) {
   const auto upper = [](char c) { return c >= 'A' && c <= 'Z'; };
   std::string out;
   for (size_t i = 0; i < name.size(); ++i) {
-    const bool starts = i > 0 && upper(name[i]) && name[i - 1] != '_' &&
-                        (!upper(name[i - 1]) || (i + 1 < name.size() && !upper(name[i + 1]) && name[i + 1] != '_'));
+    const bool starts =
+        i > 0 && upper(name[i]) && name[i - 1] != '_' &&
+        (!upper(name[i - 1]) || (i + 1 < name.size() && !upper(name[i + 1]) && name[i + 1] != '_'));
     if (starts) out += '_';
     out += upper(name[i]) ? static_cast<char>(name[i] - 'A' + 'a') : name[i];
   }
@@ -82,8 +83,9 @@ FileTable* load(Session& session, const fs::path& path, const std::string& shown
   return &register_file(session, session.imported.back(), key, root, false);
 }
 
-void bring(Session& session, FileTable& to, FileTable& from, const std::string& item, const std::string& as, Span span) {
-  const auto copy = [&](std::map<std::string, Global> FileTable::*names, bool is_type) {
+void bring(Session& session, FileTable& to, FileTable& from, const std::string& item, const std::string& as,
+           Span span) {
+  const auto copy = [&](std::map<std::string, Global> FileTable::* names, bool is_type) {
     const auto found = (from.*names).find(item);
     if (found == (from.*names).end()) return;
     Global global = found->second;
@@ -100,14 +102,17 @@ void bring(Session& session, FileTable& to, FileTable& from, const std::string& 
 bool is_network(const Global& global) { return std::holds_alternative<const ast::NetworkDecl*>(global.what); }
 
 /// Everything a file itself declares; from the standard library only rules, neurons and functions.
-void bring_all(Session& session, FileTable& to, FileTable& from, const std::string& prefix, Span span, bool library) {
+void bring_all(Session& session, FileTable& to, FileTable& from, const std::string& prefix, Span span,
+               bool library) {
   std::vector<std::string> items;
   for (const std::string& name : from.type_order) {
     const Global& global = from.types.at(name);
     if (!global.imported && !(library && is_network(global))) items.push_back(name);
   }
-  for (const auto& [name, global] : from.functions) if (!global.imported) items.push_back(name);
-  for (const auto& [name, global] : from.constants) if (!global.imported && !library) items.push_back(name);
+  for (const auto& [name, global] : from.functions)
+    if (!global.imported) items.push_back(name);
+  for (const auto& [name, global] : from.constants)
+    if (!global.imported && !library) items.push_back(name);
   for (const std::string& item : items) bring(session, to, from, item, cat(prefix, item), span);
 }
 
@@ -119,13 +124,15 @@ void import_library(Session& session, FileTable& table, const ast::Import& impor
   const auto& parts = import.path.parts;
   const std::string text = joined_name(import.path);
   if (parts.empty() || parts[0].text != "std") {
-    not_found(session, import, cat("there is no library ", quoted(parts.empty() ? "" : parts[0].text)), "imports are  import std.stdp.Triplet;  or  import \"file.hebb\";");
+    not_found(session, import, cat("there is no library ", quoted(parts.empty() ? "" : parts[0].text)),
+              "imports are  import std.stdp.Triplet;  or  import \"file.hebb\";");
     return;
   }
   std::error_code error;
   const fs::path root = fs::weakly_canonical(session.options.std_root, error);
   if (session.options.std_root.empty() || !fs::is_directory(root, error)) {
-    not_found(session, import, "the standard library was not found", cat("looked in ", quoted(session.options.std_root)));
+    not_found(session, import, "the standard library was not found",
+              cat("looked in ", quoted(session.options.std_root)));
     return;
   }
   fs::path folder = root;
@@ -133,11 +140,14 @@ void import_library(Session& session, FileTable& table, const ast::Import& impor
   const std::string item = parts.back().text;
   const std::string as = import.as ? import.as->text : std::string();
   const fs::path whole = parts.size() == 1 ? root : folder / item;
-  const auto shown = [&](const fs::path& path) { return cat("std/", path.lexically_relative(root).string()); };
+  const auto shown = [&](const fs::path& path) {
+    return cat("std/", path.lexically_relative(root).string());
+  };
   if (fs::is_directory(whole, error)) {
     for (const fs::path& path : hebb_files(whole)) {
       FileTable* from = load(session, path, shown(path), root.string());
-      if (from != nullptr) bring_all(session, table, *from, as.empty() ? "" : cat(as, '.'), import.span, true);
+      if (from != nullptr)
+        bring_all(session, table, *from, as.empty() ? "" : cat(as, '.'), import.span, true);
     }
     return;
   }
@@ -159,36 +169,44 @@ void import_library(Session& session, FileTable& table, const ast::Import& impor
   const auto near = did_you_mean(item, names);
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  const std::string has = names.empty() ? cat("there is no folder ", quoted(shown(folder))) : cat("it has ", joined(names, ", "));
-  not_found(session, import, cat("the standard library has no ", quoted(text)), near ? cat("did you mean ", quoted(*near), "?") : has);
+  const std::string has =
+      names.empty() ? cat("there is no folder ", quoted(shown(folder))) : cat("it has ", joined(names, ", "));
+  not_found(session, import, cat("the standard library has no ", quoted(text)),
+            near ? cat("did you mean ", quoted(*near), "?") : has);
 }
 
 void import_file(Session& session, FileTable& table, const ast::Import& import) {
   const fs::path relative = *import.file;
   std::error_code error;
   if (relative.is_absolute()) {
-    session.diags.report(DiagKind::ImportNotAllowed, import.span, cat(quoted(*import.file), " is an absolute path"))
+    session.diags
+        .report(DiagKind::ImportNotAllowed, import.span, cat(quoted(*import.file), " is an absolute path"))
         .help = "imports are relative to the file they stand in";
     return;
   }
   const fs::path path = fs::weakly_canonical(fs::path(table.folder) / relative, error);
   const fs::path inside = path.lexically_relative(table.root);
   if (error || inside.empty() || *inside.begin() == "..") {
-    session.diags.report(DiagKind::ImportNotAllowed, import.span, cat(quoted(*import.file), " lies outside the folder of the main file"))
+    session.diags
+        .report(DiagKind::ImportNotAllowed, import.span,
+                cat(quoted(*import.file), " lies outside the folder of the main file"))
         .help = "only files beside or below it are read, and std";
     return;
   }
   const auto loading = session.by_path.find(path.string());
   if (loading != session.by_path.end() && loading->second != nullptr && loading->second->importing) {
-    session.diags.report(DiagKind::CyclicDefinition, import.span, cat(quoted(*import.file), " is imported by what it imports"));
+    session.diags.report(DiagKind::CyclicDefinition, import.span,
+                         cat(quoted(*import.file), " is imported by what it imports"));
     return;
   }
   const size_t errors = session.diags.errors();
   const std::string folder = fs::path(session.sources[table.file->source].path).parent_path().string();
-  FileTable* from = load(session, path, folder.empty() ? *import.file : (fs::path(folder) / relative).string(), table.root);
+  FileTable* from =
+      load(session, path, folder.empty() ? *import.file : (fs::path(folder) / relative).string(), table.root);
   if (from == nullptr) {
     const bool reported = session.diags.errors() > errors || session.by_path.contains(path.string());
-    if (!reported) not_found(session, import, cat("there is no file ", quoted(*import.file), " that can be read"), "");
+    if (!reported)
+      not_found(session, import, cat("there is no file ", quoted(*import.file), " that can be read"), "");
     return;
   }
   bring_all(session, table, *from, import.as ? cat(import.as->text, '.') : "", import.span, false);
@@ -212,7 +230,8 @@ std::optional<LibraryEntry> find_in_library(const Session& session, const std::s
       const std::optional<std::string> text = read_text(path);
       if (!text) continue;
       for (const std::string& declared : declared_names(*text)) {
-        if (folders.try_emplace(declared, cat("std.", group.filename().string())).second) names.push_back(declared);
+        if (folders.try_emplace(declared, cat("std.", group.filename().string())).second)
+          names.push_back(declared);
       }
     }
   }
@@ -228,14 +247,18 @@ std::string joined_name(const ast::Path& path) {
   return joined(names, ".");
 }
 
-void add_global(Session& session, std::map<std::string, Global>& names, const std::string& name, Global global) {
+void add_global(Session& session, std::map<std::string, Global>& names, const std::string& name,
+                Global global) {
   const auto [entry, is_new] = names.try_emplace(name, global);
   if (is_new || entry->second.what == global.what) return;
-  session.diags.report(DiagKind::DuplicateName, global.span, cat(quoted(name), global.imported ? " is already declared or imported" : " is declared twice"))
+  session.diags
+      .report(DiagKind::DuplicateName, global.span,
+              cat(quoted(name), global.imported ? " is already declared or imported" : " is declared twice"))
       .labels.push_back({entry->second.span, "first here"});
 }
 
-FileTable& register_file(Session& session, const ast::File& file, std::string path, std::string root, bool is_main) {
+FileTable& register_file(Session& session, const ast::File& file, std::string path, std::string root,
+                         bool is_main) {
   session.tables.emplace_back();
   FileTable& table = session.tables.back();
   table.file = &file;
@@ -249,17 +272,25 @@ FileTable& register_file(Session& session, const ast::File& file, std::string pa
     add_global(session, table.types, decl.name.text, {.what = &decl, .home = &table, .span = decl.name.span});
   };
   for (const ast::Item& item : file.items) {
-    std::visit(Overload{[&](const ast::Const& decl) { add_global(session, table.constants, decl.name.text, {.what = &decl, .home = &table, .span = decl.name.span}); },
-                        [&](const ast::FunctionDecl& decl) { add_global(session, table.functions, decl.name.text, {.what = &decl, .home = &table, .span = decl.name.span}); },
+    std::visit(Overload{[&](const ast::Const& decl) {
+                          add_global(session, table.constants, decl.name.text,
+                                     {.what = &decl, .home = &table, .span = decl.name.span});
+                        },
+                        [&](const ast::FunctionDecl& decl) {
+                          add_global(session, table.functions, decl.name.text,
+                                     {.what = &decl, .home = &table, .span = decl.name.span});
+                        },
                         [&](const ast::RuleDecl& decl) { type(decl); },
                         [&](const ast::NeuronDecl& decl) { type(decl); },
-                        [&](const ast::NetworkDecl& decl) { type(decl); },
-                        [](const ast::Import&) {}, [](const ast::ExperimentDecl&) {}, [](const ast::TestDecl&) {}},
+                        [&](const ast::NetworkDecl& decl) { type(decl); }, [](const ast::Import&) {},
+                        [](const ast::ExperimentDecl&) {}, [](const ast::TestDecl&) {}},
                item);
   }
   // Library files import neurons for their tests: followed only when a name is missing.
   std::error_code error;
-  const bool library = !session.options.std_root.empty() && table.root == fs::weakly_canonical(session.options.std_root, error).string() && !is_main;
+  const bool library = !session.options.std_root.empty() &&
+                       table.root == fs::weakly_canonical(session.options.std_root, error).string() &&
+                       !is_main;
   if (!library) follow_imports(session, table);
   return table;
 }

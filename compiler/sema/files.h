@@ -6,7 +6,8 @@
 namespace hebb::sema {
 
 /// Registers the items of a file and follows its imports.
-FileTable& register_file(Session& session, const ast::File& file, std::string path, std::string root, bool is_main);
+FileTable& register_file(Session& session, const ast::File& file, std::string path, std::string root,
+                         bool is_main);
 void follow_imports(Session& session, FileTable& table);
 /// In a table, or in what its imports bring: those of the standard library are followed late.
 const Global* find_type(Session& session, FileTable& table, const std::string& name);
@@ -19,7 +20,8 @@ std::optional<LibraryEntry> find_in_library(const Session& session, const std::s
 
 std::string joined_name(const ast::Path& path);
 /// Adds an imported or declared name; a report when it is taken.
-void add_global(Session& session, std::map<std::string, Global>& names, const std::string& name, Global global);
+void add_global(Session& session, std::map<std::string, Global>& names, const std::string& name,
+                Global global);
 
 /// A type by its name as written, or a report and null.
 const Global* expect_type(Session& session, FileTable& table, const ast::Path& path, std::string_view kind);

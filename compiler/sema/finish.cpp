@@ -58,7 +58,9 @@ void report_after_cycles(Session& session, const Dynamics& dynamics) {
   for (const After& after : dynamics.afters) {
     if (!reaches_itself(needs, after.of.value)) continue;
     const std::string& name = model[after.of].name;
-    session.diags.report(DiagKind::AfterCycle, after.span, cat("after(", name, ") needs itself: ", quoted(name), " jumps by an amount that reads it"));
+    session.diags.report(
+        DiagKind::AfterCycle, after.span,
+        cat("after(", name, ") needs itself: ", quoted(name), " jumps by an amount that reads it"));
     return;
   }
 }
@@ -73,7 +75,9 @@ void report_reduction_cycles(Session& session, const Rule& rule) {
   }
   for (const Reduction& reduction : rule.reductions) {
     if (!reaches_itself(needs, reduction.variable.value)) continue;
-    session.diags.report(DiagKind::CyclicDefinition, reduction.span, cat("the definition of ", quoted(session.model[reduction.variable].name), " needs itself"));
+    session.diags.report(
+        DiagKind::CyclicDefinition, reduction.span,
+        cat("the definition of ", quoted(session.model[reduction.variable].name), " needs itself"));
     return;
   }
 }
@@ -81,7 +85,8 @@ void report_reduction_cycles(Session& session, const Rule& rule) {
 /// The order of jumps must not depend on the order of lines, since sums are rounded.
 void sort_jumps(const Model& model, Dynamics& dynamics) {
   const auto name = [&](const ExprNode& leaf) {
-    return leaf.op == Op::Var ? cat(static_cast<int>(model[VarId{leaf.leaf.index}].kind), model[VarId{leaf.leaf.index}].name, leaf.leaf.element)
+    return leaf.op == Op::Var ? cat(static_cast<int>(model[VarId{leaf.leaf.index}].kind),
+                                    model[VarId{leaf.leaf.index}].name, leaf.leaf.element)
                               : cat("draw", leaf.leaf.index, '.', leaf.leaf.element);
   };
   const auto event_key = [&](const Jump& jump) {
@@ -93,10 +98,15 @@ void sort_jumps(const Model& model, Dynamics& dynamics) {
     }
     return out;
   };
-  struct Keyed { std::string variable, events; Jump jump; };
+  struct Keyed {
+    std::string variable, events;
+    Jump jump;
+  };
   std::vector<Keyed> keyed;
   for (Jump& jump : dynamics.jumps) {
-    std::ranges::sort(jump.events, {}, [&](EventId id) { return std::pair(static_cast<int>(dynamics.events[id.value].kind), dynamics.events[id.value].name); });
+    std::ranges::sort(jump.events, {}, [&](EventId id) {
+      return std::pair(static_cast<int>(dynamics.events[id.value].kind), dynamics.events[id.value].name);
+    });
     const std::string& variable = model[jump.variable].name;
     std::string events = event_key(jump);
     keyed.push_back({variable, std::move(events), std::move(jump)});
@@ -135,11 +145,15 @@ void report_conflicts(Session& session, const Dynamics& dynamics) {
     std::vector<std::string> events;
     for (const Jump* jump_of : {&one, &other}) {
       const Event& event = dynamics.events[jump_of->events.front().value];
-      events.push_back(event.kind == EventKind::PreEvent ? cat("pre.", event.name) : event.kind == EventKind::PostEvent ? cat("post.", event.name) : event.name);
+      events.push_back(event.kind == EventKind::PreEvent    ? cat("pre.", event.name)
+                       : event.kind == EventKind::PostEvent ? cat("post.", event.name)
+                                                            : event.name);
     }
-    const bool named = dynamics.events[one.events.front().value].kind != EventKind::Every && dynamics.events[other.events.front().value].kind != EventKind::Every;
+    const bool named = dynamics.events[one.events.front().value].kind != EventKind::Every &&
+                       dynamics.events[other.events.front().value].kind != EventKind::Every;
     diag.help = same || !named ? "increments (+=) always combine; ':=' replaces the value"
-                               : cat("increments (+=) always combine; or merge them with  on ", events[0], " or ", events[1]);
+                               : cat("increments (+=) always combine; or merge them with  on ", events[0],
+                                     " or ", events[1]);
   }
 }
 

@@ -6,21 +6,36 @@ namespace hebb::sema {
 
 std::string_view describe(SymbolKind kind) {
   switch (kind) {
-    case SymbolKind::Constant: return "a constant";
-    case SymbolKind::Local: return "a local value";
-    case SymbolKind::Parameter: return "a parameter";
-    case SymbolKind::Weight: return "the weight";
-    case SymbolKind::State: return "a state";
-    case SymbolKind::Signal: return "a signal";
-    case SymbolKind::Input: return "an input";
-    case SymbolKind::Receive: return "an event port";
-    case SymbolKind::Let: return "a 'let'";
-    case SymbolKind::Reduce: return "a 'reduce'";
-    case SymbolKind::Stat: return "a 'stat'";
-    case SymbolKind::Event: return "an event";
-    case SymbolKind::Population: return "a population";
-    case SymbolKind::Projection: return "a projection";
-    case SymbolKind::Broken: return "unknown";
+    case SymbolKind::Constant:
+      return "a constant";
+    case SymbolKind::Local:
+      return "a local value";
+    case SymbolKind::Parameter:
+      return "a parameter";
+    case SymbolKind::Weight:
+      return "the weight";
+    case SymbolKind::State:
+      return "a state";
+    case SymbolKind::Signal:
+      return "a signal";
+    case SymbolKind::Input:
+      return "an input";
+    case SymbolKind::Receive:
+      return "an event port";
+    case SymbolKind::Let:
+      return "a 'let'";
+    case SymbolKind::Reduce:
+      return "a 'reduce'";
+    case SymbolKind::Stat:
+      return "a 'stat'";
+    case SymbolKind::Event:
+      return "an event";
+    case SymbolKind::Population:
+      return "a population";
+    case SymbolKind::Projection:
+      return "a projection";
+    case SymbolKind::Broken:
+      return "unknown";
   }
   return {};
 }

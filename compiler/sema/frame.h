@@ -27,18 +27,18 @@ struct Session {
   Sources& sources;
   const CheckOptions& options;
   Diagnostics& diags;
-  std::deque<FileTable> tables = {};       // the first is the main file
-  std::deque<ast::File> imported = {};     // keeps their trees alive
+  std::deque<FileTable> tables = {};    // the first is the main file
+  std::deque<ast::File> imported = {};  // keeps their trees alive
   std::map<std::string, FileTable*> by_path = {};
   FileTable* prelude = nullptr;
   std::map<const ast::Const*, ConstantCache> constants = {};
   std::map<const ast::Const*, ast::ExprPtr> overrides = {};  // --set
   std::map<const ast::RuleDecl*, Elaborated> rules = {};
   std::map<const ast::NeuronDecl*, int> neurons = {};  // index into model.neurons; -1: broken
-  std::set<std::string> unknown_types = {}; // reported once
-  std::set<std::string> mentioned = {};    // names used in experiments, records, drives: never "unused"
+  std::set<std::string> unknown_types = {};            // reported once
+  std::set<std::string> mentioned = {};  // names used in experiments, records, drives: never "unused"
   std::set<const ast::FunctionDecl*> called = {};
-  uint64_t work = 0;                       // evaluated nodes, against kWorkLimit
+  uint64_t work = 0;  // evaluated nodes, against kWorkLimit
   bool work_reported = false;
 };
 
@@ -64,16 +64,16 @@ struct Frame {
   Phase phase = Phase::Constant;
   bool draws_allowed = false;
   DimensionSystem* dimensions = nullptr;
-  Dynamics* dynamics = nullptr;            // the rule or neuron being built, if any
+  Dynamics* dynamics = nullptr;                                      // the rule or neuron being built, if any
   std::map<uint32_t, DimensionTerm>* variable_dimensions = nullptr;  // by VarId
-  VarId target;                            // whose equation is being read: reading itself is no use
-  bool target_read = false;                // …and whether it was
+  VarId target;              // whose equation is being read: reading itself is no use
+  bool target_read = false;  // …and whether it was
   /// pre.x and post.x; population.x. Null where they have no meaning.
   std::function<Value(Frame&, const std::string& object, const ast::Name& member, Span span)> member;
   /// Names used in the declaration as events of pre and post: "pre.spike".
   std::set<std::string> event_members;
-  std::set<std::string> blamed;            // names of dimension errors already reported here
-  Span call_site;                          // outermost call, inside functions
+  std::set<std::string> blamed;  // names of dimension errors already reported here
+  Span call_site;                // outermost call, inside functions
   bool in_prelude = false;
   int depth = 0, call_depth = 0;
 
@@ -155,8 +155,8 @@ std::optional<UnitReading> read_unit(Frame& frame, const ast::Unit& unit);
 /// What a term is compared with: "w'" and its dimension, or the first term of its sum.
 struct Expectation {
   DimensionTerm dimension;
-  std::string name;       // "w'"; empty: the other term
-  Span span;              // of the other side; may be invalid
+  std::string name;  // "w'"; empty: the other term
+  Span span;         // of the other side; may be invalid
 };
 /// False and a report when the two differ. `term` is the expression that is blamed.
 bool expect_dimension(Frame& frame, const Value& value, const ast::Expr& term, const Expectation& expected);

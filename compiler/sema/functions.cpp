@@ -10,17 +10,21 @@ using Names = std::set<std::string>;
 
 void check_names(Frame& frame, const ast::ExprPtr& start, const Names& known_names) {
   std::vector<std::pair<const ast::Expr*, Names>> stack;
-  const auto push = [&](const ast::ExprPtr& expr, const Names& names) { if (expr != nullptr) stack.emplace_back(expr.get(), names); };
+  const auto push = [&](const ast::ExprPtr& expr, const Names& names) {
+    if (expr != nullptr) stack.emplace_back(expr.get(), names);
+  };
   push(start, known_names);
   while (!stack.empty()) {
     const auto [expr, names] = std::move(stack.back());
     stack.pop_back();
     if (const auto* name = std::get_if<ast::NameRef>(&expr->node)) {
-      if (!names.contains(name->name) && find_symbol(frame, name->name) == nullptr) read_name(frame, name->name, expr->span);
+      if (!names.contains(name->name) && find_symbol(frame, name->name) == nullptr)
+        read_name(frame, name->name, expr->span);
     }
     if (const auto* node = std::get_if<ast::Paren>(&expr->node)) push(node->inner, names);
     if (const auto* node = std::get_if<ast::Unary>(&expr->node)) push(node->operand, names);
-    if (const auto* node = std::get_if<ast::Binary>(&expr->node)) push(node->left, names), push(node->right, names);
+    if (const auto* node = std::get_if<ast::Binary>(&expr->node))
+      push(node->left, names), push(node->right, names);
     if (const auto* node = std::get_if<ast::IfThenElse>(&expr->node)) {
       push(node->condition, names), push(node->then_value, names), push(node->else_value, names);
     }
@@ -50,7 +54,11 @@ void check_uncalled_functions(Session& session, FileTable& table) {
     DimensionSystem dimensions;
     std::map<uint32_t, DimensionTerm> none;
     Scope scope;
-    Frame frame{.session = session, .file = &table, .scope = &scope, .dimensions = &dimensions, .variable_dimensions = &none};
+    Frame frame{.session = session,
+                .file = &table,
+                .scope = &scope,
+                .dimensions = &dimensions,
+                .variable_dimensions = &none};
     Names names;
     for (const ast::Name& parameter : function->parameters) names.insert(parameter.text);
     for (const auto& [local, value] : function->where) names.insert(local.text);

@@ -72,8 +72,8 @@ bool lint_projection(Session& session, const ProjectionDef& projection, double d
     }
     Diagnostic& diag = session.diags.report(
         DiagKind::CoarseStep, span,
-        cat("dt = ", shortest(dt), " ms is more than a fifth of ", constant, " = ", shortest(tau), " ms; ", name,
-            " is exact, but pairs within a step are lost"));
+        cat("dt = ", shortest(dt), " ms is more than a fifth of ", constant, " = ", shortest(tau), " ms; ",
+            name, " is exact, but pairs within a step are lost"));
     diag.labels.push_back({second, "declared here"});
     return true;
   }
@@ -83,7 +83,8 @@ bool lint_projection(Session& session, const ProjectionDef& projection, double d
 void lint_run(Session& session, const ast::Run& run) {
   double dt = 0;
   const ast::Expr* setting = step_setting(run, &dt);
-  const Network* network = setting == nullptr ? nullptr : session.model.find_network(joined_name(run.network));
+  const Network* network =
+      setting == nullptr ? nullptr : session.model.find_network(joined_name(run.network));
   if (network == nullptr) return;
   for (const ProjectionDef& projection : network->projections) {
     if (lint_projection(session, projection, dt, setting->span)) return;
@@ -92,7 +93,9 @@ void lint_run(Session& session, const ast::Run& run) {
 
 void find_runs(Session& session, const ast::ExprPtr& start) {
   std::vector<const ast::Expr*> stack;
-  const auto push = [&](const ast::ExprPtr& expr) { if (expr != nullptr) stack.push_back(expr.get()); };
+  const auto push = [&](const ast::ExprPtr& expr) {
+    if (expr != nullptr) stack.push_back(expr.get());
+  };
   push(start);
   while (!stack.empty()) {
     const ast::Expr* expr = stack.back();

@@ -26,7 +26,8 @@ bool forgotten_state(const Reading& reading, const Symbol& symbol) {
   if (symbol.kind != SymbolKind::State || reading.rule == nullptr) return false;
   const VarId weight = reading.rule->weight;
   const auto moves = [&](const auto& change) { return change.variable == weight; };
-  return weight.valid() && (std::ranges::any_of(reading.dynamics.flows, moves) || std::ranges::any_of(reading.dynamics.jumps, moves));
+  return weight.valid() && (std::ranges::any_of(reading.dynamics.flows, moves) ||
+                            std::ranges::any_of(reading.dynamics.jumps, moves));
 }
 
 void report_unused(Reading& reading) {
@@ -36,24 +37,34 @@ void report_unused(Reading& reading) {
     bool lint = false;
     switch (symbol->kind) {
       case SymbolKind::Constant:
-      case SymbolKind::Parameter: lint = true; break;
+      case SymbolKind::Parameter:
+        lint = true;
+        break;
       case SymbolKind::Let:
       case SymbolKind::Signal:
       case SymbolKind::Reduce:
-      case SymbolKind::Stat: lint = !reading.is_neuron; break;
-      case SymbolKind::Event: lint = !reading.is_neuron; break;
-      case SymbolKind::State: lint = forgotten_state(reading, *symbol); break;
+      case SymbolKind::Stat:
+        lint = !reading.is_neuron;
+        break;
+      case SymbolKind::Event:
+        lint = !reading.is_neuron;
+        break;
+      case SymbolKind::State:
+        lint = forgotten_state(reading, *symbol);
+        break;
       case SymbolKind::Local:
       case SymbolKind::Weight:
       case SymbolKind::Input:
       case SymbolKind::Receive:
       case SymbolKind::Population:
       case SymbolKind::Projection:
-      case SymbolKind::Broken: break;
+      case SymbolKind::Broken:
+        break;
     }
     if (!lint) continue;
     const bool state = symbol->kind == SymbolKind::State;
-    session.diags.report(DiagKind::UnusedName, symbol->span, cat(quoted(name), state ? " is never read" : " is never used"));
+    session.diags.report(DiagKind::UnusedName, symbol->span,
+                         cat(quoted(name), state ? " is never read" : " is never used"));
   }
 }
 
@@ -82,8 +93,10 @@ void report_only_grows(Reading& reading) {
     where = jump.span;
   }
   if (!changes) return;
-  reading.frame.session.diags.report(DiagKind::OnlyGrows, where,
-      cat(weight.name, " only grows: no term of ", weight.name, "' is ever negative and ", weight.name, " has no upper bound"))
+  reading.frame.session.diags
+      .report(DiagKind::OnlyGrows, where,
+              cat(weight.name, " only grows: no term of ", weight.name, "' is ever negative and ",
+                  weight.name, " has no upper bound"))
       .help = cat("give it one:  weight ", weight.name, " in [0, 1];");
 }
 
@@ -92,19 +105,24 @@ struct Mentions {
 
   void operator()(const ast::ExprPtr& start) {
     std::vector<const ast::Expr*> stack;
-    const auto push = [&](const ast::ExprPtr& expr) { if (expr != nullptr) stack.push_back(expr.get()); };
+    const auto push = [&](const ast::ExprPtr& expr) {
+      if (expr != nullptr) stack.push_back(expr.get());
+    };
     push(start);
     while (!stack.empty()) {
       const ast::Expr* expr = stack.back();
       stack.pop_back();
       if (const auto* node = std::get_if<ast::NameRef>(&expr->node)) names.insert(node->name);
-      if (const auto* node = std::get_if<ast::Member>(&expr->node)) names.insert(node->member.text), push(node->object);
+      if (const auto* node = std::get_if<ast::Member>(&expr->node))
+        names.insert(node->member.text), push(node->object);
       if (const auto* node = std::get_if<ast::Paren>(&expr->node)) push(node->inner);
       if (const auto* node = std::get_if<ast::Unary>(&expr->node)) push(node->operand);
       if (const auto* node = std::get_if<ast::Binary>(&expr->node)) push(node->left), push(node->right);
       if (const auto* node = std::get_if<ast::Subscript>(&expr->node)) push(node->object);
-      if (const auto* node = std::get_if<ast::IfThenElse>(&expr->node)) push(node->condition), push(node->then_value), push(node->else_value);
-      if (const auto* node = std::get_if<ast::VectorLiteral>(&expr->node)) for (const auto& element : node->elements) push(element);
+      if (const auto* node = std::get_if<ast::IfThenElse>(&expr->node))
+        push(node->condition), push(node->then_value), push(node->else_value);
+      if (const auto* node = std::get_if<ast::VectorLiteral>(&expr->node))
+        for (const auto& element : node->elements) push(element);
       if (const auto* node = std::get_if<ast::Call>(&expr->node)) {
         push(node->callee);
         for (const ast::Argument& argument : node->arguments) push(argument.value);
@@ -121,7 +139,9 @@ struct Mentions {
     every(start);
     if (all.contains("pre") || all.contains("post")) names.insert(all.begin(), all.end());
   }
-  void path(const ast::Path& where) { for (const ast::Name& part : where.parts) names.insert(part.text); }
+  void path(const ast::Path& where) {
+    for (const ast::Name& part : where.parts) names.insert(part.text);
+  }
 };
 
 }  // namespace
@@ -144,11 +164,16 @@ void collect_mentioned(Session& session, const ast::File& file) {
       if (const auto* node = std::get_if<ast::Assert>(&action)) mention(node->condition);
       if (const auto* node = std::get_if<ast::Measure>(&action)) mention(node->value);
       if (const auto* node = std::get_if<ast::Accept>(&action)) mention(node->condition);
-      if (const auto* node = std::get_if<ast::Print>(&action)) for (const auto& value : node->values) mention(value);
-      if (const auto* node = std::get_if<ast::Plot>(&action)) for (const auto& value : node->values) mention(value);
-      if (const auto* node = std::get_if<ast::Save>(&action)) for (const auto& value : node->values) mention(value);
-      if (const auto* node = std::get_if<ast::Fit>(&action)) for (const auto& path : node->paths) mention.path(path);
-      if (const auto* node = std::get_if<ast::Search>(&action)) for (const auto& path : node->paths) mention.path(path);
+      if (const auto* node = std::get_if<ast::Print>(&action))
+        for (const auto& value : node->values) mention(value);
+      if (const auto* node = std::get_if<ast::Plot>(&action))
+        for (const auto& value : node->values) mention(value);
+      if (const auto* node = std::get_if<ast::Save>(&action))
+        for (const auto& value : node->values) mention(value);
+      if (const auto* node = std::get_if<ast::Fit>(&action))
+        for (const auto& path : node->paths) mention.path(path);
+      if (const auto* node = std::get_if<ast::Search>(&action))
+        for (const auto& path : node->paths) mention.path(path);
     }
   };
   for (const ast::Item& item : file.items) {

@@ -15,7 +15,9 @@ std::string unit_suggestion(const Frame& frame, const std::string& unit, Span sp
   const std::string before = text.substr(line_start, span.begin - line_start);
   const size_t sign = before.find_last_not_of(" \t");
   if (sign == std::string::npos || (before[sign] != '/' && before[sign] != '*')) return {};
-  const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_'; };
+  const auto is_word = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_';
+  };
   size_t end = before.find_last_not_of(" \t", sign == 0 ? 0 : sign - 1);
   if (end == std::string::npos) return {};
   size_t begin = end;
@@ -38,19 +40,24 @@ void evaluate_signal(Frame& frame, const std::string& name, Symbol& symbol) {
   const Span span = symbol.definition->span;
   const Shape declared = frame.session.model[symbol.variable].shape;
   if (!value.poisoned && symbol.signal->drawn && !value.drawn) {
-    report(frame, DiagKind::MisplacedDraw, span, cat(quoted(name), " is declared with '~', but nothing here is drawn"))
-        .help = cat("write  signal ", name, " = …  for a value; '~' wants a distribution such as normal(0, 1)");
+    report(frame, DiagKind::MisplacedDraw, span,
+           cat(quoted(name), " is declared with '~', but nothing here is drawn"))
+        .help =
+        cat("write  signal ", name, " = …  for a value; '~' wants a distribution such as normal(0, 1)");
     value = poison();
   }
   if (!value.poisoned && !declared.scalar() && value.scalar()) {
     const Value first = value;
-    value = {.shape = declared, .elements = {first.only()}, .dimension = first.dimension, .drawn = first.drawn};
+    value = {
+        .shape = declared, .elements = {first.only()}, .dimension = first.dimension, .drawn = first.drawn};
     for (int64_t i = 1; i < declared.size(); ++i) {  // one draw for each element
       value.elements.push_back(first.drawn ? evaluate(frame, *symbol.definition).only() : first.only());
     }
   }
   if (!value.poisoned && !declared.scalar() && value.shape != declared) {
-    report(frame, DiagKind::ShapeMismatch, span, cat(quoted(name), " has shape ", to_text(declared), ", but its value has shape ", to_text(value.shape)));
+    report(frame, DiagKind::ShapeMismatch, span,
+           cat(quoted(name), " has shape ", to_text(declared), ", but its value has shape ",
+               to_text(value.shape)));
     value = poison();
   }
   if (value.poisoned) {
@@ -112,7 +119,8 @@ Symbol& declare(Frame& frame, Scope& scope, const ast::Name& name, Symbol symbol
   if (!is_new) {
     // Constants are declared before the rest: the later line is the one to blame all the same.
     const bool later = name.span.begin > entry->second.span.begin;
-    report(frame, DiagKind::DuplicateName, later ? name.span : entry->second.span, cat(quoted(name.text), " is declared twice"))
+    report(frame, DiagKind::DuplicateName, later ? name.span : entry->second.span,
+           cat(quoted(name.text), " is declared twice"))
         .labels.push_back({later ? entry->second.span : name.span, "first here"});
     entry->second.used = true;
   }
@@ -144,17 +152,21 @@ Value unknown_name(Frame& frame, const std::string& name, Span span) {
   const auto near = did_you_mean(name, names);
   const bool sure = near && near->size() > 2 && name.size() > 2;
   if (find_unit(name) != nullptr && name != "1" && !sure) {
-    Diagnostic& diag = report(frame, DiagKind::UnitAsVariable, span, cat(quoted(name), " is a unit, not a variable"));
+    Diagnostic& diag =
+        report(frame, DiagKind::UnitAsVariable, span, cat(quoted(name), " is a unit, not a variable"));
     const std::string suggestion = unit_suggestion(frame, name, span);
-    diag.help = suggestion.empty() ? cat("a unit follows a number: 20 ", name) : cat("did you mean ", suggestion, "?");
+    diag.help = suggestion.empty() ? cat("a unit follows a number: 20 ", name)
+                                   : cat("did you mean ", suggestion, "?");
   } else {
-    Diagnostic& diag = report(frame, DiagKind::UnknownName, span, cat("nothing is called ", quoted(name), " here"));
+    Diagnostic& diag =
+        report(frame, DiagKind::UnknownName, span, cat("nothing is called ", quoted(name), " here"));
     if (name == "pre" || name == "post") {
       diag.help = cat("name a variable of the neuron, as in  ", name, ".r");
     } else if (near) {
       const Symbol* symbol = find_symbol(frame, *near);
       const bool has_line = symbol != nullptr && symbol->span.valid();
-      diag.help = cat("did you mean ", quoted(*near), has_line ? cat(" (line ", line_of(frame, symbol->span), ")") : "", "?");
+      diag.help = cat("did you mean ", quoted(*near),
+                      has_line ? cat(" (line ", line_of(frame, symbol->span), ")") : "", "?");
       diag.fixes.push_back({span, *near, false});
     } else if (frame.file->functions.contains(name)) {
       diag.help = cat(quoted(name), " is a function: give it arguments");
@@ -176,7 +188,8 @@ Value unknown_name(Frame& frame, const std::string& name, Span span) {
 void force(Frame& frame, const std::string& name, Symbol& symbol) {
   if (symbol.progress == Symbol::Progress::Done) return;
   if (symbol.progress == Symbol::Progress::Busy) {
-    report(frame, DiagKind::CyclicDefinition, symbol.span, cat("the definition of ", quoted(name), " needs itself"));
+    report(frame, DiagKind::CyclicDefinition, symbol.span,
+           cat("the definition of ", quoted(name), " needs itself"));
     symbol.kind = SymbolKind::Broken;
     symbol.value = poison();
     symbol.progress = Symbol::Progress::Done;
@@ -203,7 +216,10 @@ Value read_constant(Frame& frame, const Global& global, const std::string& name)
     cache.progress = Symbol::Progress::Busy;
     DimensionSystem dimensions;
     std::map<uint32_t, DimensionTerm> none;
-    Frame own{.session = frame.session, .file = global.home, .dimensions = &dimensions, .variable_dimensions = &none};
+    Frame own{.session = frame.session,
+              .file = global.home,
+              .dimensions = &dimensions,
+              .variable_dimensions = &none};
     own.depth = frame.depth;
     Scope empty;
     own.scope = &empty;
@@ -238,7 +254,8 @@ bool readable(Frame& frame, const Symbol& symbol, const std::string& name, Span 
   const bool initial = constant || symbol.kind == SymbolKind::Parameter;
   if (frame.phase == Phase::Initial && !initial) {
     report(frame, DiagKind::NotConstant, span,
-           cat("a start value can use constants and parameters, but ", quoted(name), " is ", describe(symbol.kind)))
+           cat("a start value can use constants and parameters, but ", quoted(name), " is ",
+               describe(symbol.kind)))
         .labels.push_back({symbol.span, "declared here"});
     return false;
   }
@@ -278,7 +295,8 @@ Value read_event(Frame& frame, const Symbol& symbol, const std::string& name, Sp
 Value read_name(Frame& frame, const std::string& name, Span span) {
   Symbol* symbol = find_symbol(frame, name);
   if (symbol == nullptr) {
-    if (!frame.file->constants.contains(name) && !frame.file->is_prelude) follow_imports(frame.session, *frame.file);
+    if (!frame.file->constants.contains(name) && !frame.file->is_prelude)
+      follow_imports(frame.session, *frame.file);
     const auto constant = frame.file->constants.find(name);
     if (constant != frame.file->constants.end()) return read_constant(frame, constant->second, name);
     return unknown_name(frame, name, span);
@@ -294,13 +312,16 @@ Value read_name(Frame& frame, const std::string& name, Span span) {
   force(frame, name, *symbol);
   switch (symbol->kind) {
     case SymbolKind::Event:
-    case SymbolKind::Receive: return read_event(frame, *symbol, name, span);
+    case SymbolKind::Receive:
+      return read_event(frame, *symbol, name, span);
     case SymbolKind::Population:
     case SymbolKind::Projection:
-      report(frame, DiagKind::WrongKindOfName, span, cat(quoted(name), " is ", describe(symbol->kind), ", not a value"))
+      report(frame, DiagKind::WrongKindOfName, span,
+             cat(quoted(name), " is ", describe(symbol->kind), ", not a value"))
           .help = cat("name one of its variables, as in  ", name, ".r");
       return poison();
-    case SymbolKind::Constant: return read_number(frame, *symbol);
+    case SymbolKind::Constant:
+      return read_number(frame, *symbol);
     case SymbolKind::Local:
     case SymbolKind::Parameter:
     case SymbolKind::Weight:
@@ -310,7 +331,8 @@ Value read_name(Frame& frame, const std::string& name, Span span) {
     case SymbolKind::Let:
     case SymbolKind::Reduce:
     case SymbolKind::Stat:
-    case SymbolKind::Broken: return symbol->value;
+    case SymbolKind::Broken:
+      return symbol->value;
   }
   return poison();
 }
@@ -318,9 +340,12 @@ Value read_name(Frame& frame, const std::string& name, Span span) {
 const Value* stored_value(Frame& frame, const ast::Expr& expr) {
   const auto* name = std::get_if<ast::NameRef>(&expr.node);
   Symbol* symbol = name == nullptr ? nullptr : find_symbol(frame, name->name);
-  if (symbol == nullptr || symbol->progress != Symbol::Progress::Done || symbol->value.poisoned) return nullptr;
-  const bool free = frame.phase == Phase::Rate || frame.phase == Phase::Instant || frame.phase == Phase::Continuous;
-  const bool plain_kind = symbol->kind == SymbolKind::Parameter || symbol->kind == SymbolKind::Signal || symbol->kind == SymbolKind::Let ||
+  if (symbol == nullptr || symbol->progress != Symbol::Progress::Done || symbol->value.poisoned)
+    return nullptr;
+  const bool free =
+      frame.phase == Phase::Rate || frame.phase == Phase::Instant || frame.phase == Phase::Continuous;
+  const bool plain_kind = symbol->kind == SymbolKind::Parameter || symbol->kind == SymbolKind::Signal ||
+                          symbol->kind == SymbolKind::Let ||
                           (symbol->kind == SymbolKind::State && symbol->variable != frame.target);
   if (!free || !plain_kind) return nullptr;
   symbol->used = true;
@@ -328,7 +353,8 @@ const Value* stored_value(Frame& frame, const ast::Expr& expr) {
 }
 
 const Global* find_function(Frame& frame, const std::string& name) {
-  if (!frame.file->functions.contains(name) && !frame.file->imports_followed && !frame.file->is_prelude && !is_built_in(name)) {
+  if (!frame.file->functions.contains(name) && !frame.file->imports_followed && !frame.file->is_prelude &&
+      !is_built_in(name)) {
     follow_imports(frame.session, *frame.file);
   }
   const auto found = frame.file->functions.find(name);

@@ -10,9 +10,11 @@
 namespace hebb::sema {
 namespace {
 
-Value read_population_member(NetworkReading& reading, Frame& frame, const std::string& object, const ast::Name& member, Span span) {
+Value read_population_member(NetworkReading& reading, Frame& frame, const std::string& object,
+                             const ast::Name& member, Span span) {
   if (object == "pre" || object == "post") {
-    report(frame, DiagKind::WrongKindOfName, span, cat(quoted(object), " has a meaning inside rules and projections only"));
+    report(frame, DiagKind::WrongKindOfName, span,
+           cat(quoted(object), " has a meaning inside rules and projections only"));
     return poison();
   }
   Symbol* symbol = find_symbol(frame, object);
@@ -20,13 +22,18 @@ Value read_population_member(NetworkReading& reading, Frame& frame, const std::s
   if (symbol->kind == SymbolKind::Broken) return poison();
   symbol->used = true;
   if (symbol->kind != SymbolKind::Population) {
-    report(frame, symbol->kind == SymbolKind::Projection ? DiagKind::NotSupportedYet : DiagKind::WrongKindOfName, span,
-           symbol->kind == SymbolKind::Projection ? cat("not supported yet: the synapses of ", quoted(object), " inside an expression of the network")
-                                                  : cat(quoted(object), " is ", describe(symbol->kind), " and has no member ", quoted(member.text)));
+    report(frame,
+           symbol->kind == SymbolKind::Projection ? DiagKind::NotSupportedYet : DiagKind::WrongKindOfName,
+           span,
+           symbol->kind == SymbolKind::Projection ? cat("not supported yet: the synapses of ", quoted(object),
+                                                        " inside an expression of the network")
+                                                  : cat(quoted(object), " is ", describe(symbol->kind),
+                                                        " and has no member ", quoted(member.text)));
     return poison();
   }
   if (frame.phase == Phase::Constant || frame.phase == Phase::Initial) {
-    report(frame, DiagKind::NotConstant, span, cat(quoted(cat(object, '.', member.text)), " has no value before the run starts"));
+    report(frame, DiagKind::NotConstant, span,
+           cat(quoted(cat(object, '.', member.text)), " has no value before the run starts"));
     return poison();
   }
   const int index = symbol->index;
@@ -36,12 +43,14 @@ Value read_population_member(NetworkReading& reading, Frame& frame, const std::s
   VarId variable;
   if (readable_variable(model, *neuron, member.text, &variable) == nullptr) {
     const bool event = emits(*neuron, member.text);
-    Diagnostic& diag = report(frame, event ? DiagKind::TrainOutsideEquation : DiagKind::UnknownName, span,
-                              event ? cat(quoted(cat(object, '.', member.text)), " is an event: it has no value here")
-                                    : cat(neuron->name, " has no variable ", quoted(member.text)));
+    Diagnostic& diag =
+        report(frame, event ? DiagKind::TrainOutsideEquation : DiagKind::UnknownName, span,
+               event ? cat(quoted(cat(object, '.', member.text)), " is an event: it has no value here")
+                     : cat(neuron->name, " has no variable ", quoted(member.text)));
     std::vector<std::string> names;
     for (const VarId id : neuron->variables) names.push_back(model[id].name);
-    if (const auto near = did_you_mean(member.text, names)) diag.help = cat("did you mean ", quoted(*near), "?");
+    if (const auto near = did_you_mean(member.text, names))
+      diag.help = cat("did you mean ", quoted(*near), "?");
     return poison();
   }
   const int64_t size = reading.network.populations[static_cast<size_t>(index)].size;
@@ -59,7 +68,8 @@ Value read_population_member(NetworkReading& reading, Frame& frame, const std::s
     value.population = index;
     value.member = member.text;
     if (value.shape.size() > kArrayLimit) {
-      report(frame, DiagKind::TooLarge, span, cat(quoted(value.name), " has more than ", kArrayLimit, " elements"));
+      report(frame, DiagKind::TooLarge, span,
+             cat(quoted(value.name), " has more than ", kArrayLimit, " elements"));
       return poison();
     }
     const VarId id = model.add(std::move(value));
@@ -110,7 +120,8 @@ void declare_population(NetworkReading& reading, const ast::Population& populati
       constexpr int64_t kPopulationLimit = int64_t{1} << 31;
       if (*n <= 0 || __builtin_mul_overflow(size, *n, &size) || size > kPopulationLimit) {
         report(frame, *n <= 0 ? DiagKind::BadExtent : DiagKind::TooLarge, extent->span,
-               *n <= 0 ? cat("a population has at least 1 neuron, got ", *n) : cat("a population of more than ", kPopulationLimit, " neurons"));
+               *n <= 0 ? cat("a population has at least 1 neuron, got ", *n)
+                       : cat("a population of more than ", kPopulationLimit, " neurons"));
         return {};
       }
       out.extents.push_back(*n);
@@ -143,7 +154,8 @@ NetworkReading::NetworkReading(Session& s, FileTable& file, Network& n)
   };
 }
 
-const Variable* readable_variable(const Model& model, const Neuron& neuron, const std::string& name, VarId* id) {
+const Variable* readable_variable(const Model& model, const Neuron& neuron, const std::string& name,
+                                  VarId* id) {
   for (const VarId variable : neuron.variables) {
     const Variable& v = model[variable];
     if (v.name != name || v.kind == VarKind::Receive) continue;
@@ -183,27 +195,36 @@ void read_population_settings(NetworkReading& reading, const ast::Instance& inst
     if (!id.valid()) continue;
     const auto [first, is_new] = done.try_emplace(id.value, setting.span);
     if (!is_new) {
-      report(frame, DiagKind::DuplicateName, setting.span, cat(quoted(model[id].name), " is set twice")).labels.push_back({first->second, "first here"});
+      report(frame, DiagKind::DuplicateName, setting.span, cat(quoted(model[id].name), " is set twice"))
+          .labels.push_back({first->second, "first here"});
       continue;
     }
     const bool constant = model[id].kind == VarKind::Param;
     Restore phase(frame.phase, constant ? Phase::Constant : Phase::Continuous);
     Restore draws(frame.draws_allowed, setting.drawn);
-    const Expectation expected{population_dimension(reading, population, id), cat(def.name, '.', model[id].name), {}};
+    const Expectation expected{
+        population_dimension(reading, population, id), cat(def.name, '.', model[id].name), {}};
     const Value value = evaluate(frame, *setting.value, &expected);
     if (value.poisoned) continue;
     if (setting.drawn && !value.drawn) {
-      report(frame, DiagKind::MisplacedDraw, setting.value->span, "nothing here is drawn").help = cat("write  ", joined_name(setting.path), " = …  for a value");
+      report(frame, DiagKind::MisplacedDraw, setting.value->span, "nothing here is drawn").help =
+          cat("write  ", joined_name(setting.path), " = …  for a value");
       continue;
     }
     const Shape& own = model[id].shape;
     Shape each = own;
     each.extents.insert(each.extents.begin(), def.size);
-    Assignment assignment{.variable = id, .value = value.elements, .drawn = value.drawn, .per_neuron = value.shape == each, .span = setting.span};
+    Assignment assignment{.variable = id,
+                          .value = value.elements,
+                          .drawn = value.drawn,
+                          .per_neuron = value.shape == each,
+                          .span = setting.span};
     if (value.scalar()) assignment.value.assign(static_cast<size_t>(own.size()), value.only());
     if (!value.scalar() && value.shape != own && value.shape != each) {
       report(frame, DiagKind::ShapeMismatch, setting.value->span,
-             cat("this has shape ", to_text(value.shape), ", but ", quoted(model[id].name), " is ", own.scalar() ? "one number" : to_text(own), " for each of ", def.size, def.size == 1 ? " neuron" : " neurons"));
+             cat("this has shape ", to_text(value.shape), ", but ", quoted(model[id].name), " is ",
+                 own.scalar() ? "one number" : to_text(own), " for each of ", def.size,
+                 def.size == 1 ? " neuron" : " neurons"));
       continue;
     }
     def.settings.push_back(std::move(assignment));
@@ -217,7 +238,9 @@ void read_network(Session& session, FileTable& table, const ast::NetworkDecl& de
   network.span = decl.span;
   NetworkReading reading(session, table, network);
   Frame& frame = reading.frame;
-  const auto each = [&](const auto& visitor) { for (const auto& item : decl.items) std::visit(visitor, item); };
+  const auto each = [&](const auto& visitor) {
+    for (const auto& item : decl.items) std::visit(visitor, item);
+  };
   each(Overload{[&](const ast::Const& node) {
                   Symbol symbol{.kind = SymbolKind::Constant};
                   symbol.definition = node.value.get();
@@ -230,26 +253,28 @@ void read_network(Session& session, FileTable& table, const ast::NetworkDecl& de
                   declare(frame, reading.scope, node.name, {.kind = SymbolKind::Event});
                   network.events.push_back(node.name.text);
                 },
-                [&](const ast::Population& node) { declare_population(reading, node); },
-                [](const auto&) {}});
+                [&](const ast::Population& node) { declare_population(reading, node); }, [](const auto&) {}});
   // Names of projections are known before anything that may mention them.
   each(Overload{[&](const ast::Projection& node) {
                   Symbol symbol{.kind = SymbolKind::Projection};
                   declare(frame, reading.scope, node.name, std::move(symbol));
                 },
                 [](const auto&) {}});
-  each(Overload{[&](const ast::Signal& node) {
-                  Symbol* symbol = find_symbol(frame, node.name.text);
-                  if (symbol != nullptr && symbol->signal == &node) force(frame, node.name.text, *symbol);
-                },
-                [&](const ast::Const& node) { force(frame, node.name.text, reading.scope.names[node.name.text]); },
-                [](const auto&) {}});
+  each(Overload{
+      [&](const ast::Signal& node) {
+        Symbol* symbol = find_symbol(frame, node.name.text);
+        if (symbol != nullptr && symbol->signal == &node) force(frame, node.name.text, *symbol);
+      },
+      [&](const ast::Const& node) { force(frame, node.name.text, reading.scope.names[node.name.text]); },
+      [](const auto&) {}});
   int population = 0;
-  each(Overload{[&](const ast::Population& node) { read_population_settings(reading, node.type, population++); },
-                [](const auto&) {}});
+  each(Overload{
+      [&](const ast::Population& node) { read_population_settings(reading, node.type, population++); },
+      [](const auto&) {}});
   each(Overload{[&](const ast::Projection& node) { read_projection(reading, node); },
                 [&](const ast::AbortWhen& node) { not_yet(reading, node.span, "'abort when'"); },
-                [&](const ast::Freeze& node) { not_yet(reading, node.span, "'freeze'"); }, [](const auto&) {}});
+                [&](const ast::Freeze& node) { not_yet(reading, node.span, "'freeze'"); },
+                [](const auto&) {}});
   each(Overload{[&](const ast::Record& node) { read_record(reading, node); }, [](const auto&) {}});
   for (const auto& [id, term] : reading.variable_dimensions) {
     std::optional<Dimension>& dimension = session.model[VarId{id}].dimension;
@@ -269,14 +294,17 @@ bool recordable(NetworkReading& reading, const ast::Expr& expr) {
     if (symbol == nullptr) return unknown_name(frame, name->name, expr.span).poisoned && false;
     if (symbol->kind == SymbolKind::Signal || symbol->kind == SymbolKind::Event) return true;
     if (symbol->kind != SymbolKind::Broken) {
-      report(frame, DiagKind::WrongKindOfName, expr.span, cat(quoted(name->name), " is ", describe(symbol->kind), " and cannot be recorded")).help = cat("name one of its variables, as in  ", name->name, ".w");
+      report(frame, DiagKind::WrongKindOfName, expr.span,
+             cat(quoted(name->name), " is ", describe(symbol->kind), " and cannot be recorded"))
+          .help = cat("name one of its variables, as in  ", name->name, ".w");
     }
     return false;
   }
   const auto* member = std::get_if<ast::Member>(&expr.node);
   const auto* object = member == nullptr ? nullptr : std::get_if<ast::NameRef>(&member->object->node);
   if (object == nullptr) {
-    report(frame, DiagKind::NotSupportedYet, expr.span, "not supported yet: recording this").help = "record a variable of a population or projection, a signal, or mean, sum, min, max of one";
+    report(frame, DiagKind::NotSupportedYet, expr.span, "not supported yet: recording this").help =
+        "record a variable of a population or projection, a signal, or mean, sum, min, max of one";
     return false;
   }
   const Symbol* symbol = find_symbol(frame, object->name);
@@ -291,11 +319,14 @@ bool recordable(NetworkReading& reading, const ast::Expr& expr) {
   }
   if (symbol->kind == SymbolKind::Projection) {
     if (symbol->index < 0) return false;  // its own errors were reported
-    for (const VarId id : reading.network.projections[static_cast<size_t>(symbol->index)].rule.variables) names.push_back(model[id].name);
+    for (const VarId id : reading.network.projections[static_cast<size_t>(symbol->index)].rule.variables)
+      names.push_back(model[id].name);
   }
   if (std::ranges::find(names, member->member.text) != names.end()) return true;
-  Diagnostic& diag = report(frame, DiagKind::UnknownName, member->member.span, cat(quoted(object->name), " has no variable ", quoted(member->member.text)));
-  if (const auto near = did_you_mean(member->member.text, names)) diag.help = cat("did you mean ", quoted(*near), "?");
+  Diagnostic& diag = report(frame, DiagKind::UnknownName, member->member.span,
+                            cat(quoted(object->name), " has no variable ", quoted(member->member.text)));
+  if (const auto near = did_you_mean(member->member.text, names))
+    diag.help = cat("did you mean ", quoted(*near), "?");
   return false;
 }
 
@@ -306,9 +337,11 @@ void read_record(NetworkReading& reading, const ast::Record& record) {
   const ast::Expr* what = record.what.get();
   if (const auto* call = std::get_if<ast::Call>(&what->node)) {
     const auto* function = std::get_if<ast::NameRef>(&call->callee->node);
-    const bool known_function = function != nullptr && (function->name == "mean" || function->name == "sum" || function->name == "min" || function->name == "max");
+    const bool known_function = function != nullptr && (function->name == "mean" || function->name == "sum" ||
+                                                        function->name == "min" || function->name == "max");
     if (!known_function || call->arguments.size() != 1) {
-      report(frame, DiagKind::NotSupportedYet, what->span, "not supported yet: recording this").help = "record a variable of a population or projection, a signal, or mean, sum, min, max of one";
+      report(frame, DiagKind::NotSupportedYet, what->span, "not supported yet: recording this").help =
+          "record a variable of a population or projection, a signal, or mean, sum, min, max of one";
       return;
     }
     what = call->arguments[0].value.get();
@@ -326,7 +359,8 @@ void read_record(NetworkReading& reading, const ast::Record& record) {
     const Value period = evaluate_as(frame, *record.every, {}, &time);
     if (period.poisoned) return;
     if (const auto constant = constant_of(frame, period.only()); constant && !(*constant > 0)) {
-      report(frame, DiagKind::BadPeriod, record.every->span, cat("a period must be longer than 0, got ", *constant, " ms"));
+      report(frame, DiagKind::BadPeriod, record.every->span,
+             cat("a period must be longer than 0, got ", *constant, " ms"));
       return;
     }
     def.every = period.only();

@@ -23,7 +23,8 @@ struct NetworkReading {
 };
 
 /// The variable `name` of a population's neuron that others can read; null: it has none.
-const Variable* readable_variable(const Model& model, const Neuron& neuron, const std::string& name, VarId* id);
+const Variable* readable_variable(const Model& model, const Neuron& neuron, const std::string& name,
+                                  VarId* id);
 bool emits(const Neuron& neuron, const std::string& event);
 const Neuron* neuron_of_population(const NetworkReading& reading, int population);
 DimensionTerm population_dimension(NetworkReading& reading, int population, VarId variable);

@@ -13,8 +13,8 @@ struct ProjectionReading {
   NetworkReading& network;
   ProjectionDef& def;
   const ast::Projection& decl;
-  Scope scope;                          // the rule's variables, before the network's names
-  std::set<uint32_t> bound;             // variables and events of the rule that a bind provides
+  Scope scope;               // the rule's variables, before the network's names
+  std::set<uint32_t> bound;  // variables and events of the rule that a bind provides
   std::set<std::string> bound_events;
   Session& session() const { return network.session; }
   Frame& frame() const { return network.frame; }
@@ -48,19 +48,27 @@ void read_rule_settings(ProjectionReading& p, const ast::Instance& instance, con
     Value value = evaluate(frame, *setting.value, &expected);
     if (value.poisoned) continue;
     if (setting.drawn && !value.drawn) {
-      report(frame, DiagKind::MisplacedDraw, setting.value->span, "nothing here is drawn").help = cat("write  ", joined_name(setting.path), " = …  for a value");
+      report(frame, DiagKind::MisplacedDraw, setting.value->span, "nothing here is drawn").help =
+          cat("write  ", joined_name(setting.path), " = …  for a value");
       continue;
     }
     const Shape& shape = model[id].shape;
     std::vector<ExprId> elements = value.elements;
     if (value.scalar()) {
       elements.assign(static_cast<size_t>(shape.size()), value.only());
-      for (size_t i = 1; value.drawn && i < elements.size(); ++i) elements[i] = evaluate(frame, *setting.value).only();
+      for (size_t i = 1; value.drawn && i < elements.size(); ++i)
+        elements[i] = evaluate(frame, *setting.value).only();
     } else if (value.shape != shape) {
-      report(frame, DiagKind::ShapeMismatch, setting.value->span, cat("this has shape ", to_text(value.shape), ", but ", quoted(model[id].name), " is ", to_text(shape)));
+      report(frame, DiagKind::ShapeMismatch, setting.value->span,
+             cat("this has shape ", to_text(value.shape), ", but ", quoted(model[id].name), " is ",
+                 to_text(shape)));
       continue;
     }
-    p.def.settings.push_back({.variable = id, .value = std::move(elements), .drawn = value.drawn, .per_neuron = false, .span = setting.span});
+    p.def.settings.push_back({.variable = id,
+                              .value = std::move(elements),
+                              .drawn = value.drawn,
+                              .per_neuron = false,
+                              .span = setting.span});
   }
 }
 
@@ -99,18 +107,30 @@ void open_rule_scope(ProjectionReading& p) {
     const Variable& variable = model[id];
     SymbolKind kind = SymbolKind::State;
     switch (variable.kind) {
-      case VarKind::Param: kind = SymbolKind::Parameter; break;
-      case VarKind::Weight: kind = SymbolKind::Weight; break;
+      case VarKind::Param:
+        kind = SymbolKind::Parameter;
+        break;
+      case VarKind::Weight:
+        kind = SymbolKind::Weight;
+        break;
       case VarKind::Let:
-      case VarKind::Draw: kind = SymbolKind::Let; break;
-      case VarKind::Signal: kind = SymbolKind::Signal; break;
-      case VarKind::Reduce: kind = SymbolKind::Reduce; break;
-      case VarKind::State: break;
+      case VarKind::Draw:
+        kind = SymbolKind::Let;
+        break;
+      case VarKind::Signal:
+        kind = SymbolKind::Signal;
+        break;
+      case VarKind::Reduce:
+        kind = SymbolKind::Reduce;
+        break;
+      case VarKind::State:
+        break;
       case VarKind::PreValue:
       case VarKind::PostValue:
       case VarKind::Input:
       case VarKind::Receive:
-      case VarKind::Population: continue;
+      case VarKind::Population:
+        continue;
     }
     Symbol symbol{.kind = kind, .span = variable.span};
     symbol.variable = id;
@@ -124,11 +144,13 @@ Value read_neuron_member(ProjectionReading& p, Frame& frame, bool pre, const ast
   if (neuron == nullptr) return poison();
   for (const uint32_t id : p.bound) {
     const Variable& bound = p.session().model[VarId{id}];
-    const bool same = bound.kind == (pre ? VarKind::PreValue : VarKind::PostValue) && bound.name == member.text;
+    const bool same =
+        bound.kind == (pre ? VarKind::PreValue : VarKind::PostValue) && bound.name == member.text;
     if (same) return variable_value(frame, VarId{id}, dimension_of(frame, VarId{id}));
   }
   if (frame.phase == Phase::Constant || frame.phase == Phase::Initial) {
-    report(frame, DiagKind::NotConstant, span, cat(quoted(source_text(frame, span)), " has no value before the run starts"));
+    report(frame, DiagKind::NotConstant, span,
+           cat(quoted(source_text(frame, span)), " has no value before the run starts"));
     return poison();
   }
   Model& model = p.session().model;
@@ -136,20 +158,27 @@ Value read_neuron_member(ProjectionReading& p, Frame& frame, bool pre, const ast
   const Variable* found = readable_variable(model, *neuron, member.text, &variable);
   if (found == nullptr) {
     const bool event = emits(*neuron, member.text);
-    Diagnostic& diag = report(frame, event ? DiagKind::TrainOutsideEquation : DiagKind::MissingNeuronVariable, span,
-                              event ? cat(quoted(source_text(frame, span)), " is an event: it has no value here") : cat(neuron->name, " has no ", quoted(member.text)));
+    Diagnostic& diag =
+        report(frame, event ? DiagKind::TrainOutsideEquation : DiagKind::MissingNeuronVariable, span,
+               event ? cat(quoted(source_text(frame, span)), " is an event: it has no value here")
+                     : cat(neuron->name, " has no ", quoted(member.text)));
     std::vector<std::string> names;
     for (const VarId id : neuron->variables) names.push_back(model[id].name);
-    if (const auto near = did_you_mean(member.text, names)) diag.help = cat("did you mean ", quoted(*near), "?");
-    else if (!event) diag.help = names.empty() ? cat(neuron->name, " has no variables") : cat("it has ", listed(names));
+    if (const auto near = did_you_mean(member.text, names))
+      diag.help = cat("did you mean ", quoted(*near), "?");
+    else if (!event)
+      diag.help = names.empty() ? cat(neuron->name, " has no variables") : cat("it has ", listed(names));
     return poison();
   }
   if (!found->shape.scalar()) {
-    report(frame, DiagKind::ShapeMismatch, span, cat(quoted(source_text(frame, span)), " is an array: a synapse sees single values of its neurons"));
+    report(
+        frame, DiagKind::ShapeMismatch, span,
+        cat(quoted(source_text(frame, span)), " is an array: a synapse sees single values of its neurons"));
     return poison();
   }
   const VarId id = requirement(model, p.def.rule, pre, {member.text, span});
-  frame.variable_dimensions->try_emplace(id.value, population_dimension(p.network, pre ? p.def.pre : p.def.post, variable));
+  frame.variable_dimensions->try_emplace(
+      id.value, population_dimension(p.network, pre ? p.def.pre : p.def.post, variable));
   return variable_value(frame, id, dimension_of(frame, id));
 }
 
@@ -160,7 +189,8 @@ void read_connect(ProjectionReading& p, const ast::Connect& connect) {
   const ast::Expr* callee = call != nullptr ? call->callee.get() : how;
   const auto* name = std::get_if<ast::NameRef>(&callee->node);
   if (name == nullptr || name->name != "all") {
-    report(frame, DiagKind::NotSupportedYet, connect.span, cat("not supported yet: 'connect ", source_text(frame, how->span), "'"))
+    report(frame, DiagKind::NotSupportedYet, connect.span,
+           cat("not supported yet: 'connect ", source_text(frame, how->span), "'"))
         .help = "connect all;  and  connect all(self = false);  are";
     return;
   }
@@ -168,7 +198,8 @@ void read_connect(ProjectionReading& p, const ast::Connect& connect) {
   for (const ast::Argument& argument : call->arguments) {
     const auto* value = std::get_if<ast::Boolean>(&argument.value->node);
     if (!argument.name || argument.name->text != "self" || value == nullptr) {
-      report(frame, DiagKind::WrongArguments, argument.value->span, "'connect all' takes self = true or self = false");
+      report(frame, DiagKind::WrongArguments, argument.value->span,
+             "'connect all' takes self = true or self = false");
       continue;
     }
     p.def.self = value->value;
@@ -179,16 +210,20 @@ void read_init(ProjectionReading& p, const ast::Init& init) {
   Frame& frame = p.frame();
   Model& model = p.session().model;
   const auto found = p.scope.names.find(init.name.text);
-  const bool fits = found != p.scope.names.end() && (found->second.kind == SymbolKind::Weight || found->second.kind == SymbolKind::State);
+  const bool fits = found != p.scope.names.end() &&
+                    (found->second.kind == SymbolKind::Weight || found->second.kind == SymbolKind::State);
   if (!fits) {
-    Diagnostic& diag = report(frame, DiagKind::UnknownSetting, init.name.span, cat(p.def.rule.name, " has no weight or state ", quoted(init.name.text)));
+    Diagnostic& diag = report(frame, DiagKind::UnknownSetting, init.name.span,
+                              cat(p.def.rule.name, " has no weight or state ", quoted(init.name.text)));
     std::vector<std::string> names;
     for (const auto& [name, symbol] : p.scope.names) {
       if (symbol.kind == SymbolKind::Weight || symbol.kind == SymbolKind::State) names.push_back(name);
     }
     std::ranges::sort(names);
     const auto near = did_you_mean(init.name.text, names);
-    diag.help = near ? cat("did you mean ", quoted(*near), "?") : names.empty() ? "it has neither" : cat("it has ", listed(names));
+    diag.help = near            ? cat("did you mean ", quoted(*near), "?")
+                : names.empty() ? "it has neither"
+                                : cat("it has ", listed(names));
     return;
   }
   const VarId id = found->second.variable;
@@ -198,7 +233,8 @@ void read_init(ProjectionReading& p, const ast::Init& init) {
   const Value value = evaluate(frame, *init.value, &expected);
   if (value.poisoned) return;
   if (init.drawn && !value.drawn) {
-    report(frame, DiagKind::MisplacedDraw, init.value->span, "nothing here is drawn").help = cat("write  init ", init.name.text, " = …  for a value");
+    report(frame, DiagKind::MisplacedDraw, init.value->span, "nothing here is drawn").help =
+        cat("write  init ", init.name.text, " = …  for a value");
     return;
   }
   const auto& populations = p.network.network.populations;
@@ -210,7 +246,8 @@ void read_init(ProjectionReading& p, const ast::Init& init) {
   const bool whole = model[id].shape.scalar() && (value.scalar() || matrix || line);
   if (!whole && value.shape != model[id].shape && n_pre > 0 && n_post > 0) {
     report(frame, DiagKind::ShapeMismatch, init.value->span,
-           cat("this has shape ", to_text(value.shape), ", but ", quoted(init.name.text), " is one number for each of ", n_pre, " x ", n_post, " synapses"))
+           cat("this has shape ", to_text(value.shape), ", but ", quoted(init.name.text),
+               " is one number for each of ", n_pre, " x ", n_post, " synapses"))
         .help = cat("write one number, or [", n_pre, ", ", n_post, "] numbers: pre first");
     return;
   }
@@ -231,14 +268,18 @@ void read_drive(ProjectionReading& p, const ast::Drive& drive) {
     if (variable.name == drive.port.text) port = id;
   }
   if (!port.valid()) {
-    Diagnostic& diag = report(frame, DiagKind::NoSuchPort, drive.port.span, cat(post->name, " has no port ", quoted(drive.port.text)));
+    Diagnostic& diag = report(frame, DiagKind::NoSuchPort, drive.port.span,
+                              cat(post->name, " has no port ", quoted(drive.port.text)));
     const auto near = did_you_mean(drive.port.text, names);
-    diag.help = near ? cat("did you mean ", quoted(*near), "?") : names.empty() ? cat(post->name, " has no ports: add  input I : 1;  or  receive exc : pA;") : cat("its ports are ", listed(names));
+    diag.help = near            ? cat("did you mean ", quoted(*near), "?")
+                : names.empty() ? cat(post->name, " has no ports: add  input I : 1;  or  receive exc : pA;")
+                                : cat("its ports are ", listed(names));
     return;
   }
   const Neuron* pre = p.neuron(true);
   if (model[port].kind == VarKind::Receive && pre != nullptr && pre->emissions.empty()) {
-    report(frame, DiagKind::SilentSource, drive.span, cat(quoted(drive.port.text), " receives spikes, but ", pre->name, " emits nothing"))
+    report(frame, DiagKind::SilentSource, drive.span,
+           cat(quoted(drive.port.text), " receives spikes, but ", pre->name, " emits nothing"))
         .help = cat("drive an 'input' port, or use a neuron with  emit spike when …;");
     return;
   }
@@ -277,7 +318,10 @@ void read_bind(ProjectionReading& p, const ast::Bind& bind) {
     if (of_neuron || event.kind != EventKind::Port || event.name != text) continue;
     const std::optional<std::string> source = event_source(p, *bind.value);
     if (!source) {
-      report(frame, DiagKind::NotAnEvent, bind.value->span, cat(quoted(source_text(frame, bind.value->span)), " is not an event of the network")).help = "declare it in the network:  event trial_end;  or name what a population of one neuron emits";
+      report(frame, DiagKind::NotAnEvent, bind.value->span,
+             cat(quoted(source_text(frame, bind.value->span)), " is not an event of the network"))
+          .help =
+          "declare it in the network:  event trial_end;  or name what a population of one neuron emits";
     } else {
       event.name = *source;
     }
@@ -290,14 +334,19 @@ void read_bind(ProjectionReading& p, const ast::Bind& bind) {
     const Variable& variable = model[id];
     const bool pre = variable.kind == VarKind::PreValue, post = variable.kind == VarKind::PostValue;
     if (!pre && !post && variable.kind != VarKind::Signal) continue;
-    const std::string name = pre ? cat("pre.", variable.name) : post ? cat("post.", variable.name) : variable.name;
+    const std::string name = pre    ? cat("pre.", variable.name)
+                             : post ? cat("post.", variable.name)
+                                    : variable.name;
     names.push_back(name);
     if (name == text) target = id;
   }
   if (!target.valid()) {
-    Diagnostic& diag = report(frame, DiagKind::UnknownSetting, bind.target.span, cat(rule.name, " needs nothing called ", quoted(text)));
+    Diagnostic& diag = report(frame, DiagKind::UnknownSetting, bind.target.span,
+                              cat(rule.name, " needs nothing called ", quoted(text)));
     const auto near = did_you_mean(text, names);
-    diag.help = near ? cat("did you mean ", quoted(*near), "?") : names.empty() ? "it needs nothing that could be bound" : cat("it needs ", listed(names));
+    diag.help = near            ? cat("did you mean ", quoted(*near), "?")
+                : names.empty() ? "it needs nothing that could be bound"
+                                : cat("it needs ", listed(names));
     return;
   }
   if (!p.bound.insert(target.value).second) {
@@ -308,7 +357,9 @@ void read_bind(ProjectionReading& p, const ast::Bind& bind) {
   const Value value = evaluate(frame, *bind.value, &expected);
   if (value.poisoned) return;
   if (value.shape != model[target].shape) {
-    report(frame, DiagKind::ShapeMismatch, bind.value->span, cat("this has shape ", to_text(value.shape), ", but ", quoted(text), " is ", to_text(model[target].shape)));
+    report(frame, DiagKind::ShapeMismatch, bind.value->span,
+           cat("this has shape ", to_text(value.shape), ", but ", quoted(text), " is ",
+               to_text(model[target].shape)));
     return;
   }
   if (!value.scalar()) {
@@ -336,16 +387,20 @@ void check_requirement(ProjectionReading& p, VarId id) {
   if (found != nullptr) {
     const DimensionTerm has = population_dimension(p.network, pre ? p.def.pre : p.def.post, variable);
     if (!found->shape.scalar()) {
-      report(p.frame(), DiagKind::ShapeMismatch, span, cat(p.def.rule.name, " needs ", name, ", which is an array in ", neuron->name));
+      report(p.frame(), DiagKind::ShapeMismatch, span,
+             cat(p.def.rule.name, " needs ", name, ", which is an array in ", neuron->name));
     } else if (!p.network.dimensions.equate(dimension_of(p.frame(), id), has, span)) {
       report(p.frame(), DiagKind::DimensionMismatch, span,
-             cat(p.def.rule.name, " needs ", name, " as ", with_article(describe(p.frame(), dimension_of(p.frame(), id))), ", but ", neuron->name, '.', needed.name, " is ", with_article(describe(p.frame(), has))))
+             cat(p.def.rule.name, " needs ", name, " as ",
+                 with_article(describe(p.frame(), dimension_of(p.frame(), id))), ", but ", neuron->name, '.',
+                 needed.name, " is ", with_article(describe(p.frame(), has))))
           .labels.push_back({needed.span, "needed here"});
     }
     return;
   }
   if (emits(*neuron, needed.name)) {
-    report(p.frame(), DiagKind::MissingNeuronVariable, span, cat(p.def.rule.name, " reads ", name, " as a value, but it is an event of ", neuron->name))
+    report(p.frame(), DiagKind::MissingNeuronVariable, span,
+           cat(p.def.rule.name, " reads ", name, " as a value, but it is an event of ", neuron->name))
         .help = cat("act on it:  on ", name, " { … }");
     return;
   }
@@ -359,7 +414,8 @@ void check_requirement(ProjectionReading& p, VarId id) {
     break;
   }
   Diagnostic& diag = report(p.frame(), DiagKind::MissingNeuronVariable, span,
-                            cat(p.def.rule.name, " needs ", name, dimension_phrase(needed.dimension), "; ", neuron->name, " has no ", needed.name, has_instead));
+                            cat(p.def.rule.name, " needs ", name, dimension_phrase(needed.dimension), "; ",
+                                neuron->name, " has no ", needed.name, has_instead));
   diag.labels.push_back({needed.span, "needed here"});
   diag.help = help;
 }
@@ -375,7 +431,8 @@ void check_needs(ProjectionReading& p) {
     if (variable.kind == VarKind::PreValue || variable.kind == VarKind::PostValue) check_requirement(p, id);
     if (variable.kind != VarKind::Signal || p.bound.contains(id.value) || !variable.value.empty()) continue;
     const auto same = p.network.scope.names.find(variable.name);
-    Diagnostic& diag = report(frame, DiagKind::UnboundSignal, span, cat(rule.name, " needs a value for ", quoted(variable.name)));
+    Diagnostic& diag = report(frame, DiagKind::UnboundSignal, span,
+                              cat(rule.name, " needs a value for ", quoted(variable.name)));
     diag.labels.push_back({variable.span, "needed here"});
     const bool provided = same != p.network.scope.names.end() && same->second.kind == SymbolKind::Signal;
     diag.help = cat("add  bind ", variable.name, " = ", provided ? variable.name : std::string("…"), ";");
@@ -383,8 +440,11 @@ void check_needs(ProjectionReading& p) {
   for (const Event& event : rule.events) {
     if (event.kind == EventKind::Port) {
       const auto& events = p.network.network.events;
-      if (p.bound_events.contains(event.name) || std::ranges::find(events, event.name) != events.end()) continue;
-      Diagnostic& diag = report(frame, DiagKind::UnboundSignal, span, cat(rule.name, " waits for the event ", quoted(event.name), ", which the network does not have"));
+      if (p.bound_events.contains(event.name) || std::ranges::find(events, event.name) != events.end())
+        continue;
+      Diagnostic& diag = report(
+          frame, DiagKind::UnboundSignal, span,
+          cat(rule.name, " waits for the event ", quoted(event.name), ", which the network does not have"));
       diag.labels.push_back({event.span, "needed here"});
       diag.help = cat("add  event ", event.name, ";  to the network");
       continue;
@@ -397,16 +457,20 @@ void check_needs(ProjectionReading& p) {
     std::vector<std::string> emitted;
     for (const Emission& emission : neuron->emissions) emitted.push_back(emission.event);
     Diagnostic& diag = report(frame, DiagKind::MissingNeuronVariable, span,
-                              cat(rule.name, " needs ", name, " (an event); ", neuron->name, emitted.empty() ? " emits nothing" : cat(" emits ", listed(emitted))));
+                              cat(rule.name, " needs ", name, " (an event); ", neuron->name,
+                                  emitted.empty() ? " emits nothing" : cat(" emits ", listed(emitted))));
     diag.labels.push_back({event.span, "needed here"});
   }
 }
 
 int population_index(ProjectionReading& p, const ast::Name& name) {
   const auto found = p.network.scope.names.find(name.text);
-  if (found != p.network.scope.names.end() && found->second.kind == SymbolKind::Population) return found->second.index;
+  if (found != p.network.scope.names.end() && found->second.kind == SymbolKind::Population)
+    return found->second.index;
   if (found != p.network.scope.names.end()) {
-    if (found->second.kind != SymbolKind::Broken) report(p.frame(), DiagKind::WrongKindOfName, name.span, cat(quoted(name.text), " is ", describe(found->second.kind), ", not a population"));
+    if (found->second.kind != SymbolKind::Broken)
+      report(p.frame(), DiagKind::WrongKindOfName, name.span,
+             cat(quoted(name.text), " is ", describe(found->second.kind), ", not a population"));
     return -1;
   }
   unknown_name(p.frame(), name.text, name.span);
@@ -419,28 +483,35 @@ void read_projection(NetworkReading& network, const ast::Projection& decl) {
   ProjectionDef def;
   def.name = decl.name.text;
   def.span = decl.span;
-  ProjectionReading p{.network = network, .def = def, .decl = decl, .scope = {}, .bound = {}, .bound_events = {}};
+  ProjectionReading p{
+      .network = network, .def = def, .decl = decl, .scope = {}, .bound = {}, .bound_events = {}};
   Frame& frame = network.frame;
   const size_t errors = network.session.diags.errors();
   def.pre = population_index(p, decl.pre);
   def.post = population_index(p, decl.post);
   const bool has_rule = read_rule_of_projection(p);
-  const bool has_connect = std::ranges::any_of(decl.items, [](const auto& item) { return std::holds_alternative<ast::Connect>(item); });
+  const bool has_connect = std::ranges::any_of(
+      decl.items, [](const auto& item) { return std::holds_alternative<ast::Connect>(item); });
   if (!has_connect) {
-    report(frame, DiagKind::NoConnect, decl.name.span, cat("projection ", def.name, " does not say which synapses exist")).help = "add  connect all;";
+    report(frame, DiagKind::NoConnect, decl.name.span,
+           cat("projection ", def.name, " does not say which synapses exist"))
+        .help = "add  connect all;";
   }
   for (const ast::ProjectionItem& item : decl.items) {
     if (const auto* connect = std::get_if<ast::Connect>(&item)) read_connect(p, *connect);
-    if (const auto* delay = std::get_if<ast::Delay>(&item)) report(frame, DiagKind::NotSupportedYet, delay->span, "not supported yet: 'delay'");
+    if (const auto* delay = std::get_if<ast::Delay>(&item))
+      report(frame, DiagKind::NotSupportedYet, delay->span, "not supported yet: 'delay'");
   }
   if (!has_rule) return;
   open_rule_scope(p);
   p.scope.parent = &network.scope;
   Restore inside(frame.scope, &p.scope);
   auto population_member = frame.member;
-  Restore member(frame.member, decltype(frame.member)([&](Frame& f, const std::string& object, const ast::Name& name, Span span) {
+  Restore member(frame.member, decltype(frame.member)([&](Frame& f, const std::string& object,
+                                                          const ast::Name& name, Span span) {
                    const bool neuron = object == "pre" || object == "post";
-                   return neuron ? read_neuron_member(p, f, object == "pre", name, span) : population_member(f, object, name, span);
+                   return neuron ? read_neuron_member(p, f, object == "pre", name, span)
+                                 : population_member(f, object, name, span);
                  }));
   // A drive may read what a bind provides, wherever the two lines stand.
   for (const ast::ProjectionItem& item : decl.items) {
@@ -452,9 +523,11 @@ void read_projection(NetworkReading& network, const ast::Projection& decl) {
   }
   check_needs(p);
   const bool fine = network.session.diags.errors() == errors;
-  const bool idle = def.drives.empty() && !network.session.diags.has_errors() && network.session.options.lints && frame.file->is_main;
+  const bool idle = def.drives.empty() && !network.session.diags.has_errors() &&
+                    network.session.options.lints && frame.file->is_main;
   if (idle && !network.session.mentioned.contains(def.name)) {
-    report(frame, DiagKind::IdleProjection, decl.name.span, cat("projection ", def.name, " changes nothing: no 'drive'"))
+    report(frame, DiagKind::IdleProjection, decl.name.span,
+           cat("projection ", def.name, " changes nothing: no 'drive'"))
         .help = "say what a synapse does to its target:  drive I += w * pre.r;";
   }
   if (!fine) return;

@@ -18,16 +18,22 @@ void collect_event_members(Frame& frame, const ast::On& on) {
 
 void declare_event(Reading& reading, const ast::Name& name, EventKind kind) {
   Symbol symbol{.kind = SymbolKind::Event};
-  symbol.event = event_of(reading.dynamics, {.kind = kind, .name = name.text, .period = {}, .port = {}, .span = name.span});
+  symbol.event = event_of(reading.dynamics,
+                          {.kind = kind, .name = name.text, .period = {}, .port = {}, .span = name.span});
   declare(reading.frame, reading.scope, name, std::move(symbol));
 }
 
 void declare_port(Reading& reading, const ast::Port& port) {
   const bool receive = port.kind == ast::PortKind::Receive;
-  Symbol& symbol = add_variable(reading, port.name, receive ? VarKind::Receive : VarKind::Input, receive ? SymbolKind::Receive : SymbolKind::Input, {});
+  Symbol& symbol = add_variable(reading, port.name, receive ? VarKind::Receive : VarKind::Input,
+                                receive ? SymbolKind::Receive : SymbolKind::Input, {});
   if (symbol.span != port.name.span) return;
   if (receive) {
-    symbol.event = event_of(reading.dynamics, {.kind = EventKind::Arrival, .name = port.name.text, .period = {}, .port = symbol.variable, .span = port.span});
+    symbol.event = event_of(reading.dynamics, {.kind = EventKind::Arrival,
+                                               .name = port.name.text,
+                                               .period = {},
+                                               .port = symbol.variable,
+                                               .span = port.span});
   }
   if (!port.unit) return;
   if (const auto unit = read_unit(reading.frame, *port.unit)) {
@@ -43,7 +49,8 @@ void declare_weight(Reading& reading, const ast::Weight& weight) {
     return;
   }
   if (!declaration.shape.empty()) {
-    report(reading.frame, DiagKind::ShapeMismatch, declaration.span, "the weight is one number: the efficacy of this synapse");
+    report(reading.frame, DiagKind::ShapeMismatch, declaration.span,
+           "the weight is one number: the efficacy of this synapse");
     return;
   }
   declare_variable(reading, declaration, VarKind::Weight, SymbolKind::Weight);
@@ -67,7 +74,8 @@ void resolve_reduce(Reading& reading, const ast::Reduce& reduce) {
   if (symbol == nullptr || symbol->kind != SymbolKind::Reduce) return;
   const auto function = reduce_function(reduce.function.text);
   if (!function) {
-    Diagnostic& diag = report(frame, DiagKind::UnknownFunction, reduce.function.span, cat("there is no sum over synapses called ", quoted(reduce.function.text)));
+    Diagnostic& diag = report(frame, DiagKind::UnknownFunction, reduce.function.span,
+                              cat("there is no sum over synapses called ", quoted(reduce.function.text)));
     diag.help = "a 'reduce' is sum, mean, min, max, count or cumsum";
     *symbol = Symbol{.kind = SymbolKind::Broken, .span = symbol->span, .value = poison()};
     return;
@@ -77,12 +85,17 @@ void resolve_reduce(Reading& reading, const ast::Reduce& reduce) {
   const Value value = evaluate_as(frame, *reduce.argument, {}, nullptr);
   if (value.poisoned) return;
   if (value.drawn) {
-    report(frame, DiagKind::MisplacedDraw, reduce.argument->span, "a draw has no place inside a sum over synapses");
+    report(frame, DiagKind::MisplacedDraw, reduce.argument->span,
+           "a draw has no place inside a sum over synapses");
     return;
   }
   const DimensionTerm dimension = *function == ReduceFunction::Count ? plain() : value.dimension;
   frame.dimensions->equate(symbol->value.dimension, dimension, reduce.span);
-  reading.rule->reductions.push_back({.variable = symbol->variable, .function = *function, .per = reduce.per, .argument = value.only(), .span = reduce.span});
+  reading.rule->reductions.push_back({.variable = symbol->variable,
+                                      .function = *function,
+                                      .per = reduce.per,
+                                      .argument = value.only(),
+                                      .span = reduce.span});
 }
 
 void resolve_emit(Reading& reading, const ast::Emit& emit) {
@@ -94,7 +107,8 @@ void resolve_emit(Reading& reading, const ast::Emit& emit) {
     Restore draws(frame.draws_allowed, true);
     const Value condition = evaluate_as(frame, *emit.condition, {}, nullptr);
     if (!condition.poisoned && expect_plain(frame, condition, *emit.condition, "when")) {
-      reading.neuron->emissions.push_back({.event = emit.event.text, .condition = condition.only(), .span = emit.span});
+      reading.neuron->emissions.push_back(
+          {.event = emit.event.text, .condition = condition.only(), .span = emit.span});
     }
   }
   resolve_handler(reading, emit.items, {symbol->event});
@@ -117,7 +131,8 @@ void resolve_refractory(Reading& reading, const ast::Refractory& refractory) {
     } else if (symbol->kind == SymbolKind::State) {
       reading.neuron->held.push_back(symbol->variable);
     } else if (symbol->kind != SymbolKind::Broken) {
-      report(frame, DiagKind::NotAState, name.span, cat(quoted(name.text), " is ", describe(symbol->kind), " and has no equation to hold"));
+      report(frame, DiagKind::NotAState, name.span,
+             cat(quoted(name.text), " is ", describe(symbol->kind), " and has no equation to hold"));
     }
   }
 }
@@ -130,20 +145,25 @@ void declare_by_equation(Reading& reading, const ast::Ode& ode) {
 
 /// The passes over the items of a rule or neuron. `own` reads what only one of them has.
 template <class Items, class Declare, class Resolve, class Last>
-void read_items(Reading& reading, const Items& items, const Declare& declare_own, const Resolve& resolve_own, const Last& resolve_last) {
-  const auto each = [&](const auto& visitor) { for (const auto& item : items) std::visit(visitor, item); };
+void read_items(Reading& reading, const Items& items, const Declare& declare_own, const Resolve& resolve_own,
+                const Last& resolve_last) {
+  const auto each = [&](const auto& visitor) {
+    for (const auto& item : items) std::visit(visitor, item);
+  };
   each(Overload{[&](const ast::Const& node) { declare_constant(reading, node); },
-                [&](const ast::On& node) { collect_event_members(reading.frame, node); }, [](const auto&) {}});
+                [&](const ast::On& node) { collect_event_members(reading.frame, node); },
+                [](const auto&) {}});
   const auto variables = [&](const std::vector<ast::Declaration>& list, VarKind kind, SymbolKind symbol) {
     for (const ast::Declaration& declaration : list) declare_variable(reading, declaration, kind, symbol);
   };
-  each(Overload{[&](const ast::Param& node) { variables(node.declarations, VarKind::Param, SymbolKind::Parameter); },
-                [&](const ast::State& node) { variables(node.declarations, VarKind::State, SymbolKind::State); },
-                [&](const ast::Signal& node) { declare_signal(reading, node); },
-                [&](const ast::EventPort& node) { declare_event(reading, node.name, EventKind::Port); },
-                [&](const ast::Let& node) { declare_let(reading, node); },
-                [&](const ast::Stat& node) { declare_stat(reading, node); },
-                [&](const auto& node) { declare_own(node); }});
+  each(Overload{
+      [&](const ast::Param& node) { variables(node.declarations, VarKind::Param, SymbolKind::Parameter); },
+      [&](const ast::State& node) { variables(node.declarations, VarKind::State, SymbolKind::State); },
+      [&](const ast::Signal& node) { declare_signal(reading, node); },
+      [&](const ast::EventPort& node) { declare_event(reading, node.name, EventKind::Port); },
+      [&](const ast::Let& node) { declare_let(reading, node); },
+      [&](const ast::Stat& node) { declare_stat(reading, node); },
+      [&](const auto& node) { declare_own(node); }});
   each(Overload{[&](const ast::Ode& node) { declare_by_equation(reading, node); }, [](const auto&) {}});
   const auto values = [&](const std::vector<ast::Declaration>& list) {
     for (const ast::Declaration& declaration : list) resolve_declaration(reading, declaration);
@@ -155,7 +175,9 @@ void read_items(Reading& reading, const Items& items, const Declare& declare_own
   each(Overload{[&](const ast::Let& node) { resolve_let(reading, node); },
                 [&](const ast::Stat& node) { resolve_stat(reading, node); },
                 [&](const auto& node) { resolve_own(node); }});
-  each(Overload{[&](const ast::Const& node) { force(reading.frame, node.name.text, reading.scope.names[node.name.text]); },
+  each(Overload{[&](const ast::Const& node) {
+                  force(reading.frame, node.name.text, reading.scope.names[node.name.text]);
+                },
                 [&](const ast::Ode& node) { resolve_ode(reading, node); },
                 [&](const ast::On& node) { resolve_on(reading, node); },
                 [&](const auto& node) { resolve_last(node); }});
@@ -167,10 +189,12 @@ Contract read_contract(Session& session, const ast::RuleDecl& decl) {
   if (text == "local") return Contract::Local;
   if (text == "three_factor") return Contract::ThreeFactor;
   if (text == "nonlocal") return Contract::Nonlocal;
-  Diagnostic& diag = session.diags.report(DiagKind::UnknownContract, decl.contract->span, cat("a rule cannot promise to be ", quoted(text)));
+  Diagnostic& diag = session.diags.report(DiagKind::UnknownContract, decl.contract->span,
+                                          cat("a rule cannot promise to be ", quoted(text)));
   const std::vector<std::string> known_contracts = {"local", "three_factor", "nonlocal"};
   const auto near = did_you_mean(text, known_contracts);
-  diag.help = near ? cat("did you mean ", quoted(*near), "?") : "promises are local, three_factor and nonlocal";
+  diag.help =
+      near ? cat("did you mean ", quoted(*near), "?") : "promises are local, three_factor and nonlocal";
   return Contract::None;
 }
 
@@ -182,7 +206,10 @@ void check_contract(Reading& reading, const ast::RuleDecl& decl) {
   if (rule.contract == Contract::None || rule.contract == Contract::Nonlocal) return;
   const std::string promise = rule.contract == Contract::Local ? "local" : "three_factor";
   for (const Reduction& reduction : rule.reductions) {
-    diags.report(DiagKind::BrokenLocality, reduction.span, cat("rule ", rule.name, " promises to be ", promise, ", but this sum looks at other synapses"))
+    diags
+        .report(
+            DiagKind::BrokenLocality, reduction.span,
+            cat("rule ", rule.name, " promises to be ", promise, ", but this sum looks at other synapses"))
         .help = cat("write  rule ", rule.name, " : nonlocal , or drop the promise");
     return;
   }
@@ -194,9 +221,12 @@ void check_contract(Reading& reading, const ast::RuleDecl& decl) {
     const bool array = signal != nullptr && !signal->shape.empty();
     if (!local && !array) continue;
     const std::string& name = signal != nullptr ? signal->name.text : event->name.text;
-    diags.report(DiagKind::SignalInLocalRule, signal != nullptr ? signal->span : event->span,
-                 local ? cat("rule ", rule.name, " promises to be local, but ", quoted(name), " comes from elsewhere")
-                       : cat("rule ", rule.name, " promises to be three_factor, but ", quoted(name), " is an array: more than one factor"))
+    diags
+        .report(DiagKind::SignalInLocalRule, signal != nullptr ? signal->span : event->span,
+                local ? cat("rule ", rule.name, " promises to be local, but ", quoted(name),
+                            " comes from elsewhere")
+                      : cat("rule ", rule.name, " promises to be three_factor, but ", quoted(name),
+                            " is an array: more than one factor"))
         .help = local ? cat("write  rule ", rule.name, " : three_factor , or drop the promise")
                       : cat("write  rule ", rule.name, " : nonlocal , or drop the promise");
     return;
@@ -209,11 +239,13 @@ void read_rule(Reading& reading, const ast::RuleDecl& decl) {
   Session& session = reading.frame.session;
   reading.rule->contract = read_contract(session, decl);
   const auto nothing = [](const auto&) {};
-  read_items(
-      reading, decl.items,
-      Overload{[&](const ast::Weight& node) { declare_weight(reading, node); },
-               [&](const ast::Reduce& node) { add_variable(reading, node.name, VarKind::Reduce, SymbolKind::Reduce, {}); }, nothing},
-      Overload{[&](const ast::Reduce& node) { resolve_reduce(reading, node); }, nothing}, nothing);
+  read_items(reading, decl.items,
+             Overload{[&](const ast::Weight& node) { declare_weight(reading, node); },
+                      [&](const ast::Reduce& node) {
+                        add_variable(reading, node.name, VarKind::Reduce, SymbolKind::Reduce, {});
+                      },
+                      nothing},
+             Overload{[&](const ast::Reduce& node) { resolve_reduce(reading, node); }, nothing}, nothing);
   finish(reading);
   check_contract(reading, decl);
 }
@@ -222,7 +254,8 @@ void read_neuron(Reading& reading, const ast::NeuronDecl& decl) {
   const auto nothing = [](const auto&) {};
   read_items(reading, decl.items,
              Overload{[&](const ast::Port& node) { declare_port(reading, node); },
-                      [&](const ast::Emit& node) { declare_event(reading, node.event, EventKind::OwnEvent); }, nothing},
+                      [&](const ast::Emit& node) { declare_event(reading, node.event, EventKind::OwnEvent); },
+                      nothing},
              nothing,
              Overload{[&](const ast::Emit& node) { resolve_emit(reading, node); },
                       [&](const ast::Refractory& node) { resolve_refractory(reading, node); }, nothing});

@@ -29,25 +29,66 @@ bool at_least_zero(Sign a) { return a == Sign::Positive || a == Sign::Zero; }
 
 Sign of_node(const ExprNode& node, Sign a, Sign b, Sign c) {
   switch (node.op) {
-    case Op::Const: return of_number(node.value);
-    case Op::Neg: return opposite(a);
-    case Op::Add: return sum(a, b);
-    case Op::Sub: return sum(a, opposite(b));
-    case Op::Mul: return node.operands[0] == node.operands[1] ? Sign::Positive : product(a, b);
-    case Op::Div: return product(a, b);
-    case Op::Fma: return sum(product(a, b), c);
-    case Op::Min: return a == b ? a : (a == Sign::Negative || b == Sign::Negative) ? Sign::Negative : Sign::Unknown;
-    case Op::Max: return at_least_zero(a) || at_least_zero(b) ? Sign::Positive : a == b ? a : Sign::Unknown;
-    case Op::Select: return sum(b, c);
-    case Op::Sqrt: case Op::Abs: case Op::Exp: case Op::Cosh: case Op::Draw: case Op::Dt:
-    case Op::Less: case Op::LessEqual: case Op::Equal: case Op::NotEqual: case Op::And: case Op::Or:
-    case Op::Not: case Op::IsFinite: return Sign::Positive;
-    case Op::Pow: return at_least_zero(a) ? Sign::Positive : Sign::Unknown;
-    case Op::Expm1: case Op::Log1p: case Op::Tanh: case Op::Sinh: case Op::Asin: case Op::Atan:
-    case Op::Erf: case Op::Floor: case Op::Ceil: case Op::Round: case Op::Sign: return a;
-    case Op::Acos: return Sign::Positive;
-    case Op::Var: case Op::Load: case Op::Log: case Op::Sin: case Op::Cos: case Op::Tan: case Op::Atan2:
-    case Op::Mod: return Sign::Unknown;
+    case Op::Const:
+      return of_number(node.value);
+    case Op::Neg:
+      return opposite(a);
+    case Op::Add:
+      return sum(a, b);
+    case Op::Sub:
+      return sum(a, opposite(b));
+    case Op::Mul:
+      return node.operands[0] == node.operands[1] ? Sign::Positive : product(a, b);
+    case Op::Div:
+      return product(a, b);
+    case Op::Fma:
+      return sum(product(a, b), c);
+    case Op::Min:
+      return a == b ? a : (a == Sign::Negative || b == Sign::Negative) ? Sign::Negative : Sign::Unknown;
+    case Op::Max:
+      return at_least_zero(a) || at_least_zero(b) ? Sign::Positive : a == b ? a : Sign::Unknown;
+    case Op::Select:
+      return sum(b, c);
+    case Op::Sqrt:
+    case Op::Abs:
+    case Op::Exp:
+    case Op::Cosh:
+    case Op::Draw:
+    case Op::Dt:
+    case Op::Less:
+    case Op::LessEqual:
+    case Op::Equal:
+    case Op::NotEqual:
+    case Op::And:
+    case Op::Or:
+    case Op::Not:
+    case Op::IsFinite:
+      return Sign::Positive;
+    case Op::Pow:
+      return at_least_zero(a) ? Sign::Positive : Sign::Unknown;
+    case Op::Expm1:
+    case Op::Log1p:
+    case Op::Tanh:
+    case Op::Sinh:
+    case Op::Asin:
+    case Op::Atan:
+    case Op::Erf:
+    case Op::Floor:
+    case Op::Ceil:
+    case Op::Round:
+    case Op::Sign:
+      return a;
+    case Op::Acos:
+      return Sign::Positive;
+    case Op::Var:
+    case Op::Load:
+    case Op::Log:
+    case Op::Sin:
+    case Op::Cos:
+    case Op::Tan:
+    case Op::Atan2:
+    case Op::Mod:
+      return Sign::Unknown;
   }
   return Sign::Unknown;
 }
@@ -104,7 +145,8 @@ std::map<uint32_t, Sign> signs_of(Model& model, const Dynamics& dynamics) {
         continue;
       }
       const bool bounded = !v.low.valid() && v.bounds.low >= 0;
-      if (bounded || (v.kind != VarKind::State && v.kind != VarKind::Weight) || !signs.contains(id.value)) continue;
+      if (bounded || (v.kind != VarKind::State && v.kind != VarKind::Weight) || !signs.contains(id.value))
+        continue;
       bool holds = true;
       for (const Jump& jump : dynamics.jumps) {
         if (jump.variable == id) holds = holds && at_least_zero(sign_of(model, jump.value, signs));
@@ -119,7 +161,8 @@ std::map<uint32_t, Sign> signs_of(Model& model, const Dynamics& dynamics) {
       }
       if (holds) continue;
       signs.erase(id.value);
-      for (const After& after : dynamics.afters) if (after.of == id) signs.erase(after.marker.value);
+      for (const After& after : dynamics.afters)
+        if (after.of == id) signs.erase(after.marker.value);
       again = true;
     }
   }

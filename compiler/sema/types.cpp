@@ -24,7 +24,11 @@ void set_parameters(Session& session, FileTable& table, const ast::Instance& ins
     DimensionSystem dimensions;
     std::map<uint32_t, DimensionTerm> variable_dimensions;
     Scope scope;
-    Frame frame{.session = session, .file = &table, .scope = &scope, .dimensions = &dimensions, .variable_dimensions = &variable_dimensions};
+    Frame frame{.session = session,
+                .file = &table,
+                .scope = &scope,
+                .dimensions = &dimensions,
+                .variable_dimensions = &variable_dimensions};
     frame.draws_allowed = setting.drawn;
     const Expectation expected{dimension_of(frame, id), joined_name(setting.path), {}};
     const Value value = evaluate_as(frame, *setting.value, session.model[id].shape, &expected);
@@ -62,7 +66,8 @@ bool same_weight_dimension(Session& session, const ast::RuleExpr& sum, const std
     }
     const Dimension& wanted = *session.model[first->weight].dimension;
     if (wanted == *dimension) continue;
-    Diagnostic& diag = session.diags.report(DiagKind::DimensionMismatch, sum[i].span, "these two rules have weights of different dimensions");
+    Diagnostic& diag = session.diags.report(DiagKind::DimensionMismatch, sum[i].span,
+                                            "these two rules have weights of different dimensions");
     diag.note = cat("its weight is ", with_article(hebb::describe(*dimension)));
     diag.labels.push_back({first_span, cat("its weight is ", with_article(hebb::describe(wanted)))});
     return false;
@@ -77,23 +82,27 @@ const Global* expect_type(Session& session, FileTable& table, const ast::Path& p
   const Global* global = find_type(session, table, name);
   if (global != nullptr && kind_of(*global) == kind) return global;
   if (global != nullptr) {
-    session.diags.report(DiagKind::WrongKindOfName, path.span, cat(quoted(name), " is a ", kind_of(*global), ", not a ", kind));
+    session.diags.report(DiagKind::WrongKindOfName, path.span,
+                         cat(quoted(name), " is a ", kind_of(*global), ", not a ", kind));
     return nullptr;
   }
   if (table.import_failed || !session.unknown_types.insert(name).second) return nullptr;
-  Diagnostic& diag = session.diags.report(DiagKind::UnknownName, path.span, cat("there is no ", kind, " called ", quoted(name), " here"));
+  Diagnostic& diag = session.diags.report(DiagKind::UnknownName, path.span,
+                                          cat("there is no ", kind, " called ", quoted(name), " here"));
   std::vector<std::string> names;
   for (const auto& [other, what] : table.types) {
     if (kind_of(what) == kind) names.push_back(other);
   }
   if (const auto near = did_you_mean(name, names)) {
     const Span span = table.types.at(*near).span;
-    diag.help = cat("did you mean ", quoted(*near), " (line ", session.sources.position(span.file, span.begin).line, ")?");
+    diag.help = cat("did you mean ", quoted(*near), " (line ",
+                    session.sources.position(span.file, span.begin).line, ")?");
     diag.fixes.push_back({path.span, *near, false});
   } else if (const auto entry = find_in_library(session, name)) {
     const bool exact = entry->name == name;
     diag.help = exact ? cat("add  import ", entry->folder, '.', name, ";")
-                      : cat("did you mean ", quoted(entry->name), "?  It is in the library:  import ", entry->folder, '.', entry->name, ";");
+                      : cat("did you mean ", quoted(entry->name), "?  It is in the library:  import ",
+                            entry->folder, '.', entry->name, ";");
   }
   return nullptr;
 }
@@ -121,7 +130,9 @@ VarId setting_target(Session& session, const Dynamics& dynamics, const ast::Sett
     names.push_back(variable.name);
     if (variable.name != name) continue;
     if (found.valid()) {
-      session.diags.report(DiagKind::UnknownSetting, setting.path.span, cat("two parts of ", dynamics.name, " have a parameter ", quoted(name)))
+      session.diags
+          .report(DiagKind::UnknownSetting, setting.path.span,
+                  cat("two parts of ", dynamics.name, " have a parameter ", quoted(name)))
           .help = "set it where the part is named:  A(tau = …) + B";
       return {};
     }
@@ -129,10 +140,12 @@ VarId setting_target(Session& session, const Dynamics& dynamics, const ast::Sett
   }
   if (found.valid()) return found;
   const std::string what = neuron ? "parameter, input or signal" : "parameter";
-  Diagnostic& diag = session.diags.report(DiagKind::UnknownSetting, setting.path.span, cat(dynamics.name, " has no ", what, " ", quoted(name)));
+  Diagnostic& diag = session.diags.report(DiagKind::UnknownSetting, setting.path.span,
+                                          cat(dynamics.name, " has no ", what, " ", quoted(name)));
   const auto near = did_you_mean(name, names);
   if (other != nullptr) {
-    diag.help = other->kind == VarKind::Signal ? cat("signals are bound in the projection:  bind ", name, " = …;")
+    diag.help = other->kind == VarKind::Signal
+                    ? cat("signals are bound in the projection:  bind ", name, " = …;")
                 : other->kind == VarKind::Weight || other->kind == VarKind::State
                     ? cat("start values are given in the projection:  init ", name, " = …;")
                     : cat(quoted(name), " is computed");
@@ -150,7 +163,8 @@ const Rule* rule_of(Session& session, const Global& global) {
   Elaborated& entry = session.rules[&decl];
   if (entry.progress == Symbol::Progress::Done) return entry.broken ? nullptr : &entry.rule;
   if (entry.progress == Symbol::Progress::Busy) {
-    session.diags.report(DiagKind::CyclicDefinition, decl.name.span, cat("the rule ", quoted(decl.name.text), " is a part of itself"));
+    session.diags.report(DiagKind::CyclicDefinition, decl.name.span,
+                         cat("the rule ", quoted(decl.name.text), " is a part of itself"));
     entry.broken = true;
     return nullptr;
   }

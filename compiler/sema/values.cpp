@@ -38,7 +38,8 @@ std::optional<Shape> common_shape(Frame& frame, const Value& a, const Value& b, 
   if (a.scalar()) return b.shape;
   report(frame, DiagKind::ShapeMismatch, span,
          cat("shapes ", to_text(a.shape), " and ", to_text(b.shape), " do not fit"))
-      .help = "element-wise operations take equal shapes, or a number and an array; '@' is the matrix product";
+      .help =
+      "element-wise operations take equal shapes, or a number and an array; '@' is the matrix product";
   return {};
 }
 
@@ -92,15 +93,17 @@ bool reject_trains(Frame& frame, const Value& value, Span span, std::string_view
   const std::string name = train_name(frame, value.trains[0].event);
   report(frame, DiagKind::NonlinearInSpikeTrain, span,
          cat(what, " of the spike train ", quoted(name), " has no value"))
-      .help = cat("an equation may only add spike trains and multiply them by values, as in  x' = -x / tau + ",
-                  name, ";");
+      .help =
+      cat("an equation may only add spike trains and multiply them by values, as in  x' = -x / tau + ", name,
+          ";");
   return true;
 }
 
 bool reject_value_of_train(Frame& frame, const Value& value, Span span) {
   if (value.trains.empty()) return false;
   const std::string name = train_name(frame, value.trains[0].event);
-  report(frame, DiagKind::TrainOutsideEquation, span, cat("the spike train ", quoted(name), " has no value here"))
+  report(frame, DiagKind::TrainOutsideEquation, span,
+         cat("the spike train ", quoted(name), " has no value here"))
       .help = cat("use it in an equation,  x' = -x / tau + ", name, ";  or act on it,  on ", name, " { … }");
   return true;
 }
@@ -121,8 +124,7 @@ Value apply(Frame& frame, Op op, std::vector<Value> operands, DimensionTerm dime
     if (operands.size() == 1) out.elements.push_back(pool.make(op, a));
     if (operands.size() == 2) out.elements.push_back(pool.make(op, a, pick(operands[1].elements, i)));
     if (operands.size() == 3) {
-      out.elements.push_back(
-          pool.make(op, a, pick(operands[1].elements, i), pick(operands[2].elements, i)));
+      out.elements.push_back(pool.make(op, a, pick(operands[1].elements, i), pick(operands[2].elements, i)));
     }
   }
   return out;
@@ -135,8 +137,10 @@ Value add(Frame& frame, const Value& a, const Value& b, bool subtract, Span span
   ExprPool& pool = frame.pool();
   const size_t size = static_cast<size_t>(shape->size());
   const auto combine = [&](ExprId x, ExprId y) { return sum_of(pool, x, y, subtract); };
-  Value out{.shape = *shape, .elements = zip(a.elements, b.elements, size, combine),
-            .dimension = a.dimension, .trains = a.trains};
+  Value out{.shape = *shape,
+            .elements = zip(a.elements, b.elements, size, combine),
+            .dimension = a.dimension,
+            .trains = a.trains};
   for (Train& train : out.trains) {
     train.factor = zip(train.factor, {ExprId{}}, size, [](ExprId x, ExprId) { return x; });
   }
@@ -160,7 +164,8 @@ Value multiply(Frame& frame, const Value& a, const Value& b, Span span) {
     const std::string right = train_name(frame, b.trains[0].event);
     report(frame, DiagKind::ProductOfSpikeTrains, span,
            cat(left, " * ", right, ": a product of two spike trains has no value"))
-        .help = cat("to act when both happen at the same instant, use a trace:  A * x * ", left == right ? left : right);
+        .help = cat("to act when both happen at the same instant, use a trace:  A * x * ",
+                    left == right ? left : right);
     return poison();
   }
   const auto shape = common_shape(frame, a, b, span);
@@ -168,10 +173,13 @@ Value multiply(Frame& frame, const Value& a, const Value& b, Span span) {
   ExprPool& pool = frame.pool();
   const size_t size = static_cast<size_t>(shape->size());
   const auto combine = [&](ExprId x, ExprId y) { return product_of(pool, x, y); };
-  Value out{.shape = *shape, .elements = zip(a.elements, b.elements, size, combine),
+  Value out{.shape = *shape,
+            .elements = zip(a.elements, b.elements, size, combine),
             .dimension = a.dimension * b.dimension};
-  for (const Train& train : a.trains) out.trains.push_back({train.event, zip(train.factor, b.elements, size, combine)});
-  for (const Train& train : b.trains) out.trains.push_back({train.event, zip(a.elements, train.factor, size, combine)});
+  for (const Train& train : a.trains)
+    out.trains.push_back({train.event, zip(train.factor, b.elements, size, combine)});
+  for (const Train& train : b.trains)
+    out.trains.push_back({train.event, zip(a.elements, train.factor, size, combine)});
   inherit(out, a);
   inherit(out, b);
   return out;
@@ -184,9 +192,11 @@ Value divide(Frame& frame, const Value& a, const Value& b, Span b_span, Span spa
   ExprPool& pool = frame.pool();
   const size_t size = static_cast<size_t>(shape->size());
   const auto combine = [&](ExprId x, ExprId y) { return quotient_of(pool, x, y); };
-  Value out{.shape = *shape, .elements = zip(a.elements, b.elements, size, combine),
+  Value out{.shape = *shape,
+            .elements = zip(a.elements, b.elements, size, combine),
             .dimension = a.dimension / b.dimension};
-  for (const Train& train : a.trains) out.trains.push_back({train.event, zip(train.factor, b.elements, size, combine)});
+  for (const Train& train : a.trains)
+    out.trains.push_back({train.event, zip(train.factor, b.elements, size, combine)});
   inherit(out, a);
   inherit(out, b);
   return out;
@@ -195,7 +205,9 @@ Value divide(Frame& frame, const Value& a, const Value& b, Span b_span, Span spa
 Value negate(Frame& frame, const Value& a) {
   if (a.poisoned) return a;
   ExprPool& pool = frame.pool();
-  const auto flip = [&](ExprId& id) { if (id.valid()) id = pool.neg(id); };
+  const auto flip = [&](ExprId& id) {
+    if (id.valid()) id = pool.neg(id);
+  };
   Value out = a;
   std::ranges::for_each(out.elements, flip);
   for (Train& train : out.trains) std::ranges::for_each(train.factor, flip);
@@ -216,8 +228,8 @@ Value choose(Frame& frame, const Value& condition, const Value& yes, const Value
       const ExprId left = pick(a, i), right = pick(b, i);
       if (!left.valid() && !right.valid()) continue;
       const ExprId zero = pool.constant(0);
-      out[i] = pool.select(pick(condition.elements, i), left.valid() ? left : zero,
-                           right.valid() ? right : zero);
+      out[i] =
+          pool.select(pick(condition.elements, i), left.valid() ? left : zero, right.valid() ? right : zero);
     }
     return out;
   };
@@ -225,7 +237,8 @@ Value choose(Frame& frame, const Value& condition, const Value& yes, const Value
   const std::vector<ExprId> nothing = {ExprId{}};
   for (const Train& train : yes.trains) {
     const auto other = std::ranges::find(no.trains, train.event, &Train::event);
-    out.trains.push_back({train.event, select(train.factor, other == no.trains.end() ? nothing : other->factor)});
+    out.trains.push_back(
+        {train.event, select(train.factor, other == no.trains.end() ? nothing : other->factor)});
   }
   for (const Train& train : no.trains) {
     if (std::ranges::find(yes.trains, train.event, &Train::event) != yes.trains.end()) continue;

@@ -9,9 +9,9 @@
 namespace hebb {
 namespace {
 
-constexpr std::array<std::string_view, kBaseQuantities> kQuantityNames = {
-    "time", "voltage", "current", "length", "amount", "temperature"};
-constexpr std::array<std::string_view, kBaseQuantities> kInternalUnits = {"ms", "mV", "pA",
+constexpr std::array<std::string_view, kBaseQuantities> kQuantityNames = {"time",   "voltage", "current",
+                                                                          "length", "amount",  "temperature"};
+constexpr std::array<std::string_view, kBaseQuantities> kInternalUnits = {"ms", "mV",   "pA",
                                                                           "um", "umol", "K"};
 
 /// Exponents that overflow 64 bits come from nonsense such as x^1e9^1e9; any value that cannot
@@ -19,8 +19,7 @@ constexpr std::array<std::string_view, kBaseQuantities> kInternalUnits = {"ms", 
 constexpr Rational kOverflow{std::numeric_limits<int64_t>::max(), 1};
 
 /// "voltage^2*time/current": one spelling for names of quantities and of units.
-std::string spell(const Dimension& dimension,
-                  const std::array<std::string_view, kBaseQuantities>& names) {
+std::string spell(const Dimension& dimension, const std::array<std::string_view, kBaseQuantities>& names) {
   const auto factor = [&](size_t q, Rational exponent) {
     if (exponent == Rational{1, 1}) return std::string(names[q]);
     if (exponent.den == 1) return cat(names[q], '^', exponent.num);

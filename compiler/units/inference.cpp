@@ -8,8 +8,8 @@ DimensionTerm combine(const DimensionTerm& a, const DimensionTerm& b, Rational e
   DimensionTerm out{.fixed = a.fixed * power(b.fixed, exponent)};
   size_t i = 0, j = 0;
   while (i < a.unknowns.size() || j < b.unknowns.size()) {
-    const bool left = j == b.unknowns.size() ||
-                      (i < a.unknowns.size() && a.unknowns[i].unknown < b.unknowns[j].unknown);
+    const bool left =
+        j == b.unknowns.size() || (i < a.unknowns.size() && a.unknowns[i].unknown < b.unknowns[j].unknown);
     if (left) {
       out.unknowns.push_back(a.unknowns[i++]);
       continue;
@@ -25,12 +25,8 @@ DimensionTerm combine(const DimensionTerm& a, const DimensionTerm& b, Rational e
 
 }  // namespace
 
-DimensionTerm operator*(const DimensionTerm& a, const DimensionTerm& b) {
-  return combine(a, b, {1, 1});
-}
-DimensionTerm operator/(const DimensionTerm& a, const DimensionTerm& b) {
-  return combine(a, b, {-1, 1});
-}
+DimensionTerm operator*(const DimensionTerm& a, const DimensionTerm& b) { return combine(a, b, {1, 1}); }
+DimensionTerm operator/(const DimensionTerm& a, const DimensionTerm& b) { return combine(a, b, {-1, 1}); }
 DimensionTerm power(const DimensionTerm& a, Rational exponent) { return combine({}, a, exponent); }
 
 DimensionTerm DimensionSystem::fresh() {

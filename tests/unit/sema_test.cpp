@@ -49,7 +49,8 @@ bool has_line(const std::string& text, const std::string& line) {
   return text.find("  " + line + "\n") != std::string::npos;
 }
 
-#define EXPECT_LINE(text, line) EXPECT_TRUE(has_line(text, line)) << "no line\n  " << (line) << "\nin\n" << (text)
+#define EXPECT_LINE(text, line) \
+  EXPECT_TRUE(has_line(text, line)) << "no line\n  " << (line) << "\nin\n" << (text)
 #define ASSERT_CLEAN(result) ASSERT_EQ((result)->diags.size(), 0u) << (result)->text()
 
 const char* kPair = R"(
@@ -60,8 +61,9 @@ rule Pair : local {
 )";
 
 TEST(Rules, OjaIsOneFlow) {
-  const auto r = check_text("rule Oja : local { param eta = 0.1 [1/s]; weight w in [-10, 10];\n"
-                            "  w' = eta * (pre.r * post.r - post.r^2 * w); }");
+  const auto r = check_text(
+      "rule Oja : local { param eta = 0.1 [1/s]; weight w in [-10, 10];\n"
+      "  w' = eta * (pre.r * post.r - post.r^2 * w); }");
   ASSERT_CLEAN(r);
   const std::string text = printed(*r, "rule Oja");
   EXPECT_LINE(text, "param eta : 1/ms = 1e-04");
@@ -75,11 +77,14 @@ TEST(Rules, OjaIsOneFlow) {
 std::vector<std::string> changes(const Model& model, const Rule& rule) {
   const auto name = [&](const ExprNode& leaf) { return model[VarId{leaf.leaf.index}].name; };
   std::vector<std::string> out;
-  for (const Flow& flow : rule.flows) out.push_back(cat(model[flow.variable].name, "' = ", to_text(model.pool, flow.rate, name)));
+  for (const Flow& flow : rule.flows)
+    out.push_back(cat(model[flow.variable].name, "' = ", to_text(model.pool, flow.rate, name)));
   for (const Jump& jump : rule.jumps) {
     std::string events;
-    for (const EventId id : jump.events) events += cat(static_cast<int>(rule.events[id.value].kind), rule.events[id.value].name, ' ');
-    out.push_back(cat(events, model[jump.variable].name, jump.assign ? " := " : " += ", to_text(model.pool, jump.value, name)));
+    for (const EventId id : jump.events)
+      events += cat(static_cast<int>(rule.events[id.value].kind), rule.events[id.value].name, ' ');
+    out.push_back(cat(events, model[jump.variable].name,
+                      jump.assign ? " := " : " += ", to_text(model.pool, jump.value, name)));
   }
   return out;
 }
@@ -96,14 +101,17 @@ TEST(Rules, ImpulseFormAndEventFormAreOneProgram) {
   on post.spike { y += 1;  w += A_plus * x; } })");
   ASSERT_CLEAN(impulses);
   ASSERT_CLEAN(events);
-  EXPECT_EQ(changes(impulses->model, impulses->model.rules[0]), changes(events->model, events->model.rules[0]));
-  EXPECT_EQ(impulses->model.rules[0].flows.size(), 2u) << "w has no flow: everything in its equation happens at spikes";
+  EXPECT_EQ(changes(impulses->model, impulses->model.rules[0]),
+            changes(events->model, events->model.rules[0]));
+  EXPECT_EQ(impulses->model.rules[0].flows.size(), 2u)
+      << "w has no flow: everything in its equation happens at spikes";
 }
 
 TEST(Rules, MovingALineChangesNothing) {
-  const std::vector<std::string> lines = {"x' = -x / tau_plus + pre.spike;", "y' = -y / tau_minus + post.spike;",
-                                          "on pre.spike { w -= A_minus * y; }", "on post.spike { w += A_plus * x; }",
-                                          "on pre.spike { w -= 0.001 * w; }"};
+  const std::vector<std::string> lines = {
+      "x' = -x / tau_plus + pre.spike;", "y' = -y / tau_minus + post.spike;",
+      "on pre.spike { w -= A_minus * y; }", "on post.spike { w += A_plus * x; }",
+      "on pre.spike { w -= 0.001 * w; }"};
   std::vector<int> order = {0, 1, 2, 3, 4};
   std::vector<std::string> first;
   do {
@@ -134,7 +142,8 @@ TEST(Rules, TermsBesideATrainAreItsJump) {
 }
 
 TEST(Rules, LetsMayHoldSpikeTrains) {
-  const auto r = check_text(R"(rule R { weight w in [0, 1]; let s = 2 * pre.spike; w' = s * 0.1 - w * post.spike; })");
+  const auto r =
+      check_text(R"(rule R { weight w in [0, 1]; let s = 2 * pre.spike; w' = s * 0.1 - w * post.spike; })");
   ASSERT_CLEAN(r);
   const std::string text = printed(*r, "rule R");
   EXPECT_LINE(text, "on pre.spike: w += 0.2");
@@ -151,23 +160,27 @@ TEST(Rules, ClopathInfersTheTraceAndTheVoltage) {
 }
 
 TEST(Rules, DefinitionsComeInAnyOrder) {
-  const auto r = check_text(R"(rule R { w' = -h * w / tau; let h = 2 * g; let g = k * w; const k = n + 1; const n = 2;
+  const auto r =
+      check_text(R"(rule R { w' = -h * w / tau; let h = 2 * g; let g = k * w; const k = n + 1; const n = 2;
     param tau = 1 s; weight w in [0, 1]; })");
   ASSERT_CLEAN(r);
   EXPECT_LINE(printed(*r, "rule R"), "let g : 1 = 3 * w");
 }
 
 TEST(Rules, TaylorUnrollsToItsTerms) {
-  const auto r = check_text(R"(rule Taylor : three_factor { param theta[3, 3] = 0; signal R : 1; event trial_end; weight w in [-5, 5];
+  const auto r = check_text(
+      R"(rule Taylor : three_factor { param theta[3, 3] = 0; signal R : 1; event trial_end; weight w in [-5, 5];
     on trial_end { w += sum(theta[i, j] * pre.r^i * R^j for i in 0..2, j in 0..1); } })");
   ASSERT_CLEAN(r);
-  EXPECT_LINE(printed(*r, "rule Taylor"),
-              "on trial_end: w += theta[0, 0] + theta[0, 1] * R + theta[1, 0] * pre.r + theta[1, 1] * pre.r * R + "
-              "theta[2, 0] * (pre.r * pre.r) + theta[2, 1] * (pre.r * pre.r) * R");
+  EXPECT_LINE(
+      printed(*r, "rule Taylor"),
+      "on trial_end: w += theta[0, 0] + theta[0, 1] * R + theta[1, 0] * pre.r + theta[1, 1] * pre.r * R + "
+      "theta[2, 0] * (pre.r * pre.r) + theta[2, 1] * (pre.r * pre.r) * R");
 }
 
 TEST(Rules, TheMlpIsScalars) {
-  const auto r = check_text(R"(rule M : local { const H = 2; param W1[H, 3] ~ normal(0, 0.3), b1[H] = 0, W2[H] = [1, 2], eta = 1e-3 [1/s];
+  const auto r = check_text(
+      R"(rule M : local { const H = 2; param W1[H, 3] ~ normal(0, 0.3), b1[H] = 0, W2[H] = [1, 2], eta = 1e-3 [1/s];
     weight w in [-5, 5]; let h = tanh(W1 @ [pre.r, post.r, w] + b1); w' = eta * (W2 @ h); })");
   ASSERT_CLEAN(r);
   const std::string text = printed(*r, "rule M");
@@ -181,7 +194,8 @@ TEST(Rules, TheMlpIsScalars) {
 }
 
 TEST(Rules, AfterIsAMarkerOnAState) {
-  const auto r = check_text(R"(rule Release { param U = 0.5, tau = 1 s; weight w in [0, inf); state u = U, x = 1;
+  const auto r =
+      check_text(R"(rule Release { param U = 0.5, tau = 1 s; weight w in [0, inf); state u = U, x = 1;
     u' = (U - u) / tau + U * (1 - u) * pre.spike; x' = (1 - x) / tau - after(u) * x * pre.spike; })");
   ASSERT_CLEAN(r);
   const Rule& rule = r->model.rules[0];
@@ -204,7 +218,8 @@ TEST(Rules, RulesAdd) {
 }
 
 TEST(Rules, RunningMomentsAreStates) {
-  const auto r = check_text(R"(rule R { weight w in [0, 1]; stat m = mean(post.r) over 10 ms; stat v = variance(post.r) over 1 s;
+  const auto r = check_text(
+      R"(rule R { weight w in [0, 1]; stat m = mean(post.r) over 10 ms; stat v = variance(post.r) over 1 s;
     stat c = covariance(pre.r, post.r) over 1 s; on step { w += c - m * m + v; } })");
   ASSERT_CLEAN(r);
   const std::string text = printed(*r, "rule R");
@@ -214,7 +229,8 @@ TEST(Rules, RunningMomentsAreStates) {
 }
 
 TEST(Rules, IndexedJumps) {
-  const auto r = check_text(R"(rule R { weight w in [0, 1]; state x[3] = 0, k = 0; on step { x[k] += w; } on pre.spike { x := [w, 2, 3]; }
+  const auto r = check_text(
+      R"(rule R { weight w in [0, 1]; state x[3] = 0, k = 0; on step { x[k] += w; } on pre.spike { x := [w, 2, 3]; }
     on post.spike { w -= x[1]; } })");
   ASSERT_CLEAN(r);
   const std::string text = printed(*r, "rule R");
@@ -249,7 +265,8 @@ TEST(Values, PowersAreProducts) {
 }
 
 TEST(Values, LiteralsAreScaledOnce) {
-  const auto r = check_text("const a = 8 Hz;\nconst b = 0.1 [1/s];\nconst c = 100 [MOhm];\nconst d = 1 [h];\nconst e = 2 [uM];");
+  const auto r = check_text(
+      "const a = 8 Hz;\nconst b = 0.1 [1/s];\nconst c = 100 [MOhm];\nconst d = 1 [h];\nconst e = 2 [uM];");
   ASSERT_CLEAN(r);
   EXPECT_EQ(r->model.constants.at("a"), 0.008);
   EXPECT_EQ(r->model.constants.at("b"), 1e-4);
@@ -403,7 +420,9 @@ class InFolder : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
   void write(const std::string& name, const std::string& text) { std::ofstream(folder_ / name) << text; }
-  std::unique_ptr<Result> check_main(const std::string& text) { return check_text(text, {}, (folder_ / "main.hebb").string()); }
+  std::unique_ptr<Result> check_main(const std::string& text) {
+    return check_text(text, {}, (folder_ / "main.hebb").string());
+  }
   std::filesystem::path folder_;
 };
 
@@ -419,8 +438,9 @@ TEST_F(InFolder, FilesAreImportedRelativeToTheirOwnFolder) {
 
 TEST_F(InFolder, AsGivesAPrefixOrANewName) {
   write("mine.hebb", "rule A { weight w in [0, 1]; on step { w -= 0.1; } }\nfun half(x) = x / 2;\n");
-  const auto r = check_main("import \"mine.hebb\" as mine;\nimport std.rate.Oja as Hebbian;\nrule B = mine.A + Hebbian;\n"
-                            "rule D { weight w in [0, 1]; on step { w -= mine.half(w); } }\n");
+  const auto r = check_main(
+      "import \"mine.hebb\" as mine;\nimport std.rate.Oja as Hebbian;\nrule B = mine.A + Hebbian;\n"
+      "rule D { weight w in [0, 1]; on step { w -= mine.half(w); } }\n");
   ASSERT_CLEAN(r);
   EXPECT_NE(r->model.find_rule("mine.A"), nullptr);
   EXPECT_NE(r->model.find_rule("Hebbian"), nullptr);
@@ -468,28 +488,37 @@ std::vector<DiagKind> kinds(const Result& result) {
 
 TEST(Mistakes, OneRootCauseOneMessage) {
   // A name used three times, a wrong unit used in three equations.
-  const auto name = check_text("rule R { weight w in [0, 1]; on step { w += bar; } on pre.spike { w -= bar + 2 * bar; } }");
+  const auto name =
+      check_text("rule R { weight w in [0, 1]; on step { w += bar; } on pre.spike { w -= bar + 2 * bar; } }");
   EXPECT_EQ(kinds(*name), std::vector{DiagKind::UnknownName}) << name->text();
-  const auto unit = check_text("rule R { param p = 3 ms; weight w in [0, 1]; on step { w += p; w += 2 * p; w += sin(p); } }");
+  const auto unit = check_text(
+      "rule R { param p = 3 ms; weight w in [0, 1]; on step { w += p; w += 2 * p; w += sin(p); } }");
   EXPECT_EQ(kinds(*unit), std::vector{DiagKind::DimensionMismatch}) << unit->text();
-  const auto rule = check_text("rule R { weight w in [0, 1]; on step { w += bar; } }\nrule S = R + R;\n"
-                               "network N { pop X[1] : Nothing; pop Y[1] : Nothing; project X -> Y as A via S { connect all; drive I += w; } }");
+  const auto rule = check_text(
+      "rule R { weight w in [0, 1]; on step { w += bar; } }\nrule S = R + R;\n"
+      "network N { pop X[1] : Nothing; pop Y[1] : Nothing; project X -> Y as A via S { connect all; drive I "
+      "+= w; } }");
   EXPECT_EQ(kinds(*rule), (std::vector{DiagKind::UnknownName, DiagKind::UnknownName})) << rule->text();
 }
 
 TEST(Mistakes, AFailedImportIsTheOnlyMessage) {
-  const auto r = check_text("import std.neurons.Linearr;\nnetwork N { pop X[1] : Linear; pop Y[1] : Linear; project X -> Y as A { connect all; drive I += w * pre.r; } }");
+  const auto r = check_text(
+      "import std.neurons.Linearr;\nnetwork N { pop X[1] : Linear; pop Y[1] : Linear; project X -> Y as A { "
+      "connect all; drive I += w * pre.r; } }");
   EXPECT_EQ(kinds(*r), std::vector{DiagKind::ImportNotFound}) << r->text();
 }
 
 TEST(Mistakes, FunctionsThatNothingCallsAreLookedAt) {
-  const auto r = check_text("const k = 2;\nfun f(x, y) = x * k + z + sum(x[i] for i in 0..2) + q where q = y;");
+  const auto r =
+      check_text("const k = 2;\nfun f(x, y) = x * k + z + sum(x[i] for i in 0..2) + q where q = y;");
   ASSERT_EQ(kinds(*r), std::vector{DiagKind::UnknownName}) << r->text();
   EXPECT_EQ(r->sources.text(r->diags.all()[0].span), "z");
 }
 
 TEST(Mistakes, TwoIndependentErrorsAreBothSaid) {
-  const auto r = check_text("rule R { param p = 3 ms, q = 2 mV; weight w in [0, 1]; on step { w += p; } on pre.spike { w += q; } }");
+  const auto r = check_text(
+      "rule R { param p = 3 ms, q = 2 mV; weight w in [0, 1]; on step { w += p; } on pre.spike { w += q; } "
+      "}");
   EXPECT_EQ(r->diags.size(), 2u) << r->text();
 }
 
@@ -516,7 +545,8 @@ TEST(Mistakes, ZeroFitsEveryDimension) {
 }
 
 TEST(Mistakes, FractionsAreFineAsExponents) {
-  const auto r = check_text("rule R { param v = 4 mV; weight w in [0, 1]; on step { w += v^1.5 / v / sqrt(v) - w; } }");
+  const auto r =
+      check_text("rule R { param v = 4 mV; weight w in [0, 1]; on step { w += v^1.5 / v / sqrt(v) - w; } }");
   ASSERT_CLEAN(r);
 }
 
@@ -530,7 +560,8 @@ TEST(Lints, GrowthIsOnlyReportedWhenItIsProved) {
   EXPECT_FALSE(warns("weight w in [0, 1]; x' = -x / tau + pre.spike; w' = A * x * post.spike;"));
   EXPECT_FALSE(warns("weight w; x' = -x / tau + pre.spike; w' = A * x * post.spike - w / tau;"));
   EXPECT_FALSE(warns("weight w; x' = -x / tau - pre.spike; w' = A * x * post.spike;")) << "x is negative";
-  EXPECT_FALSE(warns("weight w; on step { w += A * pre.r * post.r * tau / 1 ms; }")) << "rates have no known sign";
+  EXPECT_FALSE(warns("weight w; on step { w += A * pre.r * post.r * tau / 1 ms; }"))
+      << "rates have no known sign";
   EXPECT_TRUE(warns("weight w; on step { w += A * post.r^2 * tau / 1 ms; }"));
 }
 
