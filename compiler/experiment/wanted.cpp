@@ -48,8 +48,13 @@ class Scan {
  private:
   /// A let that only renames a recording keeps nothing, but the settings of its run are read.
   void alias(const ast::Expr& expr) {
-    if (const auto* run = std::get_if<ast::Run>(&expr.node)) wanted_[run];
+    const auto* run = std::get_if<ast::Run>(&expr.node);
+    if (run) wanted_[run];
     for (const ast::Expr* child : children(expr)) {
+      if (run) {
+        visit(*child);
+        continue;
+      }
       if (recording(*child, 0).run) alias(*child);
       else visit(*child);
     }

@@ -246,11 +246,25 @@ class Drafter {
   /// An `event` port of a neuron or rule: the network's event of that name, else fed by itself.
   void add_port(Instance& instance, const std::string& event, SpaceId space) {
     if (instance.events.contains(event)) return;
+    if (const ColumnId emitted = emitted_by_one(event); emitted.valid()) {
+      instance.events[event] = emitted;
+      return;
+    }
     const auto port = draft_.ports.find(event);
     instance.events[event] =
         port != draft_.ports.end()
             ? port->second
             : add_event(instance.prefix + event, space, /*always=*/space != draft_.uniform);
+  }
+
+  /// "T.trial_end": the event of the one neuron of T; invalid: the name means none.
+  ColumnId emitted_by_one(const std::string& event) const {
+    for (const Instance& population : draft_.populations) {
+      if (!event.starts_with(population.prefix) || population.prefix.empty()) continue;
+      const auto found = population.events.find(event.substr(population.prefix.size()));
+      if (found != population.events.end()) return found->second;
+    }
+    return {};
   }
 
   void add_clocks(Instance& instance) {

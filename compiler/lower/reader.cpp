@@ -172,10 +172,16 @@ ExprId Reader::event(const Event& event, EventId id) {
     case EventKind::PostEvent:
       return load(draft_.populations[instance_.post].events.at(event.name), 0, Locus::Post);
     case EventKind::OwnEvent: return load(instance_.events.at(event.name), 0);
-    case EventKind::Port: return passing(instance_.events.at(event.name));
+    case EventKind::Port: return port(instance_.events.at(event.name));
     case EventKind::Every: return passing(instance_.clocks.at(id.value));
   }
   return {};
+}
+
+/// What a rule is handed: an event of the network, or what one neuron somewhere in it emits.
+ExprId Reader::port(ColumnId indicator) {
+  if (draft_.program[indicator].role != Role::Value) return passing(indicator);
+  return pool().load(indicator, At::Fixed, 0);
 }
 
 ExprId Reader::passing(ColumnId indicator) {

@@ -54,6 +54,7 @@ class Reader {
   ExprId signal(VarId id, uint32_t element);
   ExprId let(VarId id, uint32_t element);
   ExprId event(const Event& event, EventId id);
+  ExprId port(ColumnId indicator);
   ExprId passing(ColumnId indicator);
   ExprId sum_of_increments(VarId id, uint32_t element);
 
