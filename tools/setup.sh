@@ -52,9 +52,11 @@ install_missing() {
     ${sudo}env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"; } >&2
 }
 
-# Builds the targets that are named; all of them without a name.
+# Builds the targets that are named; all of them without a name. Leaves a stamp as old as the beginning:
+# what changes from then on is newer.
 build_targets() {
   mkdir -p "$build"
+  touch "$build/.building"
   exec 9>"$build/.lock"
   flock 9  # two at once: the second waits and finds the work done
   if [ ! -f "$build/build.ninja" ]; then
@@ -65,5 +67,6 @@ build_targets() {
     }
   fi
   ninja -C "$build" "$@" >&2 || return 2
+  mv "$build/.building" "$build/.built"
   exec 9>&-
 }
