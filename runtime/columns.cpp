@@ -25,6 +25,8 @@ double elements_of(const Program& program, const Column& column) {
   switch (space.kind) {
     case SpaceKind::Uniform: return up(column.width);
     case SpaceKind::Neurons: return up(space.size) * static_cast<double>(column.width);
+    case SpaceKind::Sparse:
+      return (expected_synapses(program, space) + kVector) * static_cast<double>(column.width);
     case SpaceKind::Dense:
       return static_cast<double>(program[space.pre].size) * up(program[space.post].size) *
              static_cast<double>(column.width);
@@ -40,7 +42,23 @@ std::vector<bool> only_scanned(const Program& program) {
   return scanned;
 }
 
-ColumnLayout layout_of(const Program& program, const Column& column) {
+/// Spaces whose synapses some kernel finds by post neuron.
+std::vector<bool> read_by_post(const Program& program) {
+  std::vector<bool> read(program.spaces.size());
+  for (const Kernel& kernel : program.kernels)
+    if (kernel.rows == Rows::OfPost) read[kernel.domain.value] = true;
+  return read;
+}
+
+double connection_bytes(const Program& program, const Space& space, bool by_post) {
+  const double pres = static_cast<double>(program[space.pre].size);
+  const double posts = static_cast<double>(program[space.post].size);
+  const double each = index_bytes(program[space.post].size) +
+                      (by_post ? 4 + index_bytes(program[space.pre].size) : 0);
+  return expected_synapses(program, space) * each + (pres + posts) * sizeof(int64_t);
+}
+
+ColumnLayout layout_of(const Program& program, const Column& column, int64_t synapses) {
   const Space& space = program[column.space];
   switch (space.kind) {
     case SpaceKind::Uniform:
@@ -48,6 +66,8 @@ ColumnLayout layout_of(const Program& program, const Column& column) {
     case SpaceKind::Neurons:
       return {.pres = 1, .posts = space.size, .width = column.width, .row = 0,
               .plane = padded(space.size)};
+    case SpaceKind::Sparse:
+      return {.pres = 1, .posts = synapses, .width = column.width, .row = 0, .plane = padded(synapses)};
     case SpaceKind::Dense: break;
   }
   const int64_t pres = program[space.pre].size;
@@ -74,7 +94,7 @@ void gather(const ColumnLayout& at, const Real* base, double* into) {
 
 void Columns::Free::operator()(void* memory) const { std::free(memory); }
 
-Result<Columns> Columns::create(const Program& program, Precision precision) {
+Result<Columns> Columns::create(const Program& program, Precision precision, uint64_t key) {
   const size_t element = precision == Precision::Float32 ? sizeof(float) : sizeof(double);
   const size_t slack = (kStaggerSlots + 1) * kAlignment;
 
@@ -85,6 +105,10 @@ Result<Columns> Columns::create(const Program& program, Precision precision) {
     needed += elements_of(program, program.columns[k]) * static_cast<double>(element) +
               static_cast<double>(slack);
   }
+  const std::vector<bool> by_post = read_by_post(program);
+  for (size_t k = 0; k < program.spaces.size(); ++k)
+    if (program.spaces[k].kind == SpaceKind::Sparse)
+      needed += connection_bytes(program, program.spaces[k], by_post[k]);
   const uint64_t available = available_memory();
   const auto refusal = [&] {
     return Failure{cat(quoted(program.name), " needs ", bytes_text(needed), " of memory, ",
@@ -94,10 +118,20 @@ Result<Columns> Columns::create(const Program& program, Precision precision) {
 
   Columns columns;
   columns.precision_ = precision;
+  columns.connections_.resize(program.spaces.size());
+  for (size_t k = 0; k < program.spaces.size(); ++k) {
+    const Space& space = program.spaces[k];
+    if (space.kind != SpaceKind::Sparse) continue;
+    Result<Connections> drawn = connect(program, space, key);
+    if (!drawn) return drawn.failure();
+    columns.connections_[k] = *std::move(drawn);
+    if (by_post[k]) index_by_post(columns.connections_[k], program[space.pre].size, program[space.post].size);
+    columns.bytes_ += columns.connections_[k].bytes();
+  }
   for (const Column& column : program.columns) {
     const bool memory = !scanned[columns.layouts_.size()];
     const ColumnLayout layout =
-        memory ? layout_of(program, column) : ColumnLayout{.pres = 0, .posts = 0, .width = 0};
+        memory ? layout_of(program, column, columns.connections(column.space).count()) : ColumnLayout{.pres = 0, .posts = 0, .width = 0};
     const bool uniform = program[column.space].kind == SpaceKind::Uniform;
     const int64_t elements = uniform ? padded(column.width) : layout.width * layout.plane;
     const size_t size = std::max<size_t>(static_cast<size_t>(elements) * element, kAlignment);

@@ -1,7 +1,7 @@
 #pragma once
 // The memory of a program's columns, laid out as hebb_abi.h says: every column aligned to 64 bytes,
 // rows and planes padded to 16 elements. Outside, values are doubles in logical order:
-// neurons [row][element], dense [pre][post][element].
+// neurons [row][element], dense [pre][post][element], sparse [synapse][element].
 
 #include <cstddef>
 #include <cstdint>
@@ -12,11 +12,12 @@
 
 #include "compiler/program/kernels.h"
 #include "compiler/support/result.h"
+#include "runtime/connectivity.h"
 
 namespace hebb {
 
-/// Where the elements of one column lie. Uniform and neurons columns have one row of `posts` elements
-/// per plane; a uniform column is one row of `width` elements and has no planes.
+/// Where the elements of one column lie. Uniform, neurons and sparse columns have one row of `posts`
+/// elements per plane; a uniform column is one row of `width` elements and has no planes.
 struct ColumnLayout {
   int64_t pres = 1;
   int64_t posts = 1;
@@ -31,8 +32,12 @@ struct ColumnLayout {
 
 class Columns {
  public:
-  /// All zero. Refuses before allocating when the columns would not fit.
-  static Result<Columns> create(const Program& program, Precision precision);
+  /// All zero, and the synapses of sparse spaces, drawn with `key`. Refuses before allocating when they
+  /// would not fit.
+  static Result<Columns> create(const Program& program, Precision precision, uint64_t key = 0);
+
+  /// Of a sparse space.
+  const Connections& connections(SpaceId id) const { return connections_[id.value]; }
 
   const ColumnLayout& layout(ColumnId id) const { return layouts_[id.value]; }
   Precision precision() const { return precision_; }
@@ -56,6 +61,7 @@ class Columns {
  private:
   struct Free { void operator()(void* memory) const; };
   Precision precision_ = Precision::Float32;
+  std::vector<Connections> connections_;  // of each space; empty where it is not sparse
   std::vector<ColumnLayout> layouts_;
   std::vector<size_t> sizes_;
   std::vector<std::unique_ptr<void, Free>> memory_;

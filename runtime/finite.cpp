@@ -58,6 +58,10 @@ std::optional<NotFinite> first_not_finite(const Program& program, const Columns&
         NotFinite found{.index = {}, .value = value};
         if (kind == SpaceKind::Dense) found.index = {i, j};
         if (kind == SpaceKind::Neurons) found.index = {j};
+        if (kind == SpaceKind::Sparse) {
+          const Edge edge = edge_of(columns.connections(program[id].space), j);
+          found.index = {edge.pre, edge.post};
+        }
         if (at.width > 1) found.index.push_back(e);
         return found;
       }

@@ -16,7 +16,7 @@ struct Extent {
 
 Extent extent(const Program& program, SpaceId id) {
   const Space& space = program[id];
-  if (space.kind != SpaceKind::Dense) return {1, space.size};
+  if (!is_synaptic(space.kind)) return {1, space.size};
   return {program[space.pre].size, program[space.post].size};
 }
 
@@ -27,6 +27,25 @@ std::vector<int64_t> boundaries(int64_t count, int64_t parts, int64_t grain) {
   std::vector<int64_t> out;
   for (int64_t k = 0; k <= parts; ++k) out.push_back(std::min(grains * k / parts * grain, count));
   return out;
+}
+
+/// Rows whose number is neither 0 nor -0, ascending. Spikes are few: blocks without any are passed over.
+template <class Bits>
+int64_t nonzero_rows(const Bits* bits, int64_t rows, uint32_t* into) {
+  constexpr int64_t kBlock = 64 / sizeof(Bits);
+  constexpr Bits kMagnitude = static_cast<Bits>(~Bits{0}) >> 1;
+  int64_t count = 0;
+  int64_t i = 0;
+  for (; i + kBlock <= rows; i += kBlock) {
+    Bits any = 0;
+    for (int64_t k = 0; k < kBlock; ++k) any |= bits[i + k];
+    if ((any & kMagnitude) == 0) continue;
+    for (int64_t k = i; k < i + kBlock; ++k)
+      if ((bits[k] & kMagnitude) != 0) into[count++] = static_cast<uint32_t>(k);
+  }
+  for (; i < rows; ++i)
+    if ((bits[i] & kMagnitude) != 0) into[count++] = static_cast<uint32_t>(i);
+  return count;
 }
 
 std::vector<ColumnId> accumulated(const Program& program, const std::vector<Launch>& launches) {
@@ -42,6 +61,11 @@ std::vector<ColumnId> accumulated(const Program& program, const std::vector<Laun
 }  // namespace
 
 Cut allowed_cut(const Program& program, const Kernel& kernel) {
+  if (program[kernel.domain].kind == SpaceKind::Sparse) {
+    const bool sums = std::any_of(kernel.accumulates.begin(), kernel.accumulates.end(),
+                                  [](const Accumulate& sum) { return sum.at != At::Pre; });
+    return sums || kernel.rows != Rows::All ? Cut::None : Cut::ByPre;
+  }
   bool by_pre = program[kernel.domain].kind == SpaceKind::Dense;
   bool by_post = program[kernel.domain].kind != SpaceKind::Uniform;
   for (const Accumulate& accumulate : kernel.accumulates) {
@@ -85,6 +109,8 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
     : program_(program), kernels_(kernels), columns_(columns), pool_(threads),
       init_resets_(accumulated(program, program.plan.init)),
       step_resets_(accumulated(program, program.plan.step)) {
+  for (const Kernel& kernel : program.kernels)
+    if (kernel.rows != Rows::All) list_of(kernel.spikes);
   assert(kernels.run.size() == program.kernels.size() && "one function per kernel");
   for (const Launch& launch : program.plan.init)
     init_.push_back(prepare(program, launch.kernel, key, rows_per_part));
@@ -102,6 +128,14 @@ PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel
   const SpaceId domain = program[kernel].domain;
   const int64_t posts = extent(program, domain).posts;
   Prepared out{.kernel = kernel, .parts = {}};
+  if (program[kernel].rows != Rows::All) out.list = list_of(program[kernel].spikes);
+  for (size_t k = 0; k < lists_.size(); ++k) {
+    bool writes = false;
+    for (const Store& store : program[kernel].stores) writes |= store.into == lists_[k].column;
+    for (const Accumulate& sum : program[kernel].accumulates) writes |= sum.into == lists_[k].column;
+    if (writes) out.outdates.push_back(static_cast<int>(k));
+  }
+  const Connections& synapses = columns_.connections(domain);
   for (const Part& part : cut(program, program[kernel], pool_.size(), rows_per_part)) {
     out.parts.push_back({
         .columns = columns_.bases(),
@@ -114,6 +148,14 @@ PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel
         .post_count = posts,
         .key = key,
         .step = 0,
+        .row_begin = synapses.row_begin.data(),
+        .post_index = synapses.post.data(),
+        .column_begin = synapses.column_begin.data(),
+        .synapse = synapses.synapse.data(),
+        .pre_index = synapses.pre.data(),
+        .list = nullptr,
+        .list_begin = 0,
+        .list_end = 0,
     });
   }
   return out;
@@ -121,11 +163,42 @@ PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel
 
 void PlanRunner::launch(Prepared& prepared, int64_t step) {
   const auto& kernel = kernels_.run[prepared.kernel.value];
+  for (const int list : prepared.outdates) lists_[static_cast<size_t>(list)].current = false;
   for (hebb_launch& part : prepared.parts) part.step = step;
+  if (prepared.list >= 0) {
+    const SpikeList& list = current_list(prepared.list);
+    if (list.count == 0) return;
+    prepared.parts[0].list = list.rows.data();
+    prepared.parts[0].list_end = list.count;
+  }
   if (prepared.parts.size() == 1) return kernel(&prepared.parts[0]);
   pool_.run(static_cast<int>(prepared.parts.size()), [&](int k) {
     kernel(&prepared.parts[static_cast<size_t>(k)]);
   });
+}
+
+int PlanRunner::list_of(ColumnId column) {
+  for (size_t k = 0; k < lists_.size(); ++k)
+    if (lists_[k].column == column) return static_cast<int>(k);
+  lists_.push_back({.column = column, .rows = {}});
+  return static_cast<int>(lists_.size() - 1);
+}
+
+const SpikeList& PlanRunner::current_list(int index) {
+  SpikeList& list = lists_[static_cast<size_t>(index)];
+  if (list.current) return list;
+  list.current = true;
+  list.rows.resize(static_cast<size_t>(columns_.layout(list.column).posts));
+  const int64_t rows = columns_.layout(list.column).posts;
+  list.count = columns_.precision() == Precision::Float32
+                   ? nonzero_rows(static_cast<const uint32_t*>(columns_.base(list.column)), rows, list.rows.data())
+                   : nonzero_rows(static_cast<const uint64_t*>(columns_.base(list.column)), rows, list.rows.data());
+  return list;
+}
+
+std::span<const uint32_t> PlanRunner::spikes(ColumnId column) {
+  const SpikeList& list = current_list(list_of(column));
+  return std::span(list.rows).first(static_cast<size_t>(list.count));
 }
 
 void PlanRunner::reset(const std::vector<ColumnId>& accumulated) {
@@ -142,6 +215,7 @@ void PlanRunner::run_begin() {
 }
 
 void PlanRunner::run_step(int64_t step, bool eventful) {
+  for (SpikeList& list : lists_) list.current = false;
   reset(step_resets_);
   for (Prepared& prepared : eventful ? eventful_ : quiet_) launch(prepared, step);
 }

@@ -3,6 +3,7 @@
 // the runner is made; parts never write the same element, so the number of threads changes no bit.
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "compiler/program/kernels.h"
@@ -26,6 +27,15 @@ Cut allowed_cut(const Program& program, const Kernel& kernel);
 /// that no two threads share a vector.
 std::vector<Part> cut(const Program& program, const Kernel& kernel, int threads, int64_t rows_per_part);
 
+/// Which rows of a column are not 0, as of its last write. Kernels over some rows of a sparse space run
+/// over such a list.
+struct SpikeList {
+  ColumnId column;
+  std::vector<uint32_t> rows;
+  int64_t count = 0;
+  bool current = false;
+};
+
 class PlanRunner {
  public:
   /// `columns` must stay where it is.
@@ -36,11 +46,18 @@ class PlanRunner {
   void run_begin();
   void run_step(int64_t step, bool eventful);
 
+  /// Neurons whose element of `column` is not 0 now, ascending.
+  std::span<const uint32_t> spikes(ColumnId column);
+
  private:
   struct Prepared {
     KernelId kernel;
     std::vector<hebb_launch> parts;
+    int list = -1;                 // of its rows; -1: all
+    std::vector<int> outdates;     // lists of columns it writes
   };
+  int list_of(ColumnId column);
+  const SpikeList& current_list(int list);
   Prepared prepare(const Program& program, KernelId kernel, uint64_t key, int64_t rows_per_part);
   void launch(Prepared& prepared, int64_t step);
   void reset(const std::vector<ColumnId>& accumulated);
@@ -49,6 +66,7 @@ class PlanRunner {
   const Kernels& kernels_;
   Columns& columns_;
   ThreadPool pool_;
+  std::vector<SpikeList> lists_;
   std::vector<Prepared> init_, begin_, quiet_, eventful_;
   std::vector<ColumnId> init_resets_, step_resets_;
 };

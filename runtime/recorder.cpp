@@ -11,11 +11,12 @@ namespace hebb {
 
 namespace {
 
-std::vector<int64_t> sample_shape(const Program& program, ColumnId id) {
+std::vector<int64_t> sample_shape(const Program& program, const Columns& columns, ColumnId id) {
   const Column& column = program[id];
   const Space& space = program[column.space];
   std::vector<int64_t> shape;
   if (space.kind == SpaceKind::Neurons) shape = {space.size};
+  if (space.kind == SpaceKind::Sparse) shape = {columns.layout(id).posts};
   if (space.kind == SpaceKind::Dense) shape = {program[space.pre].size, program[space.post].size};
   if (column.width > 1) shape.push_back(column.width);
   return shape;
@@ -70,7 +71,7 @@ Result<Recorder> Recorder::create(const Program& program, const Columns& columns
                   .at_begin = program[recording.column].role == Role::Indicator,
                   .buffer = std::vector<double>(static_cast<size_t>(columns.layout(recording.column).size()))};
     Recorded recorded{.name = recording.name, .shape = {}, .samples = 0, .values = {}};
-    if (recording.reduce == RecordReduce::None) recorded.shape = sample_shape(program, recording.column);
+    if (recording.reduce == RecordReduce::None) recorded.shape = sample_shape(program, columns, recording.column);
     recorded.values.reserve(static_cast<size_t>(room[k]));
     recorder.sources_.push_back(std::move(source));
     recorder.recorded.push_back(std::move(recorded));

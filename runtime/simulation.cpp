@@ -121,7 +121,7 @@ void Simulation::State::classify() {
     const Column& column = p.columns[k];
     const bool is_state = column.role == Role::State;
     if (is_state && !summed[k]) states.push_back({k});
-    if (is_state && !summed[k] && p[column.space].kind != SpaceKind::Dense) small_states.push_back({k});
+    if (is_state && !summed[k] && !is_synaptic(p[column.space].kind)) small_states.push_back({k});
     if (is_state || column.role == Role::Indicator) kept.push_back({k});
   }
   double kept_bytes = 0;
@@ -314,7 +314,8 @@ Simulation::~Simulation() = default;
 
 Result<Simulation> Simulation::create(std::shared_ptr<const Program> program, Kernels kernels,
                                       const SimulationOptions& options) {
-  Result<Columns> columns = Columns::create(*program, options.precision);
+  Result<Columns> columns =
+      Columns::create(*program, options.precision, random_key(options.seed, options.lane));
   if (!columns) return columns.failure();
   auto state = std::make_unique<State>();
   state->program = std::move(program);

@@ -107,6 +107,7 @@ class KernelEmitter {
       case SpaceKind::Uniform: emit_row_block(nullptr, {}, 1); break;
       case SpaceKind::Neurons: emit_post_loop({}, 1, launch_.post_begin, launch_.post_end); break;
       case SpaceKind::Dense: emit_dense(); break;
+      case SpaceKind::Sparse: emit_sparse(); break;
     }
     for (const Accumulate& sum : kernel_.accumulates)
       if (sum.at == At::Uniform) close_running(sum, 0, element_pointer(place(sum)));
@@ -118,12 +119,15 @@ class KernelEmitter {
   // Where in its loops the emitter stands.
   struct RowValues {
     Value* index = nullptr;                   // of the presynaptic neuron
+    Value* synapse = nullptr;                 // sparse: its number
     std::vector<NodeValue> nodes;             // by ExprId: pre and row level
     std::map<Place, Value*> pointers;         // start of this row of a dense column
   };
   struct LaunchValues {
     Value *row, *pre_begin, *pre_end, *post_begin, *post_end, *post_count, *key, *step;
     Value *columns, *planes;
+    Value *row_begin, *post_index, *column_begin, *synapse, *pre_index;  // sparse
+    Value *list, *list_begin, *list_end;
   };
 
   static Place place(const Accumulate& sum) { return {sum.into, sum.element}; }
@@ -151,6 +155,18 @@ class KernelEmitter {
     launch_.post_count = whole(offsetof(hebb_launch, post_count), "post_count");
     launch_.key = whole(offsetof(hebb_launch, key), "key");
     launch_.step = whole(offsetof(hebb_launch, step), "step");
+    if (domain_ != SpaceKind::Sparse) return;
+    const auto array = [&](size_t offset, const char* name) {
+      return field(b_.getPtrTy(), offset, name);
+    };
+    launch_.row_begin = array(offsetof(hebb_launch, row_begin), "row_begin");
+    launch_.post_index = array(offsetof(hebb_launch, post_index), "post_index");
+    launch_.column_begin = array(offsetof(hebb_launch, column_begin), "column_begin");
+    launch_.synapse = array(offsetof(hebb_launch, synapse), "synapse");
+    launch_.pre_index = array(offsetof(hebb_launch, pre_index), "pre_index");
+    launch_.list = array(offsetof(hebb_launch, list), "list");
+    launch_.list_begin = whole(offsetof(hebb_launch, list_begin), "list_begin");
+    launch_.list_end = whole(offsetof(hebb_launch, list_end), "list_end");
   }
 
   Value* at_index(Value* array, llvm::Type* type, uint64_t index, const std::string& name) {
@@ -204,6 +220,7 @@ class KernelEmitter {
 
   /// The element of this row: (i, j), neuron j, or the only one.
   Value* self_pointer(const Place& place, Value* post, RowValues& row) {
+    if (domain_ == SpaceKind::Sparse) return offset(element_pointer(place), row.synapse);
     if (domain_ != SpaceKind::Dense) return offset(element_pointer(place), post);
     return offset(row.pointers.at(place), post);
   }
@@ -241,7 +258,7 @@ class KernelEmitter {
   NodeValue draw(const Leaf& leaf, Value* post, const RowValues& row) {
     Value* element = b_.getInt64(0);
     if (domain_ == SpaceKind::Neurons) element = post;
-    if (domain_ == SpaceKind::Dense)
+    if (is_synaptic(domain_))
       element = b_.CreateNSWAdd(b_.CreateNSWMul(row.index, launch_.post_count), post);
     return emit_draw(b_, {.key = launch_.key, .step = launch_.step, .element = element,
                           .site = leaf.index, .slot = leaf.element}, real_);
@@ -325,7 +342,7 @@ class KernelEmitter {
   /// All rows of a block at one post: what is per post once, then row after row.
   void emit_row_block(Value* post, std::vector<RowValues> rows, int count) {
     rows.resize(count);
-    if (domain_ != SpaceKind::Dense) rows[0].nodes.resize(program_.pool.size());
+    if (!is_synaptic(domain_)) rows[0].nodes.resize(program_.pool.size());
     shared_nodes(stages_.post, post);
     std::map<Place, Value*> per_post;   // running values of this post
     for (const Accumulate& sum : kernel_.accumulates)
@@ -450,7 +467,7 @@ class KernelEmitter {
     Value* const end = padded_end();
     if (!has_scan(At::Pre)) {
       if (is_chain()) return emit_rows(begin, end);
-      if (!layout_.memory_bound) return emit_rows(begin, end);
+      if (!layout_.memory_bound || matrix_bytes() < kCacheTileFrom) return emit_rows(begin, end);
       return emit_tiles(begin, end, cache_tile(begin, end), /*to_and_fro=*/true);
     }
     // A chain along posts must see all of them in one go, else tiles keep the scratch small.
@@ -472,6 +489,12 @@ class KernelEmitter {
     Value* const fits = b_.CreateAnd(b_.CreateICmpSGE(bytes, b_.getInt64(kCacheTileFrom)),
                                      b_.CreateICmpSLE(bytes, b_.getInt64(kCacheTileTo)));
     return b_.CreateSelect(fits, b_.getInt64(kCacheTilePosts), posts, "tile");
+  }
+
+  int64_t matrix_bytes() const {
+    const Space& domain = program_[kernel_.domain];
+    return program_[domain.pre].size * program_[domain.post].size * dense_places() *
+           static_cast<int64_t>(real_->getPrimitiveSizeInBits() / 8);
   }
 
   int64_t dense_places() const {
@@ -549,6 +572,61 @@ class KernelEmitter {
       for (const Accumulate& sum : kernel_.accumulates)
         if (sum.at == At::Pre)
           close_running(sum, lane, offset(element_pointer(place(sum)), rows[lane].index));
+  }
+
+  // --- synapses of sparse spaces ---
+
+  Value* index_at(Value* array, Value* at, unsigned bits, const char* name) {
+    llvm::Type* type = b_.getIntNTy(bits);
+    llvm::LoadInst* load = b_.CreateLoad(type, b_.CreateInBoundsGEP(type, array, at), name);
+    load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context_, {}));
+    return bits == 64 ? load : b_.CreateZExt(load, b_.getInt64Ty(), name);
+  }
+
+  unsigned index_bits(SpaceId neurons) const {
+    return static_cast<unsigned>(8 * index_bytes(program_[neurons].size));
+  }
+
+  void emit_sparse() {
+    if (kernel_.rows == Rows::All)
+      return loop("pre", launch_.pre_begin, launch_.pre_end, b_.getInt64(1),
+                  [&](Value* pre) { emit_synapses_of_pre(pre); });
+    loop("list", launch_.list_begin, launch_.list_end, b_.getInt64(1), [&](Value* at) {
+      Value* neuron = index_at(launch_.list, at, 32, "neuron");
+      kernel_.rows == Rows::OfPre ? emit_synapses_of_pre(neuron) : emit_synapses_of_post(neuron);
+    });
+  }
+
+  void emit_synapses_of_pre(Value* pre) {
+    RowValues row;
+    row.nodes.resize(program_.pool.size());
+    row.index = pre;
+    for (const uint32_t id : stages_.pre) compute(id, nullptr, row, 0);
+    for (const Accumulate& sum : kernel_.accumulates)
+      if (sum.at == At::Pre) open_running(sum, 0, offset(element_pointer(place(sum)), pre));
+    Value* begin = index_at(launch_.row_begin, pre, 64, "row_begin");
+    Value* end = index_at(launch_.row_begin, b_.CreateNSWAdd(pre, b_.getInt64(1)), 64, "row_end");
+    const unsigned bits = index_bits(program_[kernel_.domain].post);
+    loop("synapse", begin, end, b_.getInt64(1), [&](Value* synapse) {
+      row.synapse = synapse;
+      emit_row_block(index_at(launch_.post_index, synapse, bits, "post"), {row}, 1);
+    });
+    for (const Accumulate& sum : kernel_.accumulates)
+      if (sum.at == At::Pre) close_running(sum, 0, offset(element_pointer(place(sum)), pre));
+  }
+
+  void emit_synapses_of_post(Value* post) {
+    Value* begin = index_at(launch_.column_begin, post, 64, "column_begin");
+    Value* end = index_at(launch_.column_begin, b_.CreateNSWAdd(post, b_.getInt64(1)), 64, "column_end");
+    const unsigned bits = index_bits(program_[kernel_.domain].pre);
+    loop("synapse", begin, end, b_.getInt64(1), [&](Value* at) {
+      RowValues row;
+      row.nodes.resize(program_.pool.size());
+      row.index = index_at(launch_.pre_index, at, bits, "pre");
+      row.synapse = index_at(launch_.synapse, at, 32, "synapse");
+      for (const uint32_t id : stages_.pre) compute(id, nullptr, row, 0);
+      emit_row_block(post, {row}, 1);
+    });
   }
 
   std::vector<Place> self_loads() const {

@@ -44,6 +44,8 @@ struct Effect {
 template <class Real>
 struct Tape {
   SpaceKind domain = SpaceKind::Uniform;
+  Rows rows = Rows::All;
+  int pre_bytes = 2, post_bytes = 2;        // sparse: of a neuron's number
   std::vector<Step<Real>> steps;
   std::vector<Effect> stores, accumulates;
   std::vector<At> scans;                    // the axis of each
@@ -54,7 +56,12 @@ class TapeWriter {
  public:
   TapeWriter(const Program& program, const Kernel& kernel)
       : pool_(program.pool), kernel_(kernel), slots_(pool_.size(), kNone) {
-    tape_.domain = program[kernel.domain].kind;
+    const Space& space = program[kernel.domain];
+    tape_.domain = space.kind;
+    tape_.rows = kernel.rows;
+    if (space.kind != SpaceKind::Sparse) return;
+    tape_.pre_bytes = index_bytes(program[space.pre].size);
+    tape_.post_bytes = index_bytes(program[space.post].size);
   }
 
   Tape<Real> write() {
@@ -131,7 +138,12 @@ class TapeWriter {
 /// Which row is being computed.
 struct Row {
   int64_t pre = 0, post = 0;  // neurons: post; uniform: both 0
+  int64_t synapse = 0;        // sparse
 };
+
+int64_t index_at(const void* index, int bytes, int64_t at) {
+  return bytes == 2 ? static_cast<const uint16_t*>(index)[at] : static_cast<const uint32_t*>(index)[at];
+}
 
 template <class Real>
 class Machine {
@@ -144,6 +156,7 @@ class Machine {
 
   void run() {
     if (tape_.domain == SpaceKind::Uniform) return row({});
+    if (tape_.domain == SpaceKind::Sparse) return sparse();
     const bool dense = tape_.domain == SpaceKind::Dense;
     const int64_t pre_begin = dense ? launch_.pre_begin : 0, pre_end = dense ? launch_.pre_end : 1;
     for (int64_t i = pre_begin; i < pre_end; ++i) {
@@ -154,6 +167,23 @@ class Machine {
   }
 
  private:
+  void sparse() {
+    if (tape_.rows == Rows::All)
+      for (int64_t i = launch_.pre_begin; i < launch_.pre_end; ++i) synapses_of_pre(i);
+    for (int64_t k = launch_.list_begin; tape_.rows != Rows::All && k < launch_.list_end; ++k)
+      tape_.rows == Rows::OfPre ? synapses_of_pre(launch_.list[k]) : synapses_of_post(launch_.list[k]);
+  }
+
+  void synapses_of_pre(int64_t i) {
+    for (int64_t s = launch_.row_begin[i]; s < launch_.row_begin[i + 1]; ++s)
+      row({.pre = i, .post = index_at(launch_.post_index, tape_.post_bytes, s), .synapse = s});
+  }
+
+  void synapses_of_post(int64_t j) {
+    for (int64_t q = launch_.column_begin[j]; q < launch_.column_begin[j + 1]; ++q)
+      row({.pre = index_at(launch_.pre_index, tape_.pre_bytes, q), .post = j, .synapse = launch_.synapse[q]});
+  }
+
   Real* base(uint32_t column) const { return static_cast<Real*>(launch_.columns[column]); }
 
   Real& place(uint32_t column, uint32_t element, At at, Row row) const {
@@ -170,6 +200,7 @@ class Machine {
     }
     if (tape_.domain == SpaceKind::Uniform) return base(column)[element];
     if (tape_.domain == SpaceKind::Neurons) return plane[row.post];
+    if (tape_.domain == SpaceKind::Sparse) return plane[row.synapse];
     return plane[row.pre * launch_.row + row.post];
   }
 

@@ -95,12 +95,27 @@ Named with_names(const Program& program, const Kernel& kernel) {
   return named;
 }
 
+std::string connect_text(const Connect& connect) {
+  std::string out;
+  switch (connect.wiring) {
+    case Wiring::OneToOne: return "one_to_one";
+    case Wiring::Random: out = cat("random ", connect.p); break;
+    case Wiring::FixedIndegree: out = cat("fixed_indegree ", connect.degree); break;
+    case Wiring::FixedOutdegree: out = cat("fixed_outdegree ", connect.degree); break;
+    case Wiring::List: return cat("list of ", connect.edges ? connect.edges->size() : 0);
+  }
+  return cat(out, connect.self ? "" : " without self", " (draw ", connect.site, ")");
+}
+
 std::string print_kernel(const Program& program, const Kernel& kernel) {
   const Named named = with_names(program, kernel);
   const auto text = [&](ExprId root) {
     return to_text(named.pool, root, [&](const ExprNode& leaf) { return leaf_text(program, leaf); });
   };
-  std::string out = cat("kernel ", kernel.name, " over ", program[kernel.domain].name, " {\n");
+  std::string rows;
+  if (kernel.rows != Rows::All)
+    rows = cat(", ", kernel.rows == Rows::OfPre ? "pre" : "post", " neurons in ", program[kernel.spikes].name);
+  std::string out = cat("kernel ", kernel.name, " over ", program[kernel.domain].name, rows, " {\n");
   for (size_t k = 0; k < named.definitions.size(); ++k)
     out += cat("  t", k, " := ", text(named.definitions[k]), "\n");
   auto value = named.roots.begin();
@@ -133,6 +148,9 @@ std::string print(const Program& program) {
     if (space.kind == SpaceKind::Dense)
       out += cat("space ", space.name, " dense ", program[space.pre].name, " -> ",
                  program[space.post].name, "\n");
+    if (space.kind == SpaceKind::Sparse)
+      out += cat("space ", space.name, " sparse ", program[space.pre].name, " -> ",
+                 program[space.post].name, " ", connect_text(space.connect), "\n");
   }
   out += "\n";
   for (const Column& column : program.columns) {
@@ -151,6 +169,9 @@ std::string print(const Program& program) {
   for (const Feed& feed : program.plan.feeds)
     out += cat("feed ", feed.name, " into ", program[feed.column].name, feed.event ? " event" : "",
                feed.always ? " always" : "", "\n");
+  for (const Delayed& delayed : program.plan.delays)
+    out += cat("delay ", program[delayed.from].name, " into ", program[delayed.into].name, " by ",
+               program[delayed.delay].name, "\n");
   if (program.grid_required) out += "grid required\n";
   return out;
 }

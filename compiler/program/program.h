@@ -3,6 +3,7 @@
 // interpreter, the JIT and every writer start here, and all compute the same bits.
 
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,14 +21,32 @@ struct KernelId {
   friend bool operator==(KernelId, KernelId) = default;
 };
 
-enum class SpaceKind { Uniform, Neurons, Dense };
+enum class SpaceKind { Uniform, Neurons, Dense, Sparse };
+
+/// Which synapses a sparse space has. Never two of one pair.
+enum class Wiring { OneToOne, Random, FixedIndegree, FixedOutdegree, List };
+struct Edge {
+  uint32_t pre = 0, post = 0;
+  friend auto operator<=>(const Edge&, const Edge&) = default;
+};
+struct Connect {
+  Wiring wiring = Wiring::Random;
+  double p = 0;              // Random: of each pair
+  int64_t degree = 0;        // FixedIndegree, FixedOutdegree
+  bool self = true;          // false: none from row i to row i
+  uint32_t site = 0;         // of its draws
+  std::shared_ptr<const std::vector<Edge>> edges;  // List: sorted, each once
+};
+
 /// Uniform has one row. Neurons: `size` rows (a population, or a signal array). Dense: every pair of a
-/// row of `pre` and a row of `post`.
+/// row of `pre` and a row of `post`. Sparse: some pairs, by pre and then by post; how many is known when
+/// they have been drawn.
 struct Space {
   SpaceKind kind = SpaceKind::Uniform;
   std::string name;
   int64_t size = 1;          // Uniform, Neurons
-  SpaceId pre, post;         // Dense
+  SpaceId pre, post;         // Dense, Sparse
+  Connect connect;           // Sparse
 };
 
 enum class Role {
@@ -77,18 +96,26 @@ struct Scan {
   friend bool operator==(const Scan&, const Scan&) = default;
 };
 
+/// Which rows of its domain a kernel computes. The last two are for sparse domains: all synapses of each
+/// neuron whose element of `spikes` is not 0, neurons in index order.
+enum class Rows { All, OfPre, OfPost };
+
 /// One straight-line computation for every row of a space. All loads of a row happen before its stores.
 /// A load reads a uniform column At::Uniform, whatever the domain. In a neurons domain At::Self may also
 /// read the same row of another space of the same size. In a dense domain At::Pre and At::Post read
 /// neurons, At::Self the space's own columns and the results of earlier scans.
 /// A dense kernel with an Accumulate At::Post is split over threads by post, one with an Accumulate
 /// At::Pre or a Scan along Post by pre; one with both, or At::Uniform, runs on one thread.
+/// A sparse kernel reads as a dense one, has no scans, and runs on one thread when it has an Accumulate
+/// At::Post or At::Uniform. Rows::OfPost has no accumulates: its rows come column by column.
 struct Kernel {
   std::string name;
   SpaceId domain;
   std::vector<Scan> scans;
   std::vector<Store> stores;
   std::vector<Accumulate> accumulates;
+  Rows rows = Rows::All;
+  ColumnId spikes;           // OfPre: a column of the pre space; OfPost: of the post space
 };
 
 enum class When {
@@ -117,12 +144,20 @@ struct Feed {
   ColumnId ahead;      // when valid: takes the row of the following step (in the last step, the same row)
 };
 
+/// into[row] = from[row] of `delay` ms earlier, set before each step; 0 until then. Both are columns of
+/// one neurons space that hold 0 or 1; `from` is what it is when the step ends.
+struct Delayed {
+  ColumnId from, into;
+  ColumnId delay;              // uniform Param, ms; a whole number of steps, at least one
+};
+
 struct Plan {
   std::vector<Launch> init;   // once, in order, with step -1
   std::vector<Launch> begin;  // whenever a run begins or goes on, before its first step
   std::vector<Launch> step;   // one grid step, in order
   std::vector<Clock> clocks;
   std::vector<Feed> feeds;
+  std::vector<Delayed> delays;
 };
 
 struct Program {
@@ -144,6 +179,13 @@ struct Program {
   ColumnId find_or_add(Column column);  // by name
   KernelId add(Kernel kernel);
 };
+
+/// Synapses have a pre and a post neuron.
+inline bool is_synaptic(SpaceKind kind) {
+  return kind == SpaceKind::Dense || kind == SpaceKind::Sparse;
+}
+/// Bytes of a number of a neuron in the index of a sparse space.
+inline int index_bytes(int64_t neurons) { return neurons <= 65536 ? 2 : 4; }
 
 /// Every expression of a kernel: scans, stores, accumulates, in order.
 std::vector<ExprId> roots(const Kernel& kernel);

@@ -34,8 +34,8 @@ class Verifier {
 
   void spaces() {
     for (const Space& space : program_.spaces) {
-      if (space.kind == SpaceKind::Dense && (!neurons(space.pre) || !neurons(space.post)))
-        fault("space ", space.name, " is dense between spaces that are not neurons");
+      if (is_synaptic(space.kind) && (!neurons(space.pre) || !neurons(space.post)))
+        fault("space ", space.name, " is between spaces that are not neurons");
       if (space.size < 1) fault("space ", space.name, " has no rows");
       if (space.kind == SpaceKind::Uniform && space.size != 1)
         fault("space ", space.name, " is uniform with more than one row");
@@ -65,8 +65,8 @@ class Verifier {
     switch (at) {
       case At::Uniform: return space.kind == SpaceKind::Uniform;
       case At::Fixed: return space.kind == SpaceKind::Neurons;
-      case At::Pre: return domain.kind == SpaceKind::Dense && column.space == domain.pre;
-      case At::Post: return domain.kind == SpaceKind::Dense && column.space == domain.post;
+      case At::Pre: return is_synaptic(domain.kind) && column.space == domain.pre;
+      case At::Post: return is_synaptic(domain.kind) && column.space == domain.post;
       case At::Self:
         if (space.kind == SpaceKind::Uniform) return false;
         if (column.space == domain_id) return true;
@@ -102,8 +102,20 @@ class Verifier {
     const std::vector<bool> live = live_nodes(program_.pool, roots(kernel));
     for (uint32_t i = 0; i < live.size(); ++i)
       if (live[i]) check_leaf(kernel, program_.pool[ExprId{i}]);
+    check_rows(kernel);
     check_effects(kernel);
     check_hazards(kernel, live);
+  }
+
+  void check_rows(const Kernel& kernel) {
+    if (kernel.rows == Rows::All) return;
+    const Space& domain = program_[kernel.domain];
+    if (domain.kind != SpaceKind::Sparse) return fault("kernel ", kernel.name, " takes some rows of a space that is not sparse");
+    const SpaceId side = kernel.rows == Rows::OfPre ? domain.pre : domain.post;
+    if (!exists(kernel.spikes) || program_[kernel.spikes].space != side)
+      fault("kernel ", kernel.name, " takes its rows from a column of another space");
+    if (kernel.rows == Rows::OfPost && !kernel.accumulates.empty())
+      fault("kernel ", kernel.name, " sums column by column");
   }
 
   void check_effects(const Kernel& kernel) {
@@ -126,7 +138,7 @@ class Verifier {
       if (!exists(accumulate.into)) continue;
       const Column& column = program_[accumulate.into];
       const bool uniform = program_[column.space].kind == SpaceKind::Uniform;
-      const bool dense = domain.kind == SpaceKind::Dense;
+      const bool dense = is_synaptic(domain.kind);
       if (!(accumulate.at == At::Uniform && uniform) &&
           !(accumulate.at == At::Pre && dense && column.space == domain.pre) &&
           !(accumulate.at == At::Post && dense && column.space == domain.post))

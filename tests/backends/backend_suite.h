@@ -224,6 +224,93 @@ TEST_P(BackendSuite, DrawsDependOnPlaceAndStepOnly) {
   expect_same(b.program, Numbers::Plain, 3, "draws");
 }
 
+/// A bench with synapses, spikes of both sides and values of each synapse.
+struct SparseBench {
+  Program program;
+  SpaceId one, pre, post, synapses;
+  ColumnId x, pre_spike, y, post_spike, w, e, into_post, into_pre, total;
+  SparseBench(int64_t pres, int64_t posts, Connect connect) {
+    program.name = "sparse";
+    one = program.add(Space{.kind = SpaceKind::Uniform, .name = "uniform"});
+    pre = program.add(Space{.kind = SpaceKind::Neurons, .name = "X", .size = pres});
+    post = program.add(Space{.kind = SpaceKind::Neurons, .name = "Y", .size = posts});
+    synapses = program.add(Space{.kind = SpaceKind::Sparse, .name = "S", .pre = pre, .post = post,
+                                 .connect = std::move(connect)});
+    program.dt = program.add(Column{.name = "dt", .space = one, .role = Role::Param});
+    x = program.add(Column{.name = "x", .space = pre, .role = Role::State});
+    pre_spike = program.add(Column{.name = "pre_spike", .space = pre});
+    y = program.add(Column{.name = "y", .space = post, .role = Role::State, .width = 2});
+    post_spike = program.add(Column{.name = "post_spike", .space = post});
+    w = program.add(Column{.name = "w", .space = synapses, .role = Role::State});
+    e = program.add(Column{.name = "e", .space = synapses, .role = Role::State, .width = 2});
+    into_post = program.add(Column{.name = "into_post", .space = post});
+    into_pre = program.add(Column{.name = "into_pre", .space = pre});
+    total = program.add(Column{.name = "total", .space = one});
+  }
+  ExprPool& pool() { return program.pool; }
+  void step(Kernel kernel) { program.plan.step.push_back({program.add(std::move(kernel))}); }
+  /// Spikes of about a quarter of the neurons, others in each step.
+  void draw_spikes() {
+    for (const auto& [space, column] : {std::pair{pre, pre_spike}, {post, post_spike}}) {
+      Kernel kernel{.name = "spikes", .domain = space};
+      kernel.stores.push_back({.into = column, .value = pool().make(Op::Less, pool().draw(column.value, 0), pool().constant(0.25))});
+      step(std::move(kernel));
+    }
+  }
+  ExprId changed() {
+    const ExprId grown = pool().make(Op::Fma, pool().load(x, At::Pre), pool().load(y, At::Post, 1), pool().load(w, At::Self));
+    return pool().add(grown, pool().mul(pool().load(e, At::Self, 1), pool().draw(99, 0)));
+  }
+};
+
+inline const std::vector<Connect>& some_wirings() {
+  static const auto edges = std::make_shared<const std::vector<Edge>>(std::vector<Edge>{{0, 0}, {0, 3}, {4, 1}, {6, 0}, {6, 6}});
+  static const std::vector<Connect> wirings = {{.wiring = Wiring::Random, .p = 0.3, .site = 7}, {.wiring = Wiring::Random, .p = 1},
+                                               {.wiring = Wiring::Random, .p = 0}, {.wiring = Wiring::FixedIndegree, .degree = 3, .site = 1},
+                                               {.wiring = Wiring::FixedOutdegree, .degree = 5, .site = 2}, {.wiring = Wiring::List, .edges = edges}};
+  return wirings;
+}
+
+TEST_P(BackendSuite, SparseRowsOfAllOfPreAndOfPost) {
+  for (const Connect& connect : some_wirings())
+    for (const auto& [pres, posts] : {std::pair<int64_t, int64_t>{7, 33}, {70, 17}, {7, 70'000}}) {
+      if (posts > 1000 && connect.p == 1) continue;
+      for (const Rows rows : {Rows::All, Rows::OfPre, Rows::OfPost}) {
+        SparseBench b(pres, posts, connect);
+        b.draw_spikes();
+        Kernel kernel{.name = "rows", .domain = b.synapses, .rows = rows};
+        if (rows != Rows::All) kernel.spikes = rows == Rows::OfPre ? b.pre_spike : b.post_spike;
+        kernel.stores.push_back({.into = b.w, .value = b.changed()});
+        kernel.stores.push_back({.into = b.e, .element = 0, .value = b.pool().load(b.e, At::Self, 1)});
+        kernel.stores.push_back({.into = b.e, .element = 1, .value = b.pool().load(b.e, At::Self, 0)});
+        b.step(std::move(kernel));
+        expect_same(b.program, Numbers::Plain, posts > 1000 ? 2 : 4, "sparse rows");
+      }
+    }
+}
+
+TEST_P(BackendSuite, SparseSumsRunInIndexOrder) {
+  for (const Connect& connect : some_wirings())
+    for (const Rows rows : {Rows::All, Rows::OfPre})
+      for (const bool product : {false, true}) {
+        SparseBench b(70, 33, connect);
+        b.draw_spikes();
+        const ExprId w = b.pool().load(b.w, At::Self);
+        const ExprId value = product ? b.pool().mul(w, b.pool().load(b.x, At::Pre)) : w;
+        const auto sum = [&](ColumnId into, At at, bool stores) {
+          Kernel kernel{.name = "sum", .domain = b.synapses, .rows = rows};
+          if (rows != Rows::All) kernel.spikes = b.pre_spike;
+          kernel.accumulates.push_back({.into = into, .at = at, .value = value});
+          if (stores) kernel.stores.push_back({.into = b.w, .value = b.changed()});
+          b.step(std::move(kernel));
+        };
+        sum(b.into_post, At::Post, true);
+        sum(b.into_pre, At::Pre, false);
+        sum(b.total, At::Uniform, false);
+        expect_same(b.program, Numbers::Both, 4, "sparse sums");
+      }
+}
+
 TEST_P(BackendSuite, QuietAndEventfulStepsRunTheirOwnKernels) {
   Bench b;
   ExprPool& pool = b.pool();

@@ -1,0 +1,55 @@
+#pragma once
+// Which synapses a sparse space has: drawn or listed, stored by pre neuron and, where kernels ask for it,
+// by post neuron too. What is drawn depends on the key, the site and the neuron only.
+
+#include <cstdint>
+#include <vector>
+
+#include "compiler/program/program.h"
+#include "compiler/support/result.h"
+
+namespace hebb {
+
+/// Numbers of neurons, in 16 bits where their population allows.
+class NeuronIndex {
+ public:
+  explicit NeuronIndex(int64_t neurons = 0) : narrow_(index_bytes(neurons) == 2) {}
+  void resize(size_t count) { narrow_ ? small_.resize(count) : large_.resize(count); }
+  size_t size() const { return narrow_ ? small_.size() : large_.size(); }
+  void push_back(uint32_t neuron) {
+    narrow_ ? small_.push_back(static_cast<uint16_t>(neuron)) : large_.push_back(neuron);
+  }
+  void set(size_t at, uint32_t neuron) {
+    (narrow_ ? small_[at] = static_cast<uint16_t>(neuron) : large_[at] = neuron);
+  }
+  uint32_t operator[](size_t at) const { return narrow_ ? small_[at] : large_[at]; }
+  const void* data() const { return narrow_ ? static_cast<const void*>(small_.data()) : large_.data(); }
+  size_t bytes() const { return small_.capacity() * 2 + large_.capacity() * 4; }
+
+ private:
+  bool narrow_ = true;
+  std::vector<uint16_t> small_;
+  std::vector<uint32_t> large_;
+};
+
+struct Connections {
+  std::vector<int64_t> row_begin;     // first synapse of each pre neuron, and their number
+  NeuronIndex post;                   // of each synapse; ascending within a row
+  // By post neuron; empty when no kernel needs it.
+  std::vector<int64_t> column_begin;
+  std::vector<uint32_t> synapse;      // ascending within a column
+  NeuronIndex pre;                    // of each entry of `synapse`
+  int64_t count() const { return static_cast<int64_t>(post.size()); }
+  size_t bytes() const;
+};
+
+/// How many synapses there will be, at most a few more than are drawn.
+double expected_synapses(const Program& program, const Space& space);
+
+Result<Connections> connect(const Program& program, const Space& space, uint64_t key);
+void index_by_post(Connections& connections, int64_t pres, int64_t posts);
+
+/// Pre and post neuron of a synapse.
+Edge edge_of(const Connections& connections, int64_t synapse);
+
+}  // namespace hebb
