@@ -25,6 +25,7 @@ class Checker {
         else if (!import->path.parts.empty()) known_.insert(import->path.parts.back().text);
       }
     }
+    for (const auto& [name, function] : model.functions) functions_.insert(name);
     for (const auto& [name, value] : model.constants) known_.insert(name);
     known_.insert("pi");
   }

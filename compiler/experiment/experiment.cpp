@@ -13,6 +13,7 @@ Evaluation begin(const Model& model, const std::vector<ast::Action>& actions, co
                  const ExperimentOptions& options, std::ostream& out, Diagnostics& diags) {
   Evaluation e{.model = model, .sources = sources, .options = options, .out = out, .diags = diags,
                .lets = {}, .constants = {}, .functions = {}, .wanted = wanted_recordings(actions), .synapses = {}, .compiled = {}};
+  for (const auto& [name, function] : model.functions) e.functions[name] = &function;
   if (options.file) {
     for (const ast::Item& item : options.file->items) {
       if (const auto* constant = std::get_if<ast::Const>(&item); constant && !model.constants.contains(constant->name.text))

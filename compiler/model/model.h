@@ -250,6 +250,8 @@ struct Model {
   std::vector<Neuron> neurons;
   std::vector<Network> networks;
   std::map<std::string, double> constants;  // file constants that are plain scalars, in internal units
+  /// What imported files declare with `fun`, under the names the main file uses: for experiments.
+  std::map<std::string, ast::FunctionDecl> functions;
   uint32_t draw_sites = 0;               // Draw leaves use sites [0, draw_sites)
 
   const Variable& operator[](VarId id) const { return variables[id.value]; }

@@ -59,6 +59,14 @@ void read_constants(Session& session, FileTable& main) {
   }
 }
 
+/// Experiments stay syntax: they need the functions of other files as they were written.
+void keep_imported_functions(Session& session, const FileTable& main) {
+  for (const auto& [name, global] : main.functions) {
+    const auto* function = std::get_if<const ast::FunctionDecl*>(&global.what);
+    if (global.imported && function != nullptr) session.model.functions[name] = **function;
+  }
+}
+
 /// Everything the main file declares or imports, under the name it has there.
 void read_types(Session& session, FileTable& main) {
   std::vector<std::pair<std::string, const Rule*>> rules;
@@ -96,6 +104,7 @@ Model check(const ast::File& file, Sources& sources, const CheckOptions& options
   read_overrides(session, main);
   read_constants(session, main);
   read_types(session, main);
+  keep_imported_functions(session, main);
   check_uncalled_functions(session, main);
   lint_steps(session, file);
   return model;
