@@ -1,25 +1,28 @@
-// Dense update and weighted sum, float, one thread: Hebb's compiled kernels against reference_rate.cpp,
-// alternately in one process. Prints one line a rule: nanoseconds of CPU time per synapse and step of
-// both (medians), their ratio, and the largest difference of their weights.
+// Dense update and weighted sum, float, one thread: Hebb, from the rule's text to the run, against
+// reference_rate.cpp, alternately in one process. One line a rule: nanoseconds of CPU time per synapse and
+// step of both (medians), their ratio, the largest difference of their weights, and memory per synapse.
 
-#include <sys/mman.h>
 #include <time.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <vector>
 
-#include "bench/rate_programs.h"
 #include "bench/reference_rate.h"
-#include "compiler/codegen/codegen.h"
+#include "compiler/lower/lower.h"
+#include "compiler/pipeline.h"
+#include "compiler/support/text.h"
+#include "runtime/simulation.h"
 
 namespace hebb::bench {
 namespace {
 
-constexpr int kSteps = 10, kRepeats = 21;
+constexpr int kPre = 1000, kPost = 1000;  // as in rules/*.hebb
+constexpr int kRepeats = 15;
+constexpr float kEta = 0.001f;
 
 double cpu_seconds() {
   timespec t;
@@ -27,174 +30,149 @@ double cpu_seconds() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-float* aligned(int64_t count) {
-  const size_t bytes = (static_cast<size_t>(count) * sizeof(float) + 63) / 64 * 64;
-  float* memory = static_cast<float*>(std::aligned_alloc(64, bytes));
-  std::fill(memory, memory + bytes / sizeof(float), 0.0f);
-  return memory;
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
 }
 
-float* huge(int64_t count) {
-  if (!getenv("HUGE")) return aligned(count);
-  size_t bytes = (static_cast<size_t>(count) * sizeof(float) + (2u<<20)-1) / (2u<<20) * (2u<<20);
-  if (count < 100000) return aligned(count);
-  float* memory = static_cast<float*>(std::aligned_alloc(2u<<20, bytes));
-  madvise(memory, bytes, MADV_HUGEPAGE);
-  std::fill(memory, memory + bytes / sizeof(float), 0.0f);
-  return memory;
-}
-
-struct Random {
+std::vector<double> random_numbers(size_t count, double low, double high) {
   uint64_t state = 88172645463325252u;
-  float uniform() {
+  std::vector<double> numbers;
+  for (size_t k = 0; k < count; ++k) {
     state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-    return static_cast<float>(static_cast<double>(state >> 11) * 0x1p-53);
+    numbers.push_back(static_cast<float>(low + (high - low) * static_cast<double>(state >> 11) * 0x1p-53));
   }
-};
-
-/// The postsynaptic rates that both sides use: anything bounded.
-void rates(const float* u, float* y, int64_t count) {
-  for (int64_t j = 0; j < count; ++j) y[j] = u[j] / (1 + std::fabs(u[j]));
+  return numbers;
 }
+
+/// A parameter of the rule, by name, and its values: both sides get the same floats.
+struct Parameter {
+  std::string name;
+  std::vector<double> values;
+};
 
 struct Case {
-  const char* name;
-  RateProgram program;
-  std::function<void(const RateStep&, float eta, const float* theta)> reference;
-  float target;
+  const char *name, *file;
+  int steps;
+  double target;
+  std::vector<Parameter> parameters;
+  std::function<void(const RateStep&)> reference;
 };
 
-struct Times { double hebb, reference, difference; };
-
-class Comparison {
+/// The hand-written side: its own weights, inputs and rates.
+class Reference {
  public:
-  Comparison(const Case& c, int64_t n_pre, int64_t n_post, std::vector<float> theta)
-      : case_(c), n_pre_(n_pre), n_post_(n_post), row_((n_post + 15) / 16 * 16), theta_(std::move(theta)) {
-    Random random;
-    for (int64_t k = 0; k < (kSteps + 1) * n_pre; ++k) x_.push_back(random.uniform());
-    for (int64_t k = 0; k < n_pre * n_post; ++k) w0_.push_back(0.1f * (random.uniform() - 0.5f));
-    w_ = aligned(n_pre * n_post), y_ = aligned(n_post), u_ = aligned(n_post);
-    allocate();
-  }
+  Reference(const Case& c, const std::vector<double>& x) : case_(c), x_(x.begin(), x.end()) {}
 
-  Times run(const Kernels& kernels) {
-    std::vector<double> hebb, reference;
-    for (int repeat = 0; repeat <= kRepeats; ++repeat) {
-      reset();
-      double begin = cpu_seconds();
-      for (int step = 0; step < kSteps; ++step) reference_step(step);
-      const double middle = cpu_seconds() - begin;
-      begin = cpu_seconds();
-      for (int step = 0; step < kSteps; ++step) hebb_step(kernels, step);
-      const double last = cpu_seconds() - begin;
-      if (repeat > 0) reference.push_back(middle), hebb.push_back(last);  // the first warms up
-    }
-    return {median(hebb), median(reference), difference()};
+  void reset(const std::vector<double>& w) {
+    w_.assign(w.begin(), w.end());
+    u_.assign(kPost, 0), y_.assign(kPost, 0);
   }
+  void run() {
+    for (int i = 0; i < kPre; ++i)
+      for (int j = 0; j < kPost; ++j) u_[j] += x_[i] * w_[i * kPost + j];
+    for (int step = 0; step < case_.steps; ++step) {
+      for (int j = 0; j < kPost; ++j) y_[j] = u_[j] / (1 + std::fabs(u_[j]));
+      const int next = std::min(step + 1, case_.steps - 1);
+      case_.reference({.n_pre = kPre, .n_post = kPost, .x = &x_[step * kPre], .x_next = &x_[next * kPre],
+                       .y = y_.data(), .w = w_.data(), .u = u_.data()});
+    }
+  }
+  const std::vector<float>& weights() const { return w_; }
 
  private:
-  static double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[getenv("BEST") ? 0 : values.size() / 2];
-  }
-
-  void allocate() {
-    const Program& program = case_.program.program;
-    for (const Column& column : program.columns) {
-      const Space& space = program[column.space];
-      int64_t plane = 0;
-      if (space.kind == SpaceKind::Neurons) plane = (space.size + 15) / 16 * 16;
-      if (space.kind == SpaceKind::Dense) plane = n_pre_ * row_;
-      planes_.push_back(plane);
-      columns_.push_back(huge(column.width * std::max<int64_t>(plane, 1)));
-    }
-    launch_ = {.columns = columns_.data(), .planes = planes_.data(), .row = row_, .pre_begin = 0,
-               .pre_end = n_pre_, .post_begin = 0, .post_end = n_post_, .post_count = n_post_,
-               .key = 0, .step = 0};
-    *column(case_.program.eta) = eta();
-    if (!theta_.empty()) std::copy(theta_.begin(), theta_.end(), column(case_.program.theta));
-  }
-
-  float eta() const { return 1.0f / static_cast<float>(n_pre_); }
-  float* column(ColumnId id) { return static_cast<float*>(columns_[id.value]); }
-
-  void reset() {
-    std::copy(w0_.begin(), w0_.end(), w_);
-    std::fill(u_, u_ + n_post_, 0.5f);
-    for (int64_t i = 0; i < n_pre_; ++i)
-      std::copy_n(w0_.begin() + i * n_post_, n_post_, column(case_.program.w) + i * row_);
-    std::fill_n(column(case_.program.u), n_post_, 0.5f);
-  }
-
-  void reference_step(int step) {
-    rates(u_, y_, n_post_);
-    const RateStep now{.n_pre = static_cast<int>(n_pre_), .n_post = static_cast<int>(n_post_),
-                       .x = &x_[step * n_pre_], .x_next = &x_[(step + 1) * n_pre_], .y = y_,
-                       .w = w_, .u = u_};
-    case_.reference(now, eta(), theta_.data());
-  }
-
-  void hebb_step(const Kernels& kernels, int step) {
-    const RateProgram& p = case_.program;
-    rates(column(p.u), column(p.y), n_post_);
-    std::copy_n(&x_[step * n_pre_], n_pre_, column(p.x));
-    std::copy_n(&x_[(step + 1) * n_pre_], n_pre_, column(p.x_next));
-    std::fill_n(column(p.u), n_post_, 0.0f);
-    launch_.step = step;
-    kernels.run[p.per_post.value](&launch_);
-    kernels.run[p.update.value](&launch_);
-  }
-
-  double difference() {
-    double largest = 0;
-    for (int64_t i = 0; i < n_pre_; ++i)
-      for (int64_t j = 0; j < n_post_; ++j)
-        largest = std::max(largest, std::fabs(static_cast<double>(w_[i * n_post_ + j]) -
-                                              column(case_.program.w)[i * row_ + j]));
-    return largest;
-  }
-
   const Case& case_;
-  int64_t n_pre_, n_post_, row_;
-  std::vector<float> theta_, x_, w0_;
-  float *w_, *y_, *u_;
-  std::vector<void*> columns_;
-  std::vector<int64_t> planes_;
-  hebb_launch launch_{};
+  std::vector<float> x_, w_, u_, y_;
 };
 
-int run(int64_t n_pre, int64_t n_post) {
-  const auto oja = [](const RateStep& s, float eta, const float*) { reference_oja(&s, eta); };
-  const auto taylor = [](const RateStep& s, float eta, const float* theta) {
-    reference_taylor(&s, eta, theta);
-  };
-  const auto mlp = [](const RateStep& s, float eta, const float* t) {
-    reference_mlp(&s, eta, t, t + 30, t + 40, t[50]);
-  };
-  const Case cases[] = {
-      {"Oja", oja_program(n_pre, n_post), oja, 1},
-      {"Taylor, 27 terms", taylor_program(n_pre, n_post, Fold::Post), taylor, 3},
-      {"Taylor (fold pre)", taylor_program(n_pre, n_post, Fold::Pre), taylor, 3},
-      {"MLP 3-10-1, tanh", mlp_program(n_pre, n_post), mlp, 2}};
+struct Hebb {
+  std::shared_ptr<const Program> program;
+  Simulation simulation;
+};
 
-  std::printf("%lld -> %lld, float, one thread; ns of CPU per synapse and step (median of %d)\n",
-              static_cast<long long>(n_pre), static_cast<long long>(n_post), kRepeats);
-  std::printf("%-20s %10s %10s %8s %8s  %s\n", "rule", "C++", "Hebb", "ratio", "target", "largest difference");
+Result<Hebb> load(const Case& c) {
+  Sources sources;
+  Diagnostics diags;
+  std::ifstream stream(c.file);
+  if (!stream) return Failure{cat("cannot read ", c.file, "; run from the root of the repository")};
+  std::string text{std::istreambuf_iterator<char>(stream), {}};
+  const Compilation compilation = compile(sources, sources.add(c.file, std::move(text)), {}, diags);
+  if (diags.has_errors()) return Failure{render(diags, sources, {})};
+  auto program = std::make_shared<const Program>(lower(compilation.model, compilation.model.networks.at(0), {}));
+  auto kernels = jit(*program, {});
+  if (!kernels) return kernels.failure();
+  auto simulation = Simulation::create(program, *std::move(kernels), {});
+  if (!simulation) return simulation.failure();
+  simulation->initialise();
+  for (const Parameter& parameter : c.parameters)
+    if (const Status set = simulation->set(program->find_column(parameter.name), parameter.values); !set)
+      return set.failure();
+  return Hebb{std::move(program), *std::move(simulation)};
+}
+
+struct Row {
+  double reference, hebb, difference, bytes;
+};
+
+Result<Row> compare(const Case& c) {
+  Result<Hebb> loaded = load(c);
+  if (!loaded) return loaded.failure();
+  Simulation& simulation = loaded->simulation;
+  const ColumnId w = loaded->program->find_column("S.w");
+  const std::vector<double> w0 = random_numbers(kPre * kPost, -0.05, 0.05);
+  const std::vector<double> x = random_numbers(static_cast<size_t>(kPre) * c.steps, 0, 1);
+  const std::vector<FeedValues> feeds = {{.name = "x", .values = x, .rows = kPre}};
+  Reference reference(c, x);
+
+  std::vector<double> ours, theirs;
+  for (int repeat = 0; repeat <= kRepeats; ++repeat) {
+    reference.reset(w0);
+    if (const Status set = simulation.set(w, w0); !set) return set.failure();
+    const double begin = cpu_seconds();
+    reference.run();
+    const double middle = cpu_seconds();
+    if (const Status ran = simulation.run(c.steps, 1, feeds, {}); !ran) return ran.failure();
+    const double end = cpu_seconds();
+    if (repeat > 0) theirs.push_back(middle - begin), ours.push_back(end - middle);  // the first warms up
+  }
+
+  double difference = 0;
+  const std::vector<double> got = simulation.get(w);
+  for (size_t k = 0; k < got.size(); ++k)
+    difference = std::max(difference, std::fabs(got[k] - static_cast<double>(reference.weights()[k])));
+  const double scale = 1e9 / (static_cast<double>(kPre) * kPost * c.steps);
+  return Row{median(theirs) * scale, median(ours) * scale, difference,
+             static_cast<double>(simulation.bytes()) / (static_cast<double>(kPre) * kPost)};
+}
+
+std::vector<float> floats(const std::vector<double>& values) { return {values.begin(), values.end()}; }
+
+std::vector<Case> cases() {
+  const std::vector<double> theta = random_numbers(27, -0.2, 0.2), w1 = random_numbers(30, -0.5, 0.5),
+                            b1 = random_numbers(10, -0.2, 0.2), w2 = random_numbers(10, -0.3, 0.3);
+  constexpr float kB2 = 0.0625f;
+  return {{"Oja", "bench/rules/oja.hebb", 100, 1, {}, [](const RateStep& s) { reference_oja(&s, kEta); }},
+          {"Taylor, 27 terms", "bench/rules/taylor.hebb", 40, 3, {{"S.theta", theta}},
+           [t = floats(theta)](const RateStep& s) { reference_taylor(&s, kEta, t.data()); }},
+          {"MLP 3-10-1, tanh", "bench/rules/mlp.hebb", 2, 2,
+           {{"S.W1", w1}, {"S.b1", b1}, {"S.W2", w2}, {"S.b2", {kB2}}},
+           [w1 = floats(w1), b1 = floats(b1), w2 = floats(w2)](const RateStep& s) {
+             reference_mlp(&s, kEta, w1.data(), b1.data(), w2.data(), kB2);
+           }}};
+}
+
+int run() {
+  std::printf("%s\n1,000 -> 1,000, float, one thread; ns of CPU per synapse and step, median of %d\n\n",
+              describe_host().c_str(), kRepeats);
+  std::printf("%-18s %9s %9s %8s %8s %12s %14s\n", "rule", "C++", "Hebb", "ratio", "target", "difference",
+              "bytes/synapse");
   bool agree = true;
-  for (const Case& c : cases) {
-    auto kernels = jit(c.program.program, {});
-    if (!kernels) return std::fprintf(stderr, "bench: %s\n", kernels.error().c_str()), 1;
-    std::vector<float> theta;
-    Random random;
-    if (c.program.theta.valid())
-      for (int64_t k = 0; k < c.program.program[c.program.theta].width; ++k)
-        theta.push_back(0.4f * (random.uniform() - 0.5f));
-    const Times times = Comparison(c, n_pre, n_post, theta).run(*kernels);
-    const double scale = 1e9 / (static_cast<double>(n_pre * n_post) * kSteps);
-    std::printf("%-20s %10.4f %10.4f %7.2fx %7.1fx  %.1e\n", c.name, times.reference * scale,
-                times.hebb * scale, times.reference / times.hebb, static_cast<double>(c.target),
-                times.difference);
-    agree = agree && times.difference < 1e-5;
+  for (const Case& c : cases()) {
+    const Result<Row> row = compare(c);
+    if (!row) return std::fprintf(stderr, "bench: %s\n", row.error().c_str()), 1;
+    std::printf("%-18s %9.3f %9.3f %7.2fx %7.1fx %12.1e %14.2f\n", c.name, row->reference, row->hebb,
+                row->reference / row->hebb, c.target, row->difference, row->bytes);
+    agree = agree && row->difference < 1e-5;
   }
   if (!agree) std::fprintf(stderr, "bench: the weights of the two sides differ\n");
   return agree ? 0 : 1;
@@ -203,6 +181,4 @@ int run(int64_t n_pre, int64_t n_post) {
 }  // namespace
 }  // namespace hebb::bench
 
-int main(int argc, char** argv) {
-  return hebb::bench::run(argc > 1 ? std::atoi(argv[1]) : 1000, argc > 2 ? std::atoi(argv[2]) : 1000);
-}
+int main() { return hebb::bench::run(); }

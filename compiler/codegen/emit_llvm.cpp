@@ -1,11 +1,11 @@
 #include "compiler/codegen/emit_llvm.h"
 
-#include <llvm/IR/MDBuilder.h>
 #include <llvm/IR/Module.h>
 
 #include <functional>
 #include <map>
 
+#include "compiler/codegen/alias_scopes.h"
 #include "compiler/codegen/emit_expr.h"
 #include "compiler/codegen/stages.h"
 #include "compiler/support/text.h"
@@ -28,48 +28,6 @@ constexpr int64_t kScratchPosts = 512;
 
 /// Bytes of a matrix for which tiles pay, and how many posts they have; measured with bench/.
 constexpr int64_t kCacheTileFrom = 1 << 20, kCacheTileTo = 16 << 20, kCacheTilePosts = 128;
-
-/// Columns, and the rows of a dense column that are computed together, do not overlap: each gets a
-/// scope, and an access of one is declared free of all others.
-class AliasScopes {
- public:
-  explicit AliasScopes(llvm::LLVMContext& context) : builder_(context), context_(context) {
-    domain_ = builder_.createAnonymousAliasScopeDomain("columns");
-  }
-
-  void note(llvm::Instruction* access, ColumnId column, int row) {
-    accesses_.push_back({access, {column.value, row}});
-    scopes_.try_emplace({column.value, row}, nullptr);
-  }
-
-  void attach() {
-    std::vector<llvm::Metadata*> all;
-    for (auto& [key, scope] : scopes_) {
-      scope = builder_.createAnonymousAliasScope(domain_);
-      all.push_back(scope);
-    }
-    std::map<Key, llvm::MDNode*> others;
-    for (const auto& [key, scope] : scopes_) {
-      std::vector<llvm::Metadata*> list;
-      for (llvm::Metadata* other : all)
-        if (other != scope) list.push_back(other);
-      others[key] = llvm::MDNode::get(context_, list);
-    }
-    for (const auto& [access, key] : accesses_) {
-      access->setMetadata(llvm::LLVMContext::MD_alias_scope,
-                          llvm::MDNode::get(context_, {scopes_[key]}));
-      access->setMetadata(llvm::LLVMContext::MD_noalias, others[key]);
-    }
-  }
-
- private:
-  using Key = std::pair<uint32_t, int>;
-  llvm::MDBuilder builder_;
-  llvm::LLVMContext& context_;
-  llvm::MDNode* domain_;
-  std::map<Key, llvm::MDNode*> scopes_;
-  std::vector<std::pair<llvm::Instruction*, Key>> accesses_;
-};
 
 class KernelEmitter {
  public:
@@ -135,6 +93,9 @@ class KernelEmitter {
   // --- the launch ---
 
   Value* field(llvm::Type* type, size_t offset, const char* name) {
+    // Two pointers come first, then numbers of 64 bits; sparse kernels are made for this machine only.
+    constexpr size_t kPointers = 2 * sizeof(void*);
+    if (options_.pointer_bytes == 4) offset = offset < kPointers ? offset / 2 : offset - kPointers / 2;
     Value* pointer = b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), function_->getArg(0), offset);
     llvm::LoadInst* load = b_.CreateLoad(type, pointer, name);
     load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context_, {}));

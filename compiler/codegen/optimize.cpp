@@ -6,12 +6,15 @@
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/Transforms/IPO/AlwaysInliner.h>
+#include <llvm/Transforms/IPO/DeadArgumentElimination.h>
 #include <llvm/Transforms/IPO/GlobalDCE.h>
+#include <llvm/Transforms/IPO/SCCP.h>
 #include <llvm/Transforms/InstCombine/InstCombine.h>
 #include <llvm/Transforms/Scalar/ADCE.h>
 #include <llvm/Transforms/Scalar/EarlyCSE.h>
 #include <llvm/Transforms/Scalar/IndVarSimplify.h>
 #include <llvm/Transforms/Scalar/LICM.h>
+#include <llvm/Transforms/Scalar/LoopDeletion.h>
 #include <llvm/Transforms/Scalar/LoopPassManager.h>
 #include <llvm/Transforms/Scalar/SROA.h>
 #include <llvm/Transforms/Scalar/SimplifyCFG.h>
@@ -22,8 +25,8 @@
 namespace hebb {
 namespace {
 
-/// Kernels are born rotated, hoisted and free of branches, so a short list does what the standard
-/// pipeline does in four times the time.
+/// Kernels are born rotated, hoisted and free of branches, so a short list makes the code of the
+/// standard pipeline in half its time.
 llvm::FunctionPassManager kernel_passes() {
   llvm::FunctionPassManager passes;
   passes.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
@@ -44,27 +47,50 @@ llvm::FunctionPassManager kernel_passes() {
 
 }  // namespace
 
-void optimize(llvm::Module& module, llvm::TargetMachine& machine, int level) {
+namespace {
+
+/// Runs `passes` with every analysis that a pass may ask for.
+void run(llvm::Module& module, llvm::PassBuilder& builder, llvm::ModulePassManager passes) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
   llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(components);
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
+  passes.run(module, modules);
+}
 
+}  // namespace
+
+void optimize(llvm::Module& module, llvm::TargetMachine& machine, int level) {
+  llvm::PassBuilder builder(&machine);
   llvm::ModulePassManager passes;
-  if (getenv("HEBB_FULL") && level > 0) {
-    passes = builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3);
-  } else {
   passes.addPass(llvm::AlwaysInlinerPass());
   passes.addPass(llvm::GlobalDCEPass());
   if (level > 0) passes.addPass(llvm::createModuleToFunctionPassAdaptor(kernel_passes()));
+  run(module, builder, std::move(passes));
+}
+
+void specialise(llvm::Module& module, llvm::TargetMachine& machine) {
+  llvm::PassBuilder builder(&machine);
+  llvm::ModulePassManager passes;
+  for (int round = 0; round < 2; ++round) {
+    passes.addPass(llvm::IPSCCPPass());
+    passes.addPass(llvm::DeadArgumentEliminationPass());
+    llvm::FunctionPassManager each;
+    each.addPass(llvm::InstCombinePass());
+    each.addPass(llvm::SimplifyCFGPass());
+    each.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::LoopDeletionPass()));
+    each.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/true));
+    each.addPass(llvm::ADCEPass());
+    each.addPass(llvm::SimplifyCFGPass());
+    passes.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(each)));
+    passes.addPass(llvm::GlobalDCEPass());
   }
-  passes.run(module, modules);
+  run(module, builder, std::move(passes));
 }
 
 }  // namespace hebb

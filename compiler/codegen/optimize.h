@@ -11,4 +11,8 @@ namespace hebb {
 /// Level 0 only inlines what must be inlined. Results do not depend on the level.
 void optimize(llvm::Module& module, llvm::TargetMachine& machine, int level);
 
+/// Folds into functions what all their callers pass them, and drops what is then never done: for code that
+/// is written for every rule and linked to one. Small code.
+void specialise(llvm::Module& module, llvm::TargetMachine& machine);
+
 }  // namespace hebb

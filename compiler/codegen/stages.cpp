@@ -41,6 +41,13 @@ int cost(const ExprNode& node) {
   return info(node.op).is_leaf ? 0 : 1;
 }
 
+/// Nothing to gain there but time to compile.
+bool is_small(const Program& program, const Kernel& kernel) {
+  constexpr int64_t kSmall = 4096;
+  const Space& domain = program[kernel.domain];
+  return program[domain.pre].size * program[domain.post].size <= kSmall;
+}
+
 }  // namespace
 
 Stages stages(const Program& program, const Kernel& kernel) {
@@ -86,6 +93,7 @@ Stages stages(const Program& program, const Kernel& kernel) {
 
 DenseLayout dense_layout(const Program& program, const Kernel& kernel, const Stages& stages,
                          int registers) {
+  if (program[kernel.domain].kind != SpaceKind::Dense) return {};
   const ExprPool& pool = program.pool;
   int work = 0;
   std::set<uint32_t> per_post, per_row;  // values from outside that the arithmetic of a row reads
@@ -107,7 +115,7 @@ DenseLayout dense_layout(const Program& program, const Kernel& kernel, const Sta
   }
 
   DenseLayout layout{.rows_together = 1, .memory_bound = work <= 6};
-  if (in_order) return layout;
+  if (in_order || is_small(program, kernel)) return layout;
   // More rows pay while their values stay in registers; measured with bench/. Long code does not.
   const int shared = static_cast<int>(per_post.size()) + sums, own = static_cast<int>(per_row.size());
   const int limit = shared >= 8 ? 8 : 4;

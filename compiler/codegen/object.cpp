@@ -1,0 +1,469 @@
+#include "compiler/codegen/object.h"
+
+#include <llvm-c/Target.h>
+#include <llvm/ADT/StringExtras.h>
+#include <llvm/Bitcode/BitcodeReader.h>
+#include <llvm/Bitcode/BitcodeWriter.h>
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/Module.h>
+#include <llvm/IR/Verifier.h>
+#include <llvm/Linker/Linker.h>
+#include <llvm/MC/MCSubtargetInfo.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Object/ArchiveWriter.h>
+#include <llvm/Support/SHA256.h>
+#include <llvm/Target/TargetMachine.h>
+#include <llvm/TargetParser/Host.h>
+#include <llvm/TargetParser/SubtargetFeature.h>
+#include <llvm/TargetParser/Triple.h>
+
+#include "compiler/codegen/emit_llvm.h"
+#include "compiler/codegen/math.h"
+#include "compiler/codegen/optimize.h"
+#include "compiler/support/text.h"
+#include "runtime/embed/block.h"
+
+extern "C" const char hebb_block_x86_64_begin[], hebb_block_x86_64_end[], hebb_block_aarch64_begin[],
+    hebb_block_aarch64_end[], hebb_block_wasm32_begin[], hebb_block_wasm32_end[];
+
+namespace hebb {
+namespace {
+
+/// Code for one kind of CPU.
+struct Variant {
+  std::string suffix, cpu, features;
+  int level = 0;              // of x86-64 that it needs
+  unsigned vector_bits = 128;
+};
+
+struct Machine {
+  std::string triple, cpu, features;
+  std::string_view block;     // bitcode of runtime/embed/block.c
+  std::vector<Variant> variants;
+  int pointer_bytes = 8;
+};
+
+std::string_view between(const char* begin, const char* end) {
+  return {begin, static_cast<size_t>(end - begin)};
+}
+
+Variant host_variant() {
+  llvm::SubtargetFeatures features;
+  const auto found = llvm::sys::getHostCPUFeatures();
+  for (const auto& [name, enabled] : found) features.AddFeature(name, enabled);
+  const bool wide = found.lookup("avx512f") && found.lookup("avx512vl") && found.lookup("avx512dq");
+  return {.suffix = "_host", .cpu = llvm::sys::getHostCPUName().str(), .features = features.getString(),
+          .level = wide ? 4 : 3, .vector_bits = wide ? 512u : 256u};
+}
+
+Machine machine_of(Target target) {
+  const Variant v3{.suffix = "_v3", .cpu = "x86-64-v3", .level = 3, .vector_bits = 256};
+  const Variant v4{.suffix = "_v4", .cpu = "x86-64-v4", .level = 4, .vector_bits = 512};
+  Machine machine{.triple = "x86_64-unknown-linux-gnu", .cpu = "x86-64",
+                  .block = between(hebb_block_x86_64_begin, hebb_block_x86_64_end)};
+  switch (target) {
+    case Target::Portable: machine.variants = {v3, v4}; break;
+    case Target::X86_64_v3: machine.variants = {v3}; break;
+    case Target::X86_64_v4: machine.variants = {v4}; break;
+    case Target::Host: machine.variants = {host_variant()}; break;
+    case Target::Aarch64:
+      machine = {.triple = "aarch64-unknown-linux-gnu", .cpu = "generic",
+                 .block = between(hebb_block_aarch64_begin, hebb_block_aarch64_end), .variants = {{}}};
+      break;
+    case Target::Wasm32:
+      machine = {.triple = "wasm32-unknown-unknown", .cpu = "generic", .features = "+simd128",
+                 .block = between(hebb_block_wasm32_begin, hebb_block_wasm32_end), .variants = {{}},
+                 .pointer_bytes = 4};
+      break;
+  }
+  return machine;
+}
+
+void initialise_targets() {
+  [[maybe_unused]] static const bool once = [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86AsmParser();  // block.c has inline assembly
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+    LLVMInitializeWebAssemblyTargetInfo();
+    LLVMInitializeWebAssemblyTarget();
+    LLVMInitializeWebAssemblyTargetMC();
+    LLVMInitializeWebAssemblyAsmPrinter();
+    return true;
+  }();
+}
+
+Result<std::unique_ptr<llvm::TargetMachine>> target_machine(const Machine& machine, int level) {
+  initialise_targets();
+  std::string error;
+  const llvm::Triple triple(machine.triple);
+  const llvm::Target* target = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (target == nullptr) return Failure{cat("no code generator for ", machine.triple, ": ", error)};
+  llvm::TargetOptions options;
+  options.MCOptions.X86RelaxRelocations = false;  // understood by linkers of any age
+  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
+      triple, machine.cpu, machine.features, options,
+      machine.pointer_bytes == 4 ? llvm::Reloc::Static : llvm::Reloc::PIC_, std::nullopt,
+      level <= 0 ? llvm::CodeGenOptLevel::None : llvm::CodeGenOptLevel::Default));
+}
+
+constexpr int kPointerless = 8 + 5 * 8 + 3 * 8 + 8 + 8;
+static_assert(sizeof(hebb_block) == kPointerless, "the head of a block has no pointers: equal on all machines");
+
+class ObjectMaker {
+ public:
+  ObjectMaker(const ObjectUnit& unit, const ObjectOptions& options, Machine machine, llvm::TargetMachine& target)
+      : unit_(unit), program_(*unit.program), options_(options), machine_(std::move(machine)), target_(target),
+        module_(std::make_unique<llvm::Module>(unit.symbol, context_)), b_(context_) {
+    module_->setTargetTriple(target.getTargetTriple());
+    module_->setDataLayout(target.createDataLayout());
+  }
+
+  void make() {
+    context_.setDiagnosticHandlerCallBack([](const llvm::DiagnosticInfo*, void*) {});  // remarks on vectors
+    sort_kernels();
+    link_block();
+    entries(description());
+    hide_everything();
+    specialise(*module_, target_);
+    for (const Variant& variant : machine_.variants) emit_kernels(variant);
+    hide_everything();
+    link_math(*module_);
+    if (options_.target == Target::Wasm32) replace_fma();
+    verify();
+    optimize(*module_, target_, options_.level);
+    verify();
+  }
+
+  std::string write(ObjectKind kind) {
+    llvm::SmallString<0> bytes;
+    llvm::raw_svector_ostream stream(bytes);
+    if (kind == ObjectKind::LlvmIr) module_->print(stream, nullptr);
+    if (kind == ObjectKind::Bitcode) llvm::WriteBitcodeToFile(*module_, stream);
+    if (kind == ObjectKind::LlvmIr || kind == ObjectKind::Bitcode) return bytes.str().str();
+    llvm::legacy::PassManager passes;
+    [[maybe_unused]] const bool refused = target_.addPassesToEmitFile(
+        passes, stream, nullptr,
+        kind == ObjectKind::Assembly ? llvm::CodeGenFileType::AssemblyFile : llvm::CodeGenFileType::ObjectFile);
+    assert(!refused && "every target of ours writes objects");
+    passes.run(*module_);
+    return bytes.str().str();
+  }
+
+ private:
+  void verify() const {
+    std::string faults;
+    llvm::raw_string_ostream stream(faults);
+    if (llvm::verifyModule(*module_, &stream)) {
+      llvm::errs() << faults;
+      assert(false && "emitted code is valid LLVM");
+    }
+  }
+
+  // --- kernels ---
+
+  /// Start values, bounds and what there is one of: small code, one for all CPUs. Kernels of the grid are made for large matrices; those
+  /// that mostly run over single rows and columns are not.
+  void sort_kernels() {
+    cold_.assign(program_.kernels.size(), true);
+    large_.assign(program_.kernels.size(), false);
+    for (const int list : {HEBB_INSTANT, HEBB_FLOW, HEBB_STEP, HEBB_QUIET})
+      for (const KernelId id : unit_.lists[list]) cold_[id.value] = false;
+    for (uint32_t k = 0; k < program_.kernels.size(); ++k)
+      if (program_[program_.kernels[k].domain].kind == SpaceKind::Uniform) cold_[k] = true;
+    for (const int list : {HEBB_FLOW, HEBB_STEP, HEBB_QUIET}) {
+      if (list == HEBB_STEP && unit_.split_step) continue;
+      for (const KernelId id : unit_.lists[list]) large_[id.value] = !cold_[id.value];
+    }
+    for (uint32_t k = 0; k < program_.kernels.size(); ++k)
+      if (!touched_only(program_, program_.kernels[k]) && !cold_[k]) large_[k] = true;
+    wanted_.assign(program_.kernels.size(), false);
+    for (size_t list = 0; list < unit_.lists.size(); ++list) {
+      if (list == HEBB_STEP && unit_.split_step) continue;
+      for (const KernelId id : unit_.lists[list]) wanted_[id.value] = true;
+    }
+  }
+
+  static std::string cold_suffix() { return "_cold"; }
+
+  void emit_kernels(const Variant& variant) {
+    const unsigned real_bits = options_.precision == Precision::Float32 ? 32 : 64;
+    if (&variant == &machine_.variants.front()) emit_some(variant, cold_suffix(), real_bits, /*cold=*/true, false);
+    emit_some(variant, variant.suffix, variant.vector_bits, false, false);
+    emit_some(variant, variant.suffix, variant.vector_bits, false, /*large=*/true);
+  }
+
+  void emit_some(const Variant& variant, const std::string& suffix, unsigned vector_bits, bool cold, bool large) {
+    Program part = program_;
+    part.kernels.clear();
+    std::vector<uint32_t> numbers;
+    for (uint32_t k = 0; k < program_.kernels.size(); ++k) {
+      if (!wanted_[k] || cold_[k] != cold || large_[k] != large) continue;
+      part.kernels.push_back(program_.kernels[k]);
+      numbers.push_back(k);
+    }
+    if (numbers.empty()) return;
+    for (Space& space : part.spaces)
+      if (space.kind == SpaceKind::Neurons) space.size = large ? 1024 + space.size : space.size;
+    auto module = emit_llvm(part, {.precision = options_.precision, .math = options_.math,
+                                   .vector_bits = vector_bits, .pointer_bytes = machine_.pointer_bytes}, context_);
+    module->setTargetTriple(module_->getTargetTriple());
+    module->setDataLayout(module_->getDataLayout());
+    for (uint32_t k = 0; k < numbers.size(); ++k) {
+      llvm::Function* function = module->getFunction(kernel_symbol(part, KernelId{k}));
+      function->setName(kernel_name(numbers[k], suffix));
+      if (!variant.cpu.empty()) function->addFnAttr("target-cpu", variant.cpu);
+      if (!variant.features.empty()) function->addFnAttr("target-features", variant.features);
+    }
+    [[maybe_unused]] const bool failed = llvm::Linker::linkModules(*module_, std::move(module));
+    assert(!failed && "kernels have names of their own");
+  }
+
+  std::string kernel_name(uint32_t kernel, const std::string& suffix) const {
+    return cat("kernel_", kernel, suffix);
+  }
+
+  // --- what all rules share ---
+
+  void link_block() {
+    auto block = llvm::parseBitcodeFile(llvm::MemoryBufferRef(machine_.block, "hebb_block"), context_);
+    assert(block && "the embedded bitcode reads back");
+    (*block)->setDataLayout(module_->getDataLayout());
+    (*block)->setTargetTriple(module_->getTargetTriple());
+    [[maybe_unused]] const bool failed = llvm::Linker::linkModules(*module_, std::move(*block));
+    assert(!failed && "the block links");
+    // Functions of one module for one machine may be inlined into each other.
+    for (llvm::Function& function : *module_)
+      for (const char* attribute : {"target-cpu", "target-features", "tune-cpu"}) function.removeFnAttr(attribute);
+    if (llvm::NamedMDNode* ident = module_->getNamedMetadata("llvm.ident")) ident->eraseFromParent();
+  }
+
+  void hide_everything() {
+    for (llvm::Function& function : *module_)
+      if (!function.isDeclaration() && !is_entry(function.getName()))
+        function.setLinkage(llvm::GlobalValue::InternalLinkage);
+  }
+
+  void replace_fma() {
+    for (llvm::Function& function : *module_) {
+      if (function.getIntrinsicID() != llvm::Intrinsic::fma) continue;
+      llvm::Function* own = module_->getFunction(function.getReturnType()->isFloatTy() ? "hebb_fmaf" : "hebb_fma");
+      own->removeFnAttr(llvm::Attribute::MinSize);
+      own->removeFnAttr(llvm::Attribute::OptimizeForSize);
+      own->removeFnAttr(llvm::Attribute::NoInline);
+      own->addFnAttr(llvm::Attribute::AlwaysInline);
+      function.replaceAllUsesWith(own);
+    }
+    for (const char* name : {"hebb_fma", "hebb_fmaf"})
+      module_->getFunction(name)->setLinkage(llvm::GlobalValue::InternalLinkage);
+  }
+
+  // --- the description: constants laid out as runtime/embed/block.h says ---
+
+  llvm::Constant* i32(int64_t value) { return b_.getInt32(static_cast<uint32_t>(value)); }
+  llvm::Constant* i64(int64_t value) { return b_.getInt64(static_cast<uint64_t>(value)); }
+  llvm::Constant* real(double value) { return llvm::ConstantFP::get(b_.getDoubleTy(), value); }
+
+  llvm::Constant* row(std::vector<llvm::Constant*> members) {
+    return llvm::ConstantStruct::getAnon(context_, members);
+  }
+
+  /// A private constant; null for an empty table.
+  llvm::Constant* table(const std::string& name, const std::vector<llvm::Constant*>& rows) {
+    if (rows.empty()) return llvm::ConstantPointerNull::get(b_.getPtrTy());
+    return constant(name, llvm::ConstantArray::get(llvm::ArrayType::get(rows[0]->getType(), rows.size()), rows));
+  }
+
+  llvm::GlobalVariable* constant(const std::string& name, llvm::Constant* value) {
+    auto* global = new llvm::GlobalVariable(*module_, value->getType(), /*isConstant=*/true,
+                                            llvm::GlobalValue::PrivateLinkage, value, name);
+    global->setUnnamedAddr(llvm::GlobalValue::UnnamedAddr::Global);
+    return global;
+  }
+
+  int space_code(SpaceId id) const {
+    const Space& space = program_[id];
+    if (space.kind == SpaceKind::Uniform) return HEBB_SPACE_UNIFORM;
+    if (space.kind == SpaceKind::Dense) return HEBB_SPACE_SYNAPSE;
+    return space.name == "pre" ? HEBB_SPACE_PRE : HEBB_SPACE_POST;
+  }
+
+  llvm::Constant* columns() {
+    const std::vector<bool> summed = summed_columns(program_);
+    std::vector<llvm::Constant*> rows;
+    for (uint32_t k = 0; k < program_.columns.size(); ++k) {
+      const Column& column = program_.columns[k];
+      rows.push_back(row({i32(space_code(column.space)), i32(column.width), i32(summed[k]),
+                          i32(column.role == Role::Indicator), real(column.reset)}));
+    }
+    return table("columns", rows);
+  }
+
+  llvm::Constant* list(const std::vector<KernelId>& kernels, bool empty) {
+    std::vector<llvm::Constant*> rows;
+    for (const KernelId id : kernels) {
+      if (empty) break;
+      const Kernel& kernel = program_[id];
+      rows.push_back(row({i32(id.value), i32(space_code(kernel.domain)), i32(touched_only(program_, kernel)), i32(0)}));
+    }
+    llvm::Constant* launches = table("launches", rows);
+    return row({launches, i64(static_cast<int64_t>(rows.size()))});
+  }
+
+  /// Defined later: what all rules share is made small first, apart from the kernels.
+  llvm::Constant* declared(const std::string& name) {
+    auto* type = llvm::FunctionType::get(b_.getVoidTy(), {b_.getPtrTy()}, false);
+    return llvm::cast<llvm::Constant>(module_->getOrInsertFunction(name, type).getCallee());
+  }
+
+  llvm::Constant* variant_table(const Variant& variant) {
+    std::vector<llvm::Constant*> rows;
+    for (uint32_t k = 0; k < program_.kernels.size(); ++k) {
+      llvm::Constant* address = llvm::ConstantPointerNull::get(b_.getPtrTy());
+      if (wanted_[k]) address = declared(kernel_name(k, cold_[k] ? cold_suffix() : variant.suffix));
+      rows.push_back(address);
+    }
+    return table("kernels", rows);
+  }
+
+  static int64_t number(ColumnId id) { return id.valid() ? id.value : -1; }
+
+  llvm::Constant* description() {
+    const InputLayout layout = input_layout(unit_.inputs);
+    std::vector<llvm::Constant*> inputs, clocks, lists;
+    for (size_t k = 0; k < unit_.inputs.size(); ++k)
+      inputs.push_back(row({i32(static_cast<int>(unit_.inputs[k].kind)), i32(unit_.inputs[k].column.value),
+                            i32(layout.offsets[k]), i32(0)}));
+    for (const Clock& clock : program_.plan.clocks)
+      clocks.push_back(row({i32(clock.indicator.value), i32(clock.period.value)}));
+    for (size_t k = 0; k < unit_.lists.size(); ++k)
+      lists.push_back(list(unit_.lists[k], k == HEBB_STEP && unit_.split_step));
+
+    const auto pointers = static_cast<int64_t>(program_.columns.size() + 1) * machine_.pointer_bytes;
+    const int64_t block_bytes = (kPointerless + pointers + 7) / 8 * 8;
+    const auto& variants = machine_.variants;
+    std::vector<llvm::Constant*> members = {
+        i32(block_bytes), i32(layout.bytes), i32(options_.precision == Precision::Float32 ? 4 : 8),
+        i32(static_cast<int64_t>(program_.columns.size())), i32(static_cast<int64_t>(inputs.size())),
+        i32(static_cast<int64_t>(clocks.size())), i32(number(unit_.pre_count)), i32(number(unit_.post_count)),
+        i32(number(program_.dt)), i32(unit_.split_step), i32(static_cast<int64_t>(variants.size())),
+        i32(variants[0].level), i32(variants.back().level), i32(0), columns(), table("inputs", inputs),
+        table("clocks", clocks), variant_table(variants[0]),
+        variants.size() > 1 ? variant_table(variants[1]) : table("", {})};
+    members.insert(members.end(), lists.begin(), lists.end());
+    return constant("rule", row(members));
+  }
+
+  // --- entry points ---
+
+  static constexpr std::array kEntries = {"bytes", "init", "start", "instant", "step", "sync", "error_text"};
+
+  /// What stays visible outside its module.
+  bool is_entry(llvm::StringRef name) const {
+    if (name == "hebb_fma" || name == "hebb_fmaf") return true;  // until the kernels that want them are there
+    if (!name.consume_front(unit_.symbol) || !name.consume_front("_")) return false;
+    return llvm::is_contained(kEntries, name) || name == "metadata" || name == "abi_version";
+  }
+
+  void entry(const char* name, llvm::Constant* rule) {
+    llvm::Function* shared = module_->getFunction(cat("hebb_block_", name));
+    assert(shared && "block.c has every entry point");
+    const llvm::ArrayRef<llvm::Type*> all = shared->getFunctionType()->params();
+    const bool takes_rule = std::string_view(name) != "error_text";
+    auto* type = llvm::FunctionType::get(shared->getReturnType(), takes_rule ? all.drop_front() : all, false);
+    llvm::Function* function = visible(type, name);
+    b_.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", function));
+    std::vector<llvm::Value*> arguments;
+    if (takes_rule) arguments.push_back(rule);
+    for (llvm::Argument& argument : function->args()) arguments.push_back(&argument);
+    llvm::CallInst* call = b_.CreateCall(shared, arguments);
+    call->setTailCall();
+    b_.CreateRet(call);
+  }
+
+  llvm::Function* visible(llvm::FunctionType* type, const char* name) {
+    llvm::Function* function =
+        llvm::Function::Create(type, llvm::Function::ExternalLinkage, cat(unit_.symbol, "_", name), *module_);
+    function->addFnAttr(llvm::Attribute::NoUnwind);
+    return function;
+  }
+
+  void entries(llvm::Constant* rule) {
+    for (const char* name : kEntries) entry(name, rule);
+    llvm::Function* metadata = visible(llvm::FunctionType::get(b_.getPtrTy(), false), "metadata");
+    b_.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", metadata));
+    b_.CreateRet(constant("text", llvm::ConstantDataArray::getString(context_, unit_.metadata)));
+    llvm::Function* version = visible(llvm::FunctionType::get(b_.getInt32Ty(), false), "abi_version");
+    b_.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", version));
+    b_.CreateRet(i32(HEBB_BLOCK_ABI));
+  }
+
+  const ObjectUnit& unit_;
+  const Program& program_;
+  const ObjectOptions& options_;
+  const Machine machine_;
+  llvm::TargetMachine& target_;
+  llvm::LLVMContext context_;
+  std::unique_ptr<llvm::Module> module_;
+  llvm::IRBuilder<> b_;
+  std::vector<bool> cold_, large_, wanted_;  // by kernel
+};
+
+}  // namespace
+
+InputLayout input_layout(const std::vector<ObjectInput>& inputs) {
+  InputLayout layout{.bytes = 8};
+  for (const ObjectInput& input : inputs) {
+    layout.offsets.push_back(layout.bytes);
+    layout.bytes += input.kind == ObjectInput::Kind::Event ? 8 : 16;
+  }
+  return layout;
+}
+
+bool touched_only(const Program& program, const Kernel& kernel) {
+  if (program[kernel.domain].kind != SpaceKind::Dense) return false;
+  if (!kernel.scans.empty() || !kernel.accumulates.empty()) return false;
+  for (const Store& store : kernel.stores)
+    if (program[store.into].role != Role::State) return false;
+  return true;
+}
+
+std::vector<bool> summed_columns(const Program& program) {
+  std::vector<bool> summed(program.columns.size(), false);
+  for (const Kernel& kernel : program.kernels)
+    for (const Accumulate& sum : kernel.accumulates)
+      if (program[sum.into].role == Role::Value) summed[sum.into.value] = true;
+  return summed;
+}
+
+Result<std::string> object(const ObjectUnit& unit, const ObjectOptions& options, ObjectKind kind) {
+  Machine machine = machine_of(options.target);
+  auto target = target_machine(machine, options.level);
+  if (!target) return target.failure();
+  ObjectMaker maker(unit, options, std::move(machine), **target);
+  maker.make();
+  return maker.write(kind);
+}
+
+Result<std::string> archive(const std::string& member, const std::string& object) {
+  initialise_targets();
+  std::vector<llvm::NewArchiveMember> members;
+  members.emplace_back(llvm::MemoryBufferRef(object, member));
+  auto written = llvm::writeArchiveToBuffer(members, llvm::SymtabWritingMode::NormalSymtab,
+                                            llvm::object::Archive::K_GNU, /*Deterministic=*/true, /*Thin=*/false);
+  if (!written) return Failure{cat("the static library cannot be made: ", llvm::toString(written.takeError()))};
+  return (*written)->getBuffer().str();
+}
+
+std::string sha256(const std::string& text) {
+  const auto digest = llvm::SHA256::hash({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
+  return llvm::toHex(llvm::ArrayRef<uint8_t>(digest.data(), digest.size()), /*LowerCase=*/true);
+}
+
+}  // namespace hebb
