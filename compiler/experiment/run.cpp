@@ -72,12 +72,22 @@ bool fits_dimension(Evaluation& e, const Network& network, const GivenSetting& g
   return false;
 }
 
+/// A recording [steps, neurons, elements] as [steps, numbers of a step]: what was recorded can be fed.
+Tensor one_row_a_step(Tensor value, const Extents& row) {
+  const bool ends_so = row.size() > 1 && value.shape.size() > row.size() &&
+                       std::equal(row.rbegin(), row.rend(), value.shape.rbegin());
+  if (!ends_so) return value;
+  value.shape.resize(value.shape.size() - row.size());
+  value.shape.push_back(count(row));
+  return value;
+}
+
 /// [steps] or [steps, n] numbers, one row of n for all steps, or one number; a batch of the first two.
 bool add_feed(Evaluation& e, const GivenSetting& given, const Feed& feed, Prepared& out) {
   const Program& program = *out.program;
   const Extents shape = column_shape(program, feed.column);
   const int64_t n = count(shape);
-  const Tensor& value = given.value;
+  const Tensor value = one_row_a_step(given.value, shape);
   FeedValues values{.name = feed.name, .values = {}, .rows = n, .constant = false};
   const size_t axes = value.shape.size();
   const auto steps_of = [&](size_t axis) {
