@@ -56,6 +56,11 @@ class Columns {
   /// `values` holds layout.size() numbers, or one that fills all.
   void write(ColumnId id, std::span<const double> values);
   void fill(ColumnId id, double value);
+  /// One row of a neurons column without elements.
+  void write_row(ColumnId id, int64_t row, double value) {
+    if (precision_ == Precision::Float32) static_cast<float*>(base(id))[row] = static_cast<float>(value);
+    else static_cast<double*>(base(id))[row] = value;
+  }
   void read(ColumnId id, std::span<double> into) const;
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 
 namespace hebb {
 
@@ -60,6 +61,16 @@ std::vector<ColumnId> accumulated(const Program& program, const std::vector<Laun
 
 }  // namespace
 
+std::optional<int64_t> delay_steps(const Program& program, const Columns& columns, const Delayed& delayed) {
+  double delay = 0, dt = 0;
+  columns.read(delayed.delay, std::span(&delay, 1));
+  columns.read(program.dt, std::span(&dt, 1));
+  const double steps = delay / dt;
+  constexpr double kRounding = 1e-5;  // of numbers that may be floats
+  if (!(steps >= 0.5) || steps > 1e9 || std::abs(steps - std::round(steps)) > kRounding * steps) return {};
+  return std::llround(steps);
+}
+
 Cut allowed_cut(const Program& program, const Kernel& kernel) {
   if (program[kernel.domain].kind == SpaceKind::Sparse) {
     const bool sums = std::any_of(kernel.accumulates.begin(), kernel.accumulates.end(),
@@ -111,6 +122,11 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
       step_resets_(accumulated(program, program.plan.step)) {
   for (const Kernel& kernel : program.kernels)
     if (kernel.rows != Rows::All) list_of(kernel.spikes);
+  for (const Delayed& delayed : program.plan.delays) {
+    list_of(delayed.from);
+    list_of(delayed.into);
+  }
+  in_flight_.resize(program.plan.delays.size());
   assert(kernels.run.size() == program.kernels.size() && "one function per kernel");
   for (const Launch& launch : program.plan.init)
     init_.push_back(prepare(program, launch.kernel, key, rows_per_part));
@@ -216,8 +232,36 @@ void PlanRunner::run_begin() {
 
 void PlanRunner::run_step(int64_t step, bool eventful) {
   for (SpikeList& list : lists_) list.current = false;
+  for (size_t k = 0; k < in_flight_.size(); ++k) deliver(k);
   reset(step_resets_);
   for (Prepared& prepared : eventful ? eventful_ : quiet_) launch(prepared, step);
+  for (size_t k = 0; k < in_flight_.size(); ++k) depart(k);
+}
+
+/// What departed that many steps ago arrives now. The row before it arrived in the last step.
+void PlanRunner::deliver(size_t k) {
+  const Delayed& delayed = program_.plan.delays[k];
+  const int64_t steps = delay_steps(program_, columns_, delayed).value_or(1);
+  InFlight& flying = in_flight_[k];
+  while (static_cast<int64_t>(flying.size()) > steps + 1) flying.pop_front();
+  const auto size = static_cast<int64_t>(flying.size());
+  const auto write = [&](int64_t ago, double value) {
+    if (ago > size) return;
+    for (const uint32_t row : flying[static_cast<size_t>(size - ago)]) columns_.write_row(delayed.into, row, value);
+  };
+  write(steps + 1, 0);
+  write(steps, 1);
+  SpikeList& list = lists_[static_cast<size_t>(list_of(delayed.into))];
+  list.current = true;
+  list.count = 0;
+  if (steps > size) return;
+  list.rows = flying[static_cast<size_t>(size - steps)];
+  list.count = static_cast<int64_t>(list.rows.size());
+}
+
+void PlanRunner::depart(size_t k) {
+  const std::span<const uint32_t> now = spikes(program_.plan.delays[k].from);
+  in_flight_[k].emplace_back(now.begin(), now.end());
 }
 
 }  // namespace hebb

@@ -3,6 +3,8 @@
 // the runner is made; parts never write the same element, so the number of threads changes no bit.
 
 #include <cstdint>
+#include <deque>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -18,6 +20,9 @@ struct Part {
   int64_t post_begin = 0, post_end = 1;
   friend bool operator==(const Part&, const Part&) = default;
 };
+
+/// Steps that a delay takes at the current dt; nothing when it is not a whole number of at least one.
+std::optional<int64_t> delay_steps(const Program& program, const Columns& columns, const Delayed& delayed);
 
 /// Which way a kernel may be cut. A sum must not be shared by two threads.
 enum class Cut { None, ByPre, ByPost, Either };
@@ -36,6 +41,9 @@ struct SpikeList {
   bool current = false;
 };
 
+/// Spikes on their way through one delay: rows of the steps past, the latest last.
+using InFlight = std::deque<std::vector<uint32_t>>;
+
 class PlanRunner {
  public:
   /// `columns` must stay where it is.
@@ -45,6 +53,11 @@ class PlanRunner {
   /// Before the first step of a run, once that step's signals are fed.
   void run_begin();
   void run_step(int64_t step, bool eventful);
+
+  /// Of each delay of the plan; what a copy of the state needs besides the columns.
+  const std::vector<InFlight>& in_flight() const { return in_flight_; }
+  void set_in_flight(std::vector<InFlight> spikes) { in_flight_ = std::move(spikes); }
+  void drop_in_flight() { in_flight_.assign(in_flight_.size(), {}); }
 
   /// Neurons whose element of `column` is not 0 now, ascending.
   std::span<const uint32_t> spikes(ColumnId column);
@@ -57,6 +70,8 @@ class PlanRunner {
     std::vector<int> outdates;     // lists of columns it writes
   };
   int list_of(ColumnId column);
+  void deliver(size_t delay);
+  void depart(size_t delay);
   const SpikeList& current_list(int list);
   Prepared prepare(const Program& program, KernelId kernel, uint64_t key, int64_t rows_per_part);
   void launch(Prepared& prepared, int64_t step);
@@ -67,6 +82,7 @@ class PlanRunner {
   Columns& columns_;
   ThreadPool pool_;
   std::vector<SpikeList> lists_;
+  std::vector<InFlight> in_flight_;
   std::vector<Prepared> init_, begin_, quiet_, eventful_;
   std::vector<ColumnId> init_resets_, step_resets_;
 };

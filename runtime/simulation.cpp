@@ -41,6 +41,7 @@ struct Snapshot {
   std::vector<Ticker> tickers;
   std::vector<int64_t> recorded;
   std::vector<std::vector<std::byte>> columns;
+  std::vector<InFlight> in_flight;
 };
 
 /// What the host did before the first step: enough to start again when no copy of the state is kept.
@@ -233,8 +234,12 @@ Status Simulation::State::check_clocks() const {
   for (size_t k = 0; k < tickers.size(); ++k) {
     const double value = period(k);
     if (value > 0) continue;
-    return Failure{cat("the period of a clock, ", quoted((*program)[program->plan.clocks[k].period].name),
-                       ", must be above 0 ms, is ", value, " ms")};
+    const Clock& clock = program->plan.clocks[k];
+    const std::string& column = (*program)[clock.period].name;
+    const size_t dot = column.rfind('.');
+    const std::string of = dot == std::string::npos ? "" : cat(" of ", column.substr(0, dot));
+    return Failure{cat("the period of ", quoted(clock.written.empty() ? column : clock.written), of,
+                       " must be above 0 ms, is ", value, " ms")};
   }
   return Done{};
 }
@@ -271,6 +276,7 @@ Snapshot Simulation::State::take_snapshot(const Recorder& recorder, Snapshot las
     const auto* from = static_cast<const std::byte*>(columns.base(kept[k]));
     last.columns[k].assign(from, from + columns.bytes(kept[k]));
   }
+  last.in_flight = runner->in_flight();
   return last;
 }
 
@@ -278,6 +284,7 @@ void Simulation::State::restore(const Snapshot& snapshot, Recorder& recorder) {
   time = snapshot.time;
   tickers = snapshot.tickers;
   recorder.rewind(snapshot.recorded);
+  runner->set_in_flight(snapshot.in_flight);
   for (size_t k = 0; k < kept.size(); ++k)
     std::memcpy(columns.base(kept[k]), snapshot.columns[k].data(), snapshot.columns[k].size());
 }
@@ -290,6 +297,7 @@ void Simulation::State::start_over() {
   }
   time = {};
   tickers.assign(tickers.size(), {});
+  runner->drop_in_flight();
   clear_indicators();
 }
 
@@ -368,6 +376,12 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   const Result<std::vector<BoundFeed>> bound = s.bind(steps, feeds);
   if (!bound) return bound.failure();
   if (const Status clocks = s.check_clocks(); !clocks) return clocks;
+  for (const Delayed& delayed : s.program->plan.delays) {
+    s.columns.fill(s.program->dt, dt_ms);
+    if (delay_steps(*s.program, s.columns, delayed)) continue;
+    return Failure{cat(quoted((*s.program)[delayed.delay].name), " is ", meant_value(s.columns, delayed.delay),
+                       " ms, which is not a whole number of steps of ", dt_ms, " ms")};
+  }
   Result<Recorder> made = Recorder::create(*s.program, s.columns, recordings, steps);
   if (!made) return made.failure();
   Recorder recorder = *std::move(made);

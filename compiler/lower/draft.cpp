@@ -294,7 +294,8 @@ class Drafter {
     instance.dynamics = instance.rule;
     instance.pre = projection.pre;
     instance.post = projection.post;
-    bool indexed = !projection.self && projection.pre == projection.post;
+    const bool all = projection.connect == ConnectKind::All;
+    bool indexed = all && !projection.self && projection.pre == projection.post;
     for (const InitDef& init : projection.inits)
       indexed |= given_by_synapse(model(), instance, init.variable);
     if (indexed) add_index(draft_.populations[projection.pre]);
@@ -303,10 +304,13 @@ class Drafter {
   }
 
   void add_rule(Instance instance, const std::string& space_name) {
-    instance.space = draft_.program.add(Space{.kind = SpaceKind::Dense,
+    const bool sparse = instance.projection && instance.projection->connect != ConnectKind::All;
+    instance.space = draft_.program.add(Space{.kind = sparse ? SpaceKind::Sparse : SpaceKind::Dense,
                                               .name = space_name,
                                               .pre = draft_.populations[instance.pre].space,
-                                              .post = draft_.populations[instance.post].space});
+                                              .post = draft_.populations[instance.post].space,
+                                              .connect = sparse ? connect_of(*instance.projection) : Connect{}});
+    if (instance.projection && instance.projection->axon_ms > 0) delay_events(instance);
     for (const Reduction& reduction : instance.rule->reductions)
       instance.reductions[reduction.variable] = &reduction;
     for (const After& after : instance.rule->afters) instance.afters[after.marker] = after.of;
@@ -315,6 +319,38 @@ class Drafter {
     for (const Event& event : instance.rule->events)
       if (event.kind == EventKind::Port) add_port(instance, event.name, draft_.uniform);
     draft_.projections.push_back(std::move(instance));
+  }
+
+  static Connect connect_of(const ProjectionDef& projection) {
+    Connect connect{.p = projection.p, .degree = projection.degree, .self = projection.self};
+    switch (projection.connect) {
+      case ConnectKind::All: break;
+      case ConnectKind::OneToOne: connect.wiring = Wiring::OneToOne; break;
+      case ConnectKind::Random: connect.wiring = Wiring::Random; break;
+      case ConnectKind::FixedIndegree: connect.wiring = Wiring::FixedIndegree; break;
+      case ConnectKind::FixedOutdegree: connect.wiring = Wiring::FixedOutdegree; break;
+    }
+    return connect;
+  }
+
+  /// Events of the pre neurons that the projection acts on, each with a column that shows it late.
+  void delay_events(Instance& instance) {
+    const Instance& pre = draft_.populations[instance.pre];
+    const ColumnId delay = add(instance.prefix + "delay_axon", draft_.uniform, Role::Param);
+    draft_.program.columns[delay.value].unit = "ms";
+    for (const auto& [event, from] : pre.events) {
+      const ColumnId into = add(cat(instance.prefix, "pre.", event), pre.space, Role::Indicator);
+      instance.arrivals[event] = into;
+      draft_.program.plan.delays.push_back({.from = from, .into = into, .delay = delay});
+    }
+  }
+
+  /// One number for all synapses of a projection without a rule, unless each draws its own.
+  bool one_weight(const Instance& instance, VarId id) const {
+    if (!instance.projection || instance.projection->plastic || !is_sparse(draft_, instance)) return false;
+    for (const InitDef& init : instance.projection->inits)
+      if (init.variable == id && (init.drawn || init.value.size() != 1)) return false;
+    return true;
   }
 
   SpaceId space_at(const Instance& instance, Locus locus) const {
@@ -336,7 +372,8 @@ class Drafter {
         instance.columns[id] = add(name, draft_.uniform, Role::Param, &variable);
         break;
       case VarKind::Weight:
-        instance.columns[id] = add(name, instance.space, Role::State, &variable);
+        instance.columns[id] =
+            add(name, one_weight(instance, id) ? draft_.uniform : instance.space, Role::State, &variable);
         break;
       case VarKind::State: instance.columns[id] = add(name, space, Role::State, &variable); break;
       case VarKind::Signal:
@@ -435,6 +472,9 @@ class Drafter {
         if (model().pool[id].op == Op::Draw) sites.insert(model().pool[id].leaf.index);
       for (const uint32_t site : sites) instance->sites[site] = next++;
     }
+    for (const Instance* instance : instances)
+      if (instance->projection && is_sparse(draft_, *instance))
+        draft_.program.spaces[instance->space.value].connect.site = next++;
     assert(next <= 65536 && "the counter of a draw has room for 65536 sites");
   }
 
@@ -517,6 +557,22 @@ bool given_by_synapse(const Model& model, const Instance& projection, VarId vari
   for (const InitDef& init : projection.projection->inits)
     if (init.variable == variable) return init.value.size() > 1;
   return false;
+}
+
+bool is_sparse(const Draft& draft, const Instance& projection) {
+  return draft.program[projection.space].kind == SpaceKind::Sparse;
+}
+
+ColumnId arriving(const Draft& draft, const Instance& projection, const std::string& event) {
+  const auto late = projection.arrivals.find(event);
+  return late != projection.arrivals.end() ? late->second
+                                           : draft.populations[projection.pre].events.at(event);
+}
+
+ColumnId driving(const Draft& draft, const Instance& projection) {
+  const Instance& pre = draft.populations[projection.pre];
+  assert(!pre.events.empty() && "a population that drives an event port emits events");
+  return arriving(draft, projection, pre.events.contains("spike") ? "spike" : pre.events.begin()->first);
 }
 
 std::string member_of(const Variable& requirement) {

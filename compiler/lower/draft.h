@@ -36,6 +36,7 @@ struct Instance {
   const ProjectionDef* projection = nullptr;    // null: a single synapse
   const Rule* rule = nullptr;
   int pre = -1, post = -1;                      // indices into Draft::populations
+  std::map<std::string, ColumnId> arrivals;     // pre events that come late, by name
   std::map<VarId, const Reduction*> reductions;
   std::map<VarId, ColumnId> let_columns;        // of a single synapse: lets the host may read
 };
@@ -64,6 +65,14 @@ const Assignment* find_setting(const std::vector<Assignment>& settings, VarId va
 
 /// Does the projection start this variable from one value for each of its synapses?
 bool given_by_synapse(const Model& model, const Instance& projection, VarId variable);
+
+/// Are its synapses some of the pairs only?
+bool is_sparse(const Draft& draft, const Instance& projection);
+
+/// The indicator of an event of the pre neurons, as it arrives at the synapses.
+ColumnId arriving(const Draft& draft, const Instance& projection, const std::string& event);
+/// The event that makes a synapse act on a `receive` port.
+ColumnId driving(const Draft& draft, const Instance& projection);
 
 /// "r" of a requirement pre.r.
 std::string member_of(const Variable& requirement);

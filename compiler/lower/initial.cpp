@@ -109,16 +109,21 @@ class Initialiser {
       if (!param && variable.kind != VarKind::State && variable.kind != VarKind::Weight) continue;
       Frame frame = frame_of(variable.locus);
       if (param) frame = Frame::Shared;
-      if (variable.kind == VarKind::Weight) frame = Frame::Synapse;
+      const bool one = column(projection.columns.at(id)).space == draft_.uniform;
+      if (variable.kind == VarKind::Weight) frame = one ? Frame::Shared : Frame::Synapse;
       Reader read(draft_, projection, frame, Reader::Phase::Start);
       std::vector<ExprId> start =
           matrix(projection, id) ? std::vector{bounded(id, read.per_synapse(given(projection, id)), read)}
                                  : values(id, given(projection, id), read);
-      if (variable.kind == VarKind::Weight)
+      if (variable.kind == VarKind::Weight && !one)
         for (ExprId& value : start) value = read.if_connected(value, 0);
       define(projection.columns.at(id), space_of(draft_, projection, frame), start);
     }
     periods(projection);
+    if (!projection.arrivals.empty())
+      for (const Delayed& delayed : draft_.program.plan.delays)
+        if (delayed.into == projection.arrivals.begin()->second)
+          define_constant(delayed.delay, projection.projection->axon_ms);
   }
 
   bool matrix(const Instance& projection, VarId id) const {

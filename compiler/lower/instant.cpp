@@ -1,3 +1,5 @@
+#include <set>
+
 #include "compiler/lower/reader.h"
 #include "compiler/lower/step.h"
 
@@ -26,6 +28,63 @@ Kernel jumps(Draft& draft, const Instance& instance, Frame frame, const std::str
   return with_scans(draft, std::move(kernel));
 }
 
+/// Which events make the synapses of a projection jump in this step.
+struct Causes {
+  std::set<ColumnId> pre, post;
+  bool others = false;
+};
+
+Causes causes(Draft& draft, const Instance& projection) {
+  Causes found;
+  Reader read(draft, projection, Frame::Synapse);
+  for (const Jump& jump : projection.rule->jumps) {
+    const Variable& variable = (*draft.model)[jump.variable];
+    if (variable.kind != VarKind::Weight && variable.locus != Locus::Synapse) continue;
+    for (const EventId id : jump.events) {
+      const Event& event = projection.rule->events[id.value];
+      if (draft.program.pool.is_constant(read.active({id}), 0)) continue;
+      if (event.kind == EventKind::PreEvent) found.pre.insert(arriving(draft, projection, event.name));
+      else if (event.kind == EventKind::PostEvent) found.post.insert(draft.populations[projection.post].events.at(event.name));
+      else found.others = true;
+    }
+  }
+  return found;
+}
+
+/// Where only spikes of either side make synapses jump, only the synapses of spiking neurons are looked
+/// at. A synapse with spikes on both sides takes all its jumps in the pre kernel, where both spikes are
+/// read and bounds are met once; the post kernel, which comes after it, leaves such a synapse alone.
+std::vector<Kernel> sparse_jumps(Draft& draft, const Instance& projection, const std::string& name) {
+  Kernel whole = jumps(draft, projection, Frame::Synapse, name);
+  if (whole.stores.empty()) return {};
+  const Causes from = causes(draft, projection);
+  if (from.others || from.pre.size() > 1 || from.post.size() > 1) return {std::move(whole)};
+
+  ExprPool& pool = draft.program.pool;
+  std::vector<Kernel> kernels;
+  const auto some = [&](Rows rows, ColumnId spikes, const auto& value_of) {
+    Kernel kernel{.name = name, .domain = whole.domain, .rows = rows, .spikes = spikes};
+    for (const Store& store : whole.stores) {
+      const ExprId old = pool.load(store.into, At::Self, store.element);
+      const ExprId value = value_of(store.value, old);
+      if (value != old) kernel.stores.push_back({.into = store.into, .element = store.element, .value = value});
+    }
+    if (!kernel.stores.empty()) kernels.push_back(std::move(kernel));
+  };
+  for (const ColumnId spikes : from.pre)
+    some(Rows::OfPre, spikes, [&](ExprId value, ExprId) { return assuming(pool, value, spikes, At::Pre, 1); });
+  for (const ColumnId spikes : from.post)
+    some(Rows::OfPost, spikes, [&](ExprId value, ExprId old) {
+      value = assuming(pool, value, spikes, At::Post, 1);
+      for (const ColumnId pre : from.pre) {
+        value = assuming(pool, value, pre, At::Pre, 0);
+        if (value != old) value = pool.select(pool.load(pre, At::Pre), old, value);
+      }
+      return value;
+    });
+  return kernels;
+}
+
 /// The refractory time starts anew at each of the neuron's own events.
 void start_refractory(Draft& draft, const Instance& population, Kernel& kernel) {
   if (!population.refractory_left.valid()) return;
@@ -51,8 +110,11 @@ std::vector<Kernel> instant_kernels(Draft& draft) {
   };
   // Synapses read everything, neurons' traces read neurons, shared values read shared ones; what a
   // kernel changes is read by none after it.
-  for (const Instance& projection : draft.projections)
-    add(jumps(draft, projection, Frame::Synapse, projection.prefix + "instant"));
+  for (const Instance& projection : draft.projections) {
+    const std::string name = projection.prefix + "instant";
+    if (!is_sparse(draft, projection)) add(jumps(draft, projection, Frame::Synapse, name));
+    else for (Kernel& kernel : sparse_jumps(draft, projection, name)) add(std::move(kernel));
+  }
   for (const Instance& projection : draft.projections) {
     add(jumps(draft, projection, Frame::Pre, projection.prefix + "pre_instant"));
     add(jumps(draft, projection, Frame::Post, projection.prefix + "post_instant"));

@@ -34,7 +34,7 @@ std::vector<Kernel> optimised(Draft& draft, std::vector<Kernel> kernels, const L
 }
 
 bool same(const Kernel& a, const Kernel& b) {
-  return a.name == b.name && a.domain == b.domain && a.scans == b.scans && a.stores == b.stores &&
+  return a.name == b.name && a.domain == b.domain && a.rows == b.rows && a.spikes == b.spikes && a.scans == b.scans && a.stores == b.stores &&
          a.accumulates == b.accumulates;
 }
 

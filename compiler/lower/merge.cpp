@@ -134,7 +134,9 @@ std::vector<Kernel> merged(Program& program, std::vector<Kernel> kernels) {
     const Access mine = access(program, kernel);
     size_t target = result.size(), earliest = result.size();
     for (size_t k = result.size(); k-- > 0;) {
-      if (result[k].domain == kernel.domain && mergeable(accesses[k], mine) &&
+      const bool same_rows = result[k].domain == kernel.domain && result[k].rows == kernel.rows &&
+                             result[k].spikes == kernel.spikes;
+      if (same_rows && mergeable(accesses[k], mine) &&
           same_scans(program, result[k], kernel)) {
         target = k;
         break;

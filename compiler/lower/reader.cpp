@@ -76,7 +76,7 @@ ExprId Reader::load(ColumnId column, uint32_t element, Locus side) {
     case Frame::Pre: assert(side == Locus::Pre && "a pre variable reads pre neurons"); break;
     case Frame::Post: assert(side == Locus::Post && "a post variable reads post neurons"); break;
     case Frame::Synapse:
-      if (kind == SpaceKind::Dense) break;
+      if (is_synaptic(kind)) break;
       assert(side != Locus::Synapse && "a synapse reads neurons on one side");
       return pool().load(column, side == Locus::Pre ? At::Pre : At::Post, element);
   }
@@ -168,7 +168,7 @@ ExprId Reader::event(const Event& event, EventId id) {
     case EventKind::Step:
     case EventKind::Arrival: return pool().constant(1);  // what did not arrive adds 0
     case EventKind::PreEvent:
-      return load(draft_.populations[instance_.pre].events.at(event.name), 0, Locus::Pre);
+      return load(arriving(draft_, instance_, event.name), 0, Locus::Pre);
     case EventKind::PostEvent:
       return load(draft_.populations[instance_.post].events.at(event.name), 0, Locus::Post);
     case EventKind::OwnEvent: return load(instance_.events.at(event.name), 0);
@@ -250,6 +250,7 @@ ExprId Reader::clamped(VarId id, ExprId value) {
 ExprId Reader::if_connected(ExprId value, double otherwise) {
   if (!instance_.projection || instance_.projection->self || instance_.pre != instance_.post)
     return value;
+  if (is_sparse(draft_, instance_)) return value;
   const ColumnId index = draft_.populations[instance_.pre].index;
   const ExprId other = pool().make(Op::NotEqual, pool().load(index, At::Pre),
                                    pool().load(index, At::Post));
@@ -303,6 +304,14 @@ ExprId Reader::truth(ExprId condition) {
     case Op::Not: return value;
     default: return pool().make(Op::NotEqual, value, pool().constant(0));
   }
+}
+
+ExprId assuming(ExprPool& pool, ExprId root, ColumnId indicator, At at, double value) {
+  const ExprId known = Substitution(pool, pool, [&](const ExprNode& leaf) -> ExprId {
+    if (leaf.op != Op::Load || leaf.leaf.index != indicator.value || leaf.leaf.at != at) return {};
+    return pool.constant(value);
+  })(root);
+  return simplify(pool, known);
 }
 
 namespace {

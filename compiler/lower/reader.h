@@ -65,6 +65,9 @@ class Reader {
   std::unordered_map<uint32_t, ExprId> done_;
 };
 
+/// The expression where an indicator is known to be `value`.
+ExprId assuming(ExprPool& pool, ExprId root, ColumnId indicator, At at, double value);
+
 /// A number that depends on what an expression computes, not on when it was built: sums whose terms
 /// have no order of their own are taken in the order of this.
 uint64_t fingerprint(const Program& program, ExprId root);

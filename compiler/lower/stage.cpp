@@ -41,7 +41,13 @@ class Stager {
       return;
     }
     std::vector<ExprId> values = roots(kernel);
-    if (kind == SpaceKind::Dense) values = in_horner_form(values);
+    if (is_synaptic(kind)) values = in_horner_form(values);
+
+    // Few neurons spike at a time: nothing is worth computing for all of them.
+    if (kernel.rows != Rows::All) {
+      result_.push_back(with_roots(std::move(kernel), values));
+      return;
+    }
 
     // What is moved out, by where it goes; computed before this kernel.
     std::map<int, Kernel> outside;

@@ -133,10 +133,15 @@ class ValueWriter {
           amounts.emplace_back(fingerprint(draft_.program, amount), amount);
         }
       std::sort(amounts.begin(), amounts.end());
-      for (const auto& [order, amount] : amounts)
-        definition.kernels.push_back(
-            sum(projection->prefix + "drive." + model()[port].name, projection->space, into, At::Post,
-                amount));
+      for (const auto& [order, amount] : amounts) {
+        Kernel kernel = sum(projection->prefix + "drive." + model()[port].name, projection->space, into,
+                            At::Post, amount);
+        if (by_spike(*projection, model()[port].kind)) {
+          kernel.rows = Rows::OfPre;
+          kernel.spikes = driving(draft_, *projection);
+        }
+        definition.kernels.push_back(std::move(kernel));
+      }
     }
   }
 
@@ -144,11 +149,13 @@ class ValueWriter {
     Reader read(draft_, projection, Frame::Synapse);
     const ExprId value = read.if_connected(read(drive.value), 0);
     if (port != VarKind::Receive) return value;
-    const Instance& pre = draft_.populations[projection.pre];
-    const auto spike = pre.events.find("spike");
-    assert(!pre.events.empty() && "a population that drives an event port emits events");
-    const ColumnId arrives = spike != pre.events.end() ? spike->second : pre.events.begin()->second;
-    return pool().mul(value, pool().load(arrives, At::Pre));
+    if (by_spike(projection, port)) return value;
+    return pool().mul(value, pool().load(driving(draft_, projection), At::Pre));
+  }
+
+  /// Only the synapses of spiking neurons are looked at.
+  bool by_spike(const Instance& projection, VarKind port) const {
+    return port == VarKind::Receive && is_sparse(draft_, projection);
   }
 
   Kernel sum(const std::string& name, SpaceId domain, ColumnId into, At at, ExprId value,
@@ -186,6 +193,10 @@ class ValueWriter {
     switch (reduction.function) {
       case ReduceFunction::CumSum: return;  // a scan of the kernels that read it
       case ReduceFunction::Count:
+        if (is_sparse(draft_, projection)) {
+          define(into).kernels = {count(projection, reduction, into, name)};
+          return;
+        }
         return define(into, domain, name, {pool().constant(synapses_per(projection, reduction.per))});
       case ReduceFunction::Sum: define(into).kernels = {reduce(projection, reduction, into, name)}; return;
       case ReduceFunction::Min:
@@ -200,19 +211,31 @@ class ValueWriter {
         Column{.name = name + "_sum", .space = domain, .role = Role::Value});
     define(total).kernels = {reduce(projection, reduction, total, name)};
     const At at = domain == draft_.uniform ? At::Uniform : At::Self;
-    define(into, domain, name + "_mean",
-           {pool().div(pool().load(total, at),
-                       pool().constant(synapses_per(projection, reduction.per)))});
+    ExprId synapses = pool().constant(synapses_per(projection, reduction.per));
+    if (is_sparse(draft_, projection)) {
+      const ColumnId number = draft_.program.find_or_add(
+          Column{.name = name + "_count", .space = domain, .role = Role::Value});
+      define(number).kernels = {count(projection, reduction, number, name + "_count")};
+      synapses = pool().load(number, at);
+    }
+    define(into, domain, name + "_mean", {pool().div(pool().load(total, at), synapses)});
+  }
+
+  static At side(ast::Per per) {
+    if (per == ast::Per::Pre) return At::Pre;
+    return per == ast::Per::Post ? At::Post : At::Uniform;
+  }
+
+  /// How many synapses there are is known when they have been drawn.
+  Kernel count(const Instance& projection, const Reduction& reduction, ColumnId into, const std::string& name) {
+    return sum(name, projection.space, into, side(reduction.per), pool().constant(1));
   }
 
   Kernel reduce(const Instance& projection, const Reduction& reduction, ColumnId into,
                 const std::string& name, Combine combine = Combine::Sum, double nothing = 0) {
     Reader read(draft_, projection, Frame::Synapse);
     const ExprId value = read.if_connected(read(reduction.argument), nothing);
-    At at = At::Uniform;
-    if (reduction.per == ast::Per::Pre) at = At::Pre;
-    if (reduction.per == ast::Per::Post) at = At::Post;
-    return sum(name, projection.space, into, at, value, combine);
+    return sum(name, projection.space, into, side(reduction.per), value, combine);
   }
 
   double synapses_per(const Instance& projection, ast::Per per) const {

@@ -193,7 +193,7 @@ struct PopulationDef {
   Span span;
 };
 
-enum class ConnectKind { All, OneToOne };
+enum class ConnectKind { All, OneToOne, Random, FixedIndegree, FixedOutdegree };
 struct DriveDef {
   VarId port;                  // Input or Receive of the post population's neuron
   ExprId value;                // in the rule's variables and network signals
@@ -217,6 +217,9 @@ struct ProjectionDef {
   bool plastic = false;
   ConnectKind connect = ConnectKind::All;
   bool self = true;            // false: no synapse from a neuron to itself (pre == post)
+  double p = 0;                // Random: of each pair
+  int64_t degree = 0;          // FixedIndegree, FixedOutdegree
+  double axon_ms = 0;          // pre events are seen that much later
   std::vector<Assignment> settings;
   std::vector<InitDef> inits;
   std::vector<DriveDef> drives;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "compiler/sema/connect.h"
 #include "compiler/sema/networks.h"
 #include "compiler/support/text.h"
 #include "compiler/transform/transform.h"
@@ -182,30 +183,6 @@ Value read_neuron_member(ProjectionReading& p, Frame& frame, bool pre, const ast
   return variable_value(frame, id, dimension_of(frame, id));
 }
 
-void read_connect(ProjectionReading& p, const ast::Connect& connect) {
-  Frame& frame = p.frame();
-  const ast::Expr* how = connect.how.get();
-  const auto* call = std::get_if<ast::Call>(&how->node);
-  const ast::Expr* callee = call != nullptr ? call->callee.get() : how;
-  const auto* name = std::get_if<ast::NameRef>(&callee->node);
-  if (name == nullptr || name->name != "all") {
-    report(frame, DiagKind::NotSupportedYet, connect.span,
-           cat("not supported yet: 'connect ", source_text(frame, how->span), "'"))
-        .help = "connect all;  and  connect all(self = false);  are";
-    return;
-  }
-  if (call == nullptr) return;
-  for (const ast::Argument& argument : call->arguments) {
-    const auto* value = std::get_if<ast::Boolean>(&argument.value->node);
-    if (!argument.name || argument.name->text != "self" || value == nullptr) {
-      report(frame, DiagKind::WrongArguments, argument.value->span,
-             "'connect all' takes self = true or self = false");
-      continue;
-    }
-    p.def.self = value->value;
-  }
-}
-
 void read_init(ProjectionReading& p, const ast::Init& init) {
   Frame& frame = p.frame();
   Model& model = p.session().model;
@@ -241,6 +218,11 @@ void read_init(ProjectionReading& p, const ast::Init& init) {
   const int64_t n_pre = p.def.pre < 0 ? 0 : populations[static_cast<size_t>(p.def.pre)].size;
   const int64_t n_post = p.def.post < 0 ? 0 : populations[static_cast<size_t>(p.def.post)].size;
   const auto& extents = value.shape.extents;
+  if (p.def.connect != ConnectKind::All && !value.scalar() && model[id].shape.scalar()) {
+    report(frame, DiagKind::NotSupportedYet, init.value->span, "not supported yet: a matrix of values for synapses that are not all there")
+        .help = "write one number, or draw:  init w ~ uniform(0, 1);";
+    return;
+  }
   const bool matrix = extents == std::vector<int64_t>{n_pre, n_post};
   const bool line = extents == std::vector<int64_t>{n_pre * n_post} && (n_pre == 1 || n_post == 1);
   const bool whole = model[id].shape.scalar() && (value.scalar() || matrix || line);
@@ -498,9 +480,8 @@ void read_projection(NetworkReading& network, const ast::Projection& decl) {
         .help = "add  connect all;";
   }
   for (const ast::ProjectionItem& item : decl.items) {
-    if (const auto* connect = std::get_if<ast::Connect>(&item)) read_connect(p, *connect);
-    if (const auto* delay = std::get_if<ast::Delay>(&item))
-      report(frame, DiagKind::NotSupportedYet, delay->span, "not supported yet: 'delay'");
+    if (const auto* connect = std::get_if<ast::Connect>(&item)) read_connect(frame, network.network, *connect, def);
+    if (const auto* delay = std::get_if<ast::Delay>(&item)) read_delay(frame, *delay, def);
   }
   if (!has_rule) return;
   open_rule_scope(p);
@@ -522,6 +503,7 @@ void read_projection(NetworkReading& network, const ast::Projection& decl) {
     if (const auto* drive = std::get_if<ast::Drive>(&item)) read_drive(p, *drive);
   }
   check_needs(p);
+  check_sparse(frame, decl, def);
   const bool fine = network.session.diags.errors() == errors;
   const bool idle = def.drives.empty() && !network.session.diags.has_errors() &&
                     network.session.options.lints && frame.file->is_main;

@@ -132,6 +132,10 @@ constexpr CodeText kTexts[] = {
     {"Q03", "A projection says which synapses exist.", "connect all;"},
     {"Q04", "'drive' adds to a port of the target: 'receive' for spikes, 'input' for values.", "drive exc += 30 pA * w;"},
     {"Q05", "A 'receive' port takes spikes; the source has to emit them.", "emit spike when v > theta { v := v_r; }"},
+    {"Q07", "A connectivity must be possible: p lies in [0, 1], a fixed degree is at most the number of neurons on the\n"
+            "other side (two synapses never join the same two neurons), one_to_one joins populations of one size, and a\n"
+            "delay is a whole number of steps.",
+     "connect random(p = 0.1, self = false);"},
     {"Q06", "Neurons without state answer within the step, in the order of the projections. In a circle nobody\n"
             "can begin. A state breaks it.",
      "neuron Leaky { param tau = 10 ms;  input I : 1;  state r = 0;  r' = (I - r) / tau; }"},

@@ -1,0 +1,172 @@
+// Sparse projections against the same synapses stepped densely.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "compiler/codegen/codegen.h"
+#include "compiler/lower/lower.h"
+#include "compiler/pipeline.h"
+#include "compiler/program/interpret.h"
+#include "compiler/support/text.h"
+#include "runtime/simulation.h"
+
+namespace hebb {
+namespace {
+
+Model model_of(const std::string& text) {
+  Sources sources;
+  Diagnostics diags;
+  const FileId file = sources.add("sparse.hebb", text);
+  CheckOptions options;
+  options.std_root = std::string(HEBB_SOURCE_DIR) + "/stdlib";
+  options.lints = false;
+  Compilation compilation = compile(sources, file, options, diags);
+  for (const Diagnostic& diag : diags.all()) ADD_FAILURE() << diag.message;
+  return std::move(compilation.model);
+}
+
+struct Ran {
+  std::shared_ptr<const Program> program;
+  std::optional<Simulation> simulation;
+  std::vector<double> at(const std::string& column) const { return simulation->get(program->find_column(column)); }
+};
+
+Ran run(const std::string& text, int64_t steps, double dt_ms) {
+  const Model model = model_of(text);
+  Ran out{.program = std::make_shared<const Program>(lower(model, model.networks.at(0), {}))};
+  auto made = Simulation::create(out.program, interpret(out.program, Precision::Float64), {.precision = Precision::Float64, .seed = 3});
+  EXPECT_TRUE(made.ok());
+  out.simulation.emplace(*std::move(made));
+  out.simulation->initialise();
+  EXPECT_TRUE(out.simulation->run(steps, dt_ms, {}, {}).ok());
+  return out;
+}
+
+/// Many spikes on both sides, so that bounds are met and spikes coincide.
+std::string network(const std::string& rule, const std::string& connect, const std::string& more = "") {
+  return cat(rule, R"(
+neuron Clock { param rate = 100 Hz, start = 0; state left = start; let wait ~ exponential(1);
+  left' = -rate; emit spike when left <= 0 { left += wait; } }
+neuron Cell { param rate = 80 Hz; receive exc : 1; state g = 0, left = 1; let wait ~ exponential(1);
+  g' = -g / 10 ms + exc; left' = -rate; emit spike when left <= 0 { left += wait; } }
+network N {
+  pop X[12] : Clock(start ~ uniform(0, 1));
+  pop Y[9] : Cell;
+  project X -> Y as S via R { connect )", connect, R"(; init w ~ uniform(0.1, 0.9); drive exc += w; )", more, R"( }
+}
+)");
+}
+
+const char* const kPair = R"(
+rule R : local { param tau = 20 ms, a = 0.2; weight w in [0, 1];
+  x' = -x / tau + pre.spike; y' = -y / tau + post.spike;
+  w' = a * (x + 0.1) * post.spike - a * (y + 0.1) * pre.spike; }
+)";
+const char* const kEligible = R"(
+rule R : local { param tau = 20 ms, a = 0.05; weight w in [0, 1];
+  x' = -x / tau + pre.spike; y' = -y / tau + post.spike;
+  e' = -e / 100 ms + x * post.spike - y * pre.spike;
+  w' = a * e / 1 ms; }
+)";
+const char* const kScaled = R"(
+rule R : nonlocal { param tau = 20 ms, a = 0.1; weight w in [0, 5];
+  x' = -x / tau + pre.spike; y' = -y / tau + post.spike;
+  reduce s = sum(w) per post; reduce m = mean(w) per post; reduce n = count(w) per pre;
+  w' = a * x * post.spike - a * y * pre.spike;
+  on every 20 ms { w := w * n / s + 0 * m; } }
+)";
+const char* const kAssigning = R"(
+rule R : local { param tau = 20 ms; weight w in [0, 1]; state last = 0;
+  x' = -x / tau + pre.spike;
+  on pre.spike { last := w; w -= 0.1 * last; }
+  on post.spike { w += 0.3 * x; last += 0.1; } }
+)";
+
+void expect_same_weights(const std::string& rule, const std::string& sparse, const std::string& dense,
+                         const std::string& more = "") {
+  const Ran a = run(network(rule, sparse, more), 3000, 1), b = run(network(rule, dense, more), 3000, 1);
+  const std::vector<double> some = a.at("S.w"), all = b.at("S.w");
+  ASSERT_EQ(some.size(), all.size());
+  int low = 0, high = 0;
+  for (size_t k = 0; k < all.size(); ++k) {
+    EXPECT_NEAR(some[k], all[k], 1e-12) << k;
+    low += all[k] == 0, high += all[k] == 1;
+  }
+  EXPECT_EQ(a.at("Y.g").size(), 9u);
+  for (size_t j = 0; j < 9; ++j) EXPECT_NEAR(a.at("Y.g")[j], b.at("Y.g")[j], 1e-12);
+  if (rule == kPair) { EXPECT_GT(low + high, 0) << "bounds are met"; }
+}
+
+// All pairs, as a sparse projection and as a dense one: the same synapses in the same order.
+TEST(Sparse, EqualsTheDenseSteppedForm) {
+  for (const char* rule : {kPair, kEligible, kScaled, kAssigning}) expect_same_weights(rule, "random(p = 1)", "all");
+}
+
+TEST(Sparse, DelayedSpikesTravelAlikeInBothForms) {
+  expect_same_weights(kPair, "random(p = 1)", "all", "delay axon = 7 ms;");
+}
+
+// One synapse, both spikes at 10 ms: each sees the trace just before, the sum meets the bound once.
+// 0.95 + 0.2 - 0.1 = 1.05, clamped to 1. One after the other: 1 - 0.1 = 0.9, or 0.85 + 0.2 = 1.05.
+TEST(Sparse, CoincidentSpikesAddBeforeTheBound) {
+  const std::string text = R"(
+rule R : local { weight w in [0, 1]; on pre.spike { w -= 0.1; } on post.spike { w += 0.2; } }
+neuron Once { receive exc : 1; state t = 0; t' = 1 / 10 ms + 0 * exc / 1 ms; emit spike when t > 0.95 { t := -1e6; } }
+network N { pop X[1] : Once; pop Y[1] : Once;
+  project X -> Y as S via R { connect one_to_one; init w = 0.95; drive exc += w; } }
+)";
+  EXPECT_EQ(run(text, 20, 1).at("S.w"), std::vector<double>{1});
+  const std::string low = R"(
+rule R : local { weight w in [0, 1]; on pre.spike { w -= 0.2; } on post.spike { w += 0.1; } }
+neuron Once { receive exc : 1; state t = 0; t' = 1 / 10 ms + 0 * exc / 1 ms; emit spike when t > 0.95 { t := -1e6; } }
+network N { pop X[1] : Once; pop Y[1] : Once;
+  project X -> Y as S via R { connect one_to_one; init w = 0.05; drive exc += w; } }
+)";
+  EXPECT_EQ(run(low, 20, 1).at("S.w"), std::vector<double>{0});
+}
+
+// A spike at 10 ms arrives 7 ms later: g jumps then, and decays by exp(-1/10) a step.
+TEST(Sparse, DelaysAreWholeSteps) {
+  const auto text = [](const std::string& delay) {
+    return cat(R"(
+neuron Once { state t = 0; t' = 1 / 10 ms; emit spike when t > 0.95 { t := -1e6; } }
+neuron Cell { receive exc : 1; state g = 0; g' = -g / 10 ms + exc; }
+network N { pop X[3] : Once; pop Y[3] : Cell;
+  project X -> Y as S { connect one_to_one; init w = 2; )", delay, R"( drive exc += w; } })");
+  };
+  const double decay = std::exp(-0.1);
+  EXPECT_NEAR(run(text(""), 11, 1).at("Y.g")[1], 2 * decay, 1e-12);
+  EXPECT_EQ(run(text("delay axon = 7 ms;"), 17, 1).at("Y.g")[1], 0);
+  EXPECT_NEAR(run(text("delay axon = 7 ms;"), 18, 1).at("Y.g")[1], 2 * decay, 1e-12);
+  EXPECT_NEAR(run(text("delay axon = 7 ms;"), 20, 1).at("Y.g")[2], 2 * decay * decay * decay, 1e-12);
+  const Model model = model_of(text("delay axon = 0.75 ms;"));
+  const auto program = std::make_shared<const Program>(lower(model, model.networks.at(0), {}));
+  auto made = Simulation::create(program, interpret(program, Precision::Float64), {});
+  made->initialise();
+  EXPECT_FALSE(made->run(5, 0.5, {}, {}).ok()) << "one and a half steps";
+}
+
+TEST(Sparse, ThreadsAndEnginesAgree) {
+  const Model model = model_of(network(kPair, "random(p = 0.4)"));
+  const auto program = std::make_shared<const Program>(lower(model, model.networks.at(0), {}));
+  std::vector<double> first;
+  for (const int threads : {1, 3}) {
+    auto kernels = jit(*program, {.precision = Precision::Float64, .level = threads});
+    ASSERT_TRUE(kernels.ok());
+    for (const bool compiled : {false, true}) {
+      auto made = Simulation::create(program, compiled ? *kernels : interpret(program, Precision::Float64),
+                                     {.precision = Precision::Float64, .threads = threads, .rows_per_thread = 1});
+      made->initialise();
+      ASSERT_TRUE(made->run(500, 1, {}, {}).ok());
+      const std::vector<double> w = made->get(program->find_column("S.w"));
+      if (first.empty()) first = w;
+      EXPECT_EQ(w, first);
+    }
+  }
+  EXPECT_GT(first.size(), 20u);
+  EXPECT_LT(first.size(), 70u);
+}
+
+}  // namespace
+}  // namespace hebb
