@@ -133,6 +133,7 @@ struct Launch {
 struct Clock {
   ColumnId indicator;
   ColumnId period;
+  std::string written = {};  // "every T", as the source has it: for messages
 };
 
 /// What the host may write before each step. A Signal of a Neurons space takes one row a step.
