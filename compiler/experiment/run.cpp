@@ -57,7 +57,9 @@ LowerOptions lower_options(Evaluation& e, const ast::Run& run, const Network& ne
   for (const auto* names : {&wanted->second.whole, &wanted->second.final}) {
     for (const auto& [name, span] : *names) {
       const Variable* variable = find_variable(e.model, network, name);
-      if (variable && variable->kind == VarKind::Reduce) out.keep.push_back(name);
+      const bool on_demand = variable && (variable->kind == VarKind::Reduce || variable->kind == VarKind::Let ||
+                                          variable->kind == VarKind::Draw);
+      if (on_demand) out.keep.push_back(name);
     }
   }
   return out;

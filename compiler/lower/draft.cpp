@@ -456,6 +456,24 @@ class Drafter {
       for (const auto& [id, reduction] : instance.reductions)
         if (names.contains(model()[id].name) || names.contains(instance.prefix + model()[id].name))
           draft_.visible.insert(instance.columns.at(id).value);
+    for (Instance& instance : draft_.projections) keep_lets(instance, names);
+  }
+
+  /// A let is written out where it is read; one that the host reads has a column too.
+  void keep_lets(Instance& instance, const std::set<std::string>& names) {
+    for (const VarId id : instance.rule->variables) {
+      const Variable& variable = model()[id];
+      if (variable.kind != VarKind::Let && variable.kind != VarKind::Draw) continue;
+      const std::string name = instance.prefix + variable.name;
+      const bool recorded = names.contains(instance.name) && names.contains(variable.name);
+      if (!recorded && !names.contains(name)) continue;
+      const auto own = instance.columns.find(id);
+      const ColumnId column = own != instance.columns.end()
+                                  ? own->second
+                                  : add(name, space_at(instance, variable.locus), Role::Value, &variable);
+      if (own == instance.columns.end()) instance.let_columns[id] = column;
+      draft_.visible.insert(column.value);
+    }
   }
 
   /// Each instance has sites of its own; which ones does not depend on the order of declarations.

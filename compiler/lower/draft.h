@@ -38,7 +38,7 @@ struct Instance {
   int pre = -1, post = -1;                      // indices into Draft::populations
   std::map<std::string, ColumnId> arrivals;     // pre events that come late, by name
   std::map<VarId, const Reduction*> reductions;
-  std::map<VarId, ColumnId> let_columns;        // of a single synapse: lets the host may read
+  std::map<VarId, ColumnId> let_columns;        // lets the host may read
 };
 
 struct Draft {

@@ -23,7 +23,7 @@ struct LowerOptions {
   /// Signals, inputs and drawn lets the host will feed although the network defines them: "choice",
   /// "Task.accept". They become feeds of that name.
   std::vector<std::string> fed;
-  /// Reductions the host will read: "EE.s". Recorded ones are kept anyway.
+  /// Reductions and lets of rules the host will read: "EE.s". Recorded ones are kept anyway.
   std::vector<std::string> keep;
 };
 

@@ -180,8 +180,13 @@ class ValueWriter {
              read_all(read, variable.value));
     }
     for (const auto& [id, into] : projection.let_columns) {
-      Reader read(draft_, projection, Frame::Synapse);
-      define(into, projection.space, "lets", read_all(read, model()[id].value));
+      const bool synapse = column(into).space == projection.space;
+      const Frame frame = synapse ? Frame::Synapse : frame_of(model()[id].locus);
+      Reader read(draft_, projection, frame);
+      std::vector<ExprId> values = read_all(read, model()[id].value);
+      for (ExprId& value : values)
+        if (synapse) value = read.if_connected(value, 0);
+      define(into, column(into).space, projection.prefix + "lets", values);
     }
   }
 

@@ -291,8 +291,9 @@ void resolve_stat(Reading& reading, const ast::Stat& stat) {
   std::vector<Value> arguments;
   for (const ast::ExprPtr& argument : stat.arguments)
     arguments.push_back(evaluate_as(frame, *argument, {}, nullptr));
-  for (const Value& argument : arguments) {
-    if (argument.poisoned || window.poisoned) return;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i].poisoned || window.poisoned) return;
+    if (reject_after(frame, arguments[i], stat.arguments[i]->span, "a running average")) return;
   }
   const auto flow = [&](VarId id, ExprId towards) {
     const ExprId rate = pool.div(pool.sub(towards, pool.variable(id)), window.only());

@@ -47,6 +47,10 @@ void resolve_ode(Reading& reading, const ast::Ode& ode);
 void resolve_on(Reading& reading, const ast::On& on);
 void resolve_handler(Reading& reading, const std::vector<ast::HandlerItem>& items,
                      const std::vector<EventId>& events);
+/// Variables that `root` reads, through lets.
+std::vector<VarId> reads(const Model& model, ExprId root);
+/// E03 where after(x), perhaps through a let, stands in what is no instant; `what` names it.
+bool reject_after(Frame& frame, const Value& value, Span span, std::string_view what);
 /// E05, cycles of after(x); settles dimensions; puts jumps into their canonical order.
 void finish(Reading& reading);
 void report_conflicts(Session& session, const Dynamics& dynamics);

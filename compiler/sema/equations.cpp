@@ -29,11 +29,9 @@ Symbol* changeable(Frame& frame, const std::string& name, Span span) {
 
 bool mentions_marker(const Frame& frame, ExprId root, const std::vector<After>& afters) {
   if (!root.valid() || afters.empty()) return false;
-  for (const ExprId id : nodes_below(frame.pool(), std::vector<ExprId>{root})) {
-    const ExprNode node = frame.pool()[id];
-    if (node.op != Op::Var) continue;
+  for (const VarId id : reads(frame.session.model, root)) {
     for (const After& after : afters) {
-      if (after.marker.value == node.leaf.index) return true;
+      if (after.marker == id) return true;
     }
   }
   return false;
@@ -218,6 +216,13 @@ std::optional<EventId> resolve_clock(Reading& reading, const ast::Expr& period) 
 }
 
 }  // namespace
+
+bool reject_after(Frame& frame, const Value& value, Span span, std::string_view what) {
+  if (!value.after || value.poisoned) return false;
+  report(frame, DiagKind::AfterWithoutInstant, span, cat("after(x) has no value in ", what)).help =
+      "use it in an 'on' block, next to a spike train, or in a 'drive'";
+  return true;
+}
 
 void resolve_ode(Reading& reading, const ast::Ode& ode) {
   Frame& frame = reading.frame;

@@ -7,9 +7,7 @@
 #include "compiler/support/text.h"
 
 namespace hebb::sema {
-namespace {
 
-/// Variables that `root` reads, through lets.
 std::vector<VarId> reads(const Model& model, ExprId root) {
   std::vector<VarId> found;
   std::set<uint32_t> seen;
@@ -29,6 +27,8 @@ std::vector<VarId> reads(const Model& model, ExprId root) {
   }
   return found;
 }
+
+namespace {
 
 bool reaches_itself(std::map<uint32_t, std::set<uint32_t>>& needs, uint32_t start) {
   std::set<uint32_t> reached;

@@ -95,8 +95,8 @@ void evaluate_definition(Frame& frame, const std::string& name, Symbol& symbol) 
            cat(quoted(name), " is declared with '~', but nothing here is drawn"))
         .help = cat("write  let ", name, " = …  for a value; '~' wants a distribution such as normal(0, 1)");
   }
-  // A let with spike trains or right limits in it is an abbreviation, not a value of its own.
-  if (!symbol.variable.valid() || !value.trains.empty() || value.after) {
+  // A let with spike trains in it is an abbreviation, not a value of its own.
+  if (!symbol.variable.valid() || !value.trains.empty()) {
     symbol.value = std::move(value);
     symbol.variable = {};
     return;
@@ -109,6 +109,7 @@ void evaluate_definition(Frame& frame, const std::string& name, Symbol& symbol) 
   DimensionTerm& dimension = dimension_of(frame, symbol.variable);
   dimension = value.dimension;
   symbol.value = variable_value(frame, symbol.variable, dimension);
+  symbol.value.after = value.after;
 }
 
 }  // namespace

@@ -83,7 +83,7 @@ void resolve_reduce(Reading& reading, const ast::Reduce& reduce) {
   Restore phase(frame.phase, Phase::Continuous);
   Restore target(frame.target, symbol->variable);
   const Value value = evaluate_as(frame, *reduce.argument, {}, nullptr);
-  if (value.poisoned) return;
+  if (value.poisoned || reject_after(frame, value, reduce.argument->span, "a sum over synapses")) return;
   if (value.drawn) {
     report(frame, DiagKind::MisplacedDraw, reduce.argument->span,
            "a draw has no place inside a sum over synapses");
@@ -106,7 +106,8 @@ void resolve_emit(Reading& reading, const ast::Emit& emit) {
     Restore phase(frame.phase, Phase::Continuous);
     Restore draws(frame.draws_allowed, true);
     const Value condition = evaluate_as(frame, *emit.condition, {}, nullptr);
-    if (!condition.poisoned && expect_plain(frame, condition, *emit.condition, "when")) {
+    const bool fine = !condition.poisoned && !reject_after(frame, condition, emit.condition->span, "a threshold");
+    if (fine && expect_plain(frame, condition, *emit.condition, "when")) {
       reading.neuron->emissions.push_back(
           {.event = emit.event.text, .condition = condition.only(), .span = emit.span});
     }
