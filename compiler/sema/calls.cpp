@@ -271,7 +271,7 @@ std::vector<std::string> built_in_names() {
   for (const NumberFunction& function : kNumberFunctions) out.emplace_back(function.name);
   for (const char* other :
        {"sum", "prod", "mean", "min", "max", "dot", "onehot", "shift", "after", "sqrt", "pow", "length",
-        "normal", "uniform", "lognormal", "bernoulli", "integer", "exponential"}) {
+        "normal", "uniform", "lognormal", "bernoulli", "integer", "exponential", "pulses", "moving_average"}) {
     out.emplace_back(other);
   }
   return out;
@@ -393,7 +393,13 @@ Value evaluate_call(Frame& frame, const ast::Expr& expr, const ast::Call& call) 
     return number(frame, array.scalar() ? 1 : static_cast<double>(array.shape.extents[0]));
   }
   if (is_draw(name)) return evaluate_draw(frame, expr, call, name);
-  for (const std::string_view later : {"grad", "moving_average", "pulses", "draw_baits", "count", "cumsum"}) {
+  if (name == "pulses" || name == "moving_average") {
+    if (frame.time_signal && !frame.signal.empty()) return frame.time_signal(expr, call, name);
+    report(frame, DiagKind::WrongKindOfName, expr.span, cat(quoted(name), " defines a signal of a network"))
+        .help = cat("write  signal s = ", name, "(…);  in the network and use or bind s");
+    return poison();
+  }
+  for (const std::string_view later : {"grad", "draw_baits", "count", "cumsum"}) {
     if (name != later) continue;
     report(frame, DiagKind::NotSupportedYet, expr.span,
            cat("not supported yet: ", quoted(name), " inside an expression"));

@@ -70,6 +70,9 @@ struct Frame {
   bool target_read = false;  // …and whether it was
   /// pre.x and post.x; population.x. Null where they have no meaning.
   std::function<Value(Frame&, const std::string& object, const ast::Name& member, Span span)> member;
+  /// pulses(…) and moving_average(…) in the definition of the network's signal `signal`.
+  std::function<Value(const ast::Expr& expr, const ast::Call& call, const std::string& name)> time_signal;
+  std::string signal;
   /// Names used in the declaration as events of pre and post: "pre.spike".
   std::set<std::string> event_members;
   std::set<std::string> blamed;  // names of dimension errors already reported here

@@ -35,6 +35,7 @@ std::string unit_suggestion(const Frame& frame, const std::string& unit, Span sp
 void evaluate_signal(Frame& frame, const std::string& name, Symbol& symbol) {
   Restore phase(frame.phase, Phase::Continuous);
   Restore draws(frame.draws_allowed, symbol.signal->drawn);
+  Restore signal(frame.signal, name);
   const Expectation expected{dimension_of(frame, symbol.variable), name, {}};
   Value value = evaluate(frame, *symbol.definition, &expected);
   const Span span = symbol.definition->span;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "compiler/sema/time_signals.h"
 #include "compiler/support/overload.h"
 #include "compiler/support/text.h"
 
@@ -151,6 +152,9 @@ NetworkReading::NetworkReading(Session& s, FileTable& file, Network& n)
   frame.phase = Phase::Continuous;
   frame.member = [this](Frame& f, const std::string& object, const ast::Name& member, Span span) {
     return read_population_member(*this, f, object, member, span);
+  };
+  frame.time_signal = [this](const ast::Expr& expr, const ast::Call& call, const std::string& name) {
+    return evaluate_time_signal(*this, expr, call, name);
   };
 }
 
