@@ -30,7 +30,11 @@ void report_no_value(Evaluation& e, Span span, const Network& network, const Pro
                                     cat("a run of ", quoted(network.name), " has no value ", quoted(name)));
   std::vector<std::string> names;
   for (const RecordDef& record : network.records) names.push_back(record.name);
-  for (const Column& column : program.columns) names.push_back(column.name);
+  for (const Column& column : program.columns)
+    if (find_variable(e.model, network, column.name)) names.push_back(column.name);
+  for (const PopulationDef& population : network.populations)
+    for (const Emission& emission : e.model.neurons[population.neuron].emissions)
+      names.push_back(cat(population.name, ".", emission.event));
   if (const auto near = did_you_mean(name, names)) diag.help = cat("did you mean ", *near, "?");
 }
 

@@ -479,9 +479,10 @@ std::optional<Value> evaluate_protocol(Evaluation& e, const ast::Call& call, Spa
 
   Machine machine{.program = *synapse->program, .simulation = *simulation, .states = {}, .lets = {}};
   for (uint32_t k = 0; k < synapse->program->columns.size(); ++k) {
-    const Role role = synapse->program->columns[k].role;
-    if (role == Role::State) machine.states.push_back({k});
-    if (role == Role::Value) machine.lets.push_back({k});
+    const Column& column = synapse->program->columns[k];
+    if (!synapse->dimensions.contains(column.name)) continue;  // the compiler's own: what it moved out of loops
+    if (column.role == Role::State) machine.states.push_back({k});
+    if (column.role == Role::Value) machine.lets.push_back({k});
   }
   const ColumnId weight = synapse->weight.empty() ? ColumnId{} : synapse->program->find_column(synapse->weight);
   const std::vector<double> start = weight.valid() ? simulation->get(weight) : std::vector<double>{};

@@ -274,7 +274,9 @@ class Drafter {
       const ColumnId period = add(name + "_period", draft_.uniform, Role::Param);
       draft_.program.columns[period.value].unit = "ms";
       const ColumnId indicator = add(name, draft_.uniform, Role::Indicator);
-      draft_.program.plan.clocks.push_back({.indicator = indicator, .period = period});
+      draft_.program.plan.clocks.push_back({.indicator = indicator,
+                                           .period = period,
+                                           .written = cat("every ", instance.dynamics->events[i].name)});
       draft_.passing.insert(indicator.value);
       instance.clocks[i] = indicator;
     }
