@@ -212,6 +212,11 @@ std::optional<UnitReading> read_unit(Frame& frame, const ast::Unit& unit) {
       }
       scale = info->scale;
       out.dimension.fixed = out.dimension.fixed * power(info->dimension, exponent);
+    } else if (factor.number != 1) {
+      report(frame, DiagKind::UnknownUnit, factor.span.valid() ? factor.span : unit.span,
+             cat(factor.number, " is not a unit"))
+          .help = "a plain number has the unit 1; a value stands behind '='";
+      return {};
     }
     // A scale below 1 is kept as its inverse, a whole number: 8 Hz is 8/1000, rounded once.
     const bool inverse = scale < 1;
