@@ -8,6 +8,7 @@
 
 #include "compiler/expr/transform.h"
 #include "compiler/lower/names.h"
+#include "compiler/lower/sites.h"
 #include "compiler/support/text.h"
 
 namespace hebb {
@@ -487,10 +488,8 @@ class Drafter {
                      [](const Instance* a, const Instance* b) { return a->name < b->name; });
     uint32_t next = 0;
     for (Instance* instance : instances) {
-      std::set<uint32_t> sites;
-      for (const ExprId id : nodes_below(model().pool, expressions(*instance)))
-        if (model().pool[id].op == Op::Draw) sites.insert(model().pool[id].leaf.index);
-      for (const uint32_t site : sites) instance->sites[site] = next++;
+      for (const uint32_t site : sites_in_order(model(), expressions(*instance)))
+        instance->sites[site] = next++;
     }
     for (const Instance* instance : instances)
       if (instance->projection && is_sparse(draft_, *instance))
@@ -498,36 +497,53 @@ class Drafter {
     assert(next <= 65536 && "the counter of a draw has room for 65536 sites");
   }
 
-  std::vector<ExprId> expressions(const Instance& instance) const {
-    std::vector<ExprId> all;
-    const auto take = [&](const std::vector<ExprId>& more) {
-      all.insert(all.end(), more.begin(), more.end());
+  /// What an instance computes, by the names of what it belongs to.
+  std::vector<DrawRoot> expressions(const Instance& instance) const {
+    std::vector<DrawRoot> all;
+    const auto take = [&](const std::string& key, const std::vector<ExprId>& values) {
+      for (uint32_t i = 0; i < values.size(); ++i) all.push_back({key, i, values[i]});
     };
+    const auto name = [&](VarId id) { return model()[id].name; };
     const auto take_variable = [&](VarId id) {
-      take(model()[id].init);
-      take(model()[id].value);
+      take(name(id) + " starts", model()[id].init);
+      take(name(id) + " is", model()[id].value);
     };
     if (&instance == &draft_.outside)
       for (const auto& [id, column] : draft_.signals) take_variable(id);
     if (const Dynamics* dynamics = instance.dynamics) {
       for (const VarId id : dynamics->variables) take_variable(id);
-      for (const Jump& jump : dynamics->jumps) all.push_back(jump.value);
-      for (const Solution& solution : dynamics->solutions) all.push_back(solution.next);
+      for (const Jump& jump : dynamics->jumps)
+        all.push_back({cat(name(jump.variable), jump.assign ? " := " : " += ", events_text(*dynamics, jump)),
+                       jump.element, jump.value});
+      for (const Solution& solution : dynamics->solutions)
+        all.push_back({name(solution.variable) + " flows", solution.element, solution.next});
     }
     if (instance.population)
-      for (const Assignment& setting : instance.population->settings) take(setting.value);
+      for (const Assignment& setting : instance.population->settings)
+        take(name(setting.variable) + " set", setting.value);
     if (instance.neuron)
-      for (const Emission& emission : instance.neuron->emissions) all.push_back(emission.condition);
+      for (const Emission& emission : instance.neuron->emissions)
+        all.push_back({emission.event + " emitted", 0, emission.condition});
     if (instance.rule)
-      for (const Reduction& reduction : instance.rule->reductions) all.push_back(reduction.argument);
+      for (const Reduction& reduction : instance.rule->reductions)
+        all.push_back({name(reduction.variable) + " is", 0, reduction.argument});
     if (const ProjectionDef* projection = instance.projection) {
-      for (const Assignment& setting : projection->settings) take(setting.value);
-      for (const InitDef& init : projection->inits) take(init.value);
-      for (const DriveDef& drive : projection->drives) all.push_back(drive.value);
-      for (const BindDef& bind : projection->binds) all.push_back(bind.value);
+      for (const Assignment& setting : projection->settings) take(name(setting.variable) + " set", setting.value);
+      for (const InitDef& init : projection->inits) take(name(init.variable) + " set", init.value);
+      for (const DriveDef& drive : projection->drives) all.push_back({name(drive.port) + " driven", 0, drive.value});
+      for (const BindDef& bind : projection->binds) all.push_back({name(bind.target) + " bound", 0, bind.value});
     }
-    std::erase_if(all, [](ExprId id) { return !id.valid(); });
     return all;
+  }
+
+  static std::string events_text(const Dynamics& dynamics, const Jump& jump) {
+    std::vector<std::string> names;
+    for (const EventId id : jump.events) {
+      const Event& event = dynamics.events[id.value];
+      names.push_back(cat(static_cast<int>(event.kind), event.name));
+    }
+    std::sort(names.begin(), names.end());
+    return joined(names, ", ");
   }
 
   const LowerOptions& options_;

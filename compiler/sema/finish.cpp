@@ -87,7 +87,7 @@ void sort_jumps(const Model& model, Dynamics& dynamics) {
   const auto name = [&](const ExprNode& leaf) {
     return leaf.op == Op::Var ? cat(static_cast<int>(model[VarId{leaf.leaf.index}].kind),
                                     model[VarId{leaf.leaf.index}].name, leaf.leaf.element)
-                              : cat("draw", leaf.leaf.index, '.', leaf.leaf.element);
+                              : cat("draw.", leaf.leaf.element);  // which one is numbered later, by name
   };
   const auto event_key = [&](const Jump& jump) {
     std::string out;
