@@ -1,6 +1,7 @@
 // Layout works on tokens, not on the tree: what was written is printed again with other white space,
 // so nothing can be lost, and comments may stand anywhere. Line breaks inside a statement are the
-// author's; a block written on one line stays there while it fits.
+// author's, and inside brackets so is how far a line stands behind its statement; a block written on one
+// line stays there while it fits.
 
 #include "compiler/ast/format.h"
 
@@ -11,7 +12,7 @@
 namespace hebb::ast {
 namespace {
 
-constexpr size_t kIndent = 2, kContinuation = 4, kWidth = 100;
+constexpr size_t kIndent = 2, kContinuation = 4, kTab = 4, kWidth = 100;
 
 /// A token or a comment, with the number of line ends in front of it.
 struct Piece {
@@ -19,6 +20,8 @@ struct Piece {
   TokenKind kind = TokenKind::Symbol;
   std::string_view text;
   size_t newlines = 0;
+  size_t column = 0;       // where it was written
+  size_t line_indent = 0;  // where its line began
   bool is(std::string_view word) const { return !comment && kind != TokenKind::Text && text == word; }
 };
 
@@ -27,10 +30,19 @@ std::string_view without_trailing_space(std::string_view text) {
   return text.substr(0, last == std::string_view::npos ? 0 : last + 1);
 }
 
+/// Columns that a text takes: code points, tabs up to the next stop.
+size_t width_from(size_t column, std::string_view text) {
+  for (const char c : text) {
+    if (c == '\t') column += kTab - column % kTab;
+    else if ((c & 0xC0) != 0x80) ++column;
+  }
+  return column;
+}
+
 std::vector<Piece> pieces_of(const File& file, const Sources& sources) {
   const std::string_view source = sources[file.source].text;
   std::vector<Piece> out;
-  size_t token = 0, comment = 0, end = 0;
+  size_t token = 0, comment = 0, end = 0, column = 0, line_indent = 0;
   while (token < file.tokens.size() || comment < file.comments.size()) {
     const bool take_comment =
         token == file.tokens.size() ||
@@ -43,6 +55,12 @@ std::vector<Piece> pieces_of(const File& file, const Sources& sources) {
                 .newlines = static_cast<size_t>(std::ranges::count(gap, '\n'))};
     if (take_comment) piece.text = without_trailing_space(piece.text);
     else piece.kind = file.tokens[token].kind;
+    const size_t newline = gap.rfind('\n');
+    column = newline == std::string_view::npos ? width_from(column, gap) : width_from(0, gap.substr(newline + 1));
+    if (out.empty() || piece.newlines > 0) line_indent = column;
+    piece.column = column;
+    piece.line_indent = line_indent;
+    column = width_from(column, sources.text(span));
     out.push_back(piece);
     end = span.end;
     ++(take_comment ? comment : token);
@@ -112,6 +130,12 @@ void advance(Context& c, const Piece& now) {
   c.before = &now;
 }
 
+/// An open bracket: what follows it on its line stood at `from` and stands at `to`.
+struct Open {
+  bool followed = false;
+  size_t from = 0, to = 0;
+};
+
 struct Layout {
   const std::vector<Piece>& pieces;
   std::string out;
@@ -120,7 +144,21 @@ struct Layout {
   bool must_break = false;   // a comment ended the line
   bool block_begins = true;  // no blank line here
   Context context;
+  std::vector<Open> open;    // brackets of this statement
+  size_t written_at = 0;     // where the line on which the statement begins was
 };
+
+/// Of a line inside a statement. What was aligned behind its bracket stays so, other lines inside brackets
+/// keep their distance to the statement.
+size_t continuation(const Layout& l, const Piece& piece) {
+  const size_t statement = l.depth * kIndent;
+  if (l.open.empty()) return statement + kContinuation;
+  const Open& bracket = l.open.back();
+  const bool closes = one_of(piece, {")", "]"});
+  if (!closes && bracket.followed && piece.column == bracket.from) return bracket.to;
+  const size_t distance = piece.column > l.written_at ? piece.column - l.written_at : 0;
+  return statement + (distance > 0 || closes ? distance : kContinuation);
+}
 
 void start_line(Layout& l, const Piece& piece, size_t indent) {
   if (!l.out.empty()) l.out += '\n';
@@ -133,7 +171,7 @@ void start_line(Layout& l, const Piece& piece, size_t indent) {
 void put_comment(Layout& l, const Piece& piece) {
   const bool trailing = piece.newlines == 0 && !l.out.empty();
   if (trailing) l.out += "  ";
-  else start_line(l, piece, l.depth * kIndent + (l.in_statement ? kContinuation : 0));
+  else start_line(l, piece, l.in_statement ? continuation(l, piece) : l.depth * kIndent);
   l.out += piece.text;
   l.must_break = true;
 }
@@ -163,6 +201,15 @@ size_t column(const std::string& out) {
   return static_cast<size_t>(std::ranges::count_if(line, [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
+void follow_brackets(Layout& l, size_t i) {
+  const Piece& piece = l.pieces[i];
+  if (one_of(piece, {")", "]"}) && !l.open.empty()) l.open.pop_back();
+  if (!one_of(piece, {"(", "["})) return;
+  Open open{.followed = i + 1 < l.pieces.size() && l.pieces[i + 1].newlines == 0 && !l.pieces[i + 1].comment};
+  if (open.followed) open.from = l.pieces[i + 1].column, open.to = column(l.out);
+  l.open.push_back(open);
+}
+
 /// Puts the token at `i`, or a whole block that stays on its line; gives the next one.
 size_t put_token(Layout& l, size_t i) {
   const Piece& piece = l.pieces[i];
@@ -177,8 +224,10 @@ size_t put_token(Layout& l, size_t i) {
     start_line(l, piece, l.depth * kIndent);
     l.in_statement = true;
     l.context = {};
+    l.open.clear();
+    l.written_at = piece.line_indent;
   } else if (piece.newlines > 0 || l.must_break) {
-    start_line(l, piece, l.depth * kIndent + kContinuation);
+    start_line(l, piece, continuation(l, piece));
   } else if (space_before(piece, l.context)) {
     l.out += ' ';
   }
@@ -195,6 +244,7 @@ size_t put_token(Layout& l, size_t i) {
   }
   l.out += piece.text;
   advance(l.context, piece);
+  follow_brackets(l, i);
   if (piece.is(";")) l.in_statement = false;
   return i + 1;
 }

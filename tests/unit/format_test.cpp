@@ -98,6 +98,19 @@ TEST(Format, LineBreaksInsideAStatementAreTheAuthors) {
                 "experiment E {\n  fit a minimize b\n      with (c = 1,\n      d = 2);\n}\n");
 }
 
+TEST(Format, LinesInsideBracketsKeepTheirDistance) {
+  expect_layout("rule R = T(theta = [\n  [1,2],\n      [3,\n        4]\n]);\n",
+                "rule R = T(theta = [\n  [1, 2],\n      [3,\n        4]\n]);\n");
+  expect_layout("rule R {\n      w' = sum(\n        a[i]\n\t\t for i in 0..2\n      );\n}\n",
+                "rule R {\n  w' = sum(\n    a[i]\n     for i in 0..2\n  );\n}\n");
+  expect_layout("const a = f(\n1,\n  # two\n  2\n);\n", "const a = f(\n    1,\n  # two\n  2\n);\n");
+}
+
+TEST(Format, LinesAlignedBehindABracketStayAligned) {
+  expect_layout("rule R {\n const a=f( 1,\n            g( 2,\n               [ 3,\n                 4]));\n}\n",
+                "rule R {\n  const a = f(1,\n              g(2,\n                [3,\n                 4]));\n}\n");
+}
+
 TEST(Format, WindowsLineEndsBecomeOurs) { expect_layout("# c\r\nconst a = 1;\r\n", "# c\nconst a = 1;\n"); }
 
 TEST(Format, NothingIsNothing) { expect_layout("\n \n", ""); }
