@@ -114,7 +114,7 @@ suffix   : '.' member                            # MemberSuffix
          | '[' index (',' index)* ']'            # IndexSuffix
          ;
 quantity : number=(INT | FLOAT) (name=ID | '[' unit ']')? ;
-arg      : (name=path '=')? value=expr ('for' ranges+=range (',' ranges+=range)*)? ;
+arg      : (name=path '=' | word='for' '=')? value=expr ('for' ranges+=range (',' ranges+=range)*)? ;
 range    : name=ID 'in' first=sum '..' last=sum ;
 index    : first=sum ('..' last=sum)? | all=':' ;
 path     : first=(ID | 'pre' | 'post') ('.' rest+=member)* ;

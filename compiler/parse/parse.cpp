@@ -451,7 +451,7 @@ struct Builder {
     return make(whole, ast::Subscript{std::move(object),
                                       each(one->index(), [&](auto* i) { return index(i); })});
   }
-  // arg : (path '=')? expr ('for' range, …)?
+  // arg : (path '=' | 'for' '=')? expr ('for' range, …)?
   ast::Argument argument(Grammar::ArgContext* ctx) const {
     ast::Argument out{.value = expr(ctx->value)};
     if (ctx->name) {
@@ -462,6 +462,7 @@ struct Builder {
       }
       out.name = std::move(joined_name);
     }
+    if (ctx->word) out.name = name(ctx->word);
     out.ranges = each(ctx->ranges, [&](auto* r) {
       return ast::Range{name(r->name), sum(r->first), sum(r->last)};
     });
