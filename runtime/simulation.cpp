@@ -18,7 +18,8 @@ namespace hebb {
 
 namespace {
 
-constexpr int64_t kWindow = 64;  // steps between two full searches for values that are not finite
+constexpr int64_t kWindow = 512;  // steps between two full searches for values that are not finite: with
+                                  // fewer, searching and copying large matrices would cost percents
 constexpr double kSmallState = 16e6;  // bytes; up to here a second copy of the state costs nobody anything
 
 /// A feed of one run: where each step's numbers go.
@@ -463,6 +464,8 @@ void Simulation::step(double dt_ms) {
   if (s.options.stop_on_nonfinite && !s.divergence && !s.finite(s.states))
     s.divergence = s.find_divergence(s.time.step - 1);
 }
+
+const Connections& Simulation::connections(SpaceId space) const { return state_->columns.connections(space); }
 
 int64_t Simulation::steps_done() const { return state_->time.step; }
 double Simulation::time_ms() const { return state_->time.time_ms(); }

@@ -268,8 +268,23 @@ class Overlap {
   std::set<std::pair<ColumnId, uint32_t>> taken_;
 };
 
+/// Kernels that no launch names are not worth compiling.
+Program without_idle_kernels(Program program) {
+  std::vector<Kernel> kept;
+  std::map<uint32_t, KernelId> renamed;
+  for (auto* launches : {&program.plan.init, &program.plan.begin, &program.plan.step}) {
+    for (Launch& launch : *launches) {
+      const auto [at, fresh] = renamed.emplace(launch.kernel.value, KernelId{static_cast<uint32_t>(kept.size())});
+      if (fresh) kept.push_back(std::move(program.kernels[launch.kernel.value]));
+      launch.kernel = at->second;
+    }
+  }
+  program.kernels = std::move(kept);
+  return program;
+}
+
 }  // namespace
 
-Program overlap(Program program) { return Overlap(std::move(program)).run(); }
+Program overlap(Program program) { return without_idle_kernels(Overlap(std::move(program)).run()); }
 
 }  // namespace hebb
