@@ -90,6 +90,25 @@ void gather(const ColumnLayout& at, const Real* base, double* into) {
       for (int64_t e = 0; e < at.width; ++e) *into++ = static_cast<double>(base[at.offset(i, j, e)]);
 }
 
+/// Rows whose number is neither 0 nor -0, ascending. Spikes are few: blocks without any are passed over.
+template <class Bits>
+int64_t nonzero(const Bits* bits, int64_t rows, uint32_t* into) {
+  constexpr int64_t kBlock = 64 / sizeof(Bits);
+  constexpr Bits kMagnitude = static_cast<Bits>(~Bits{0}) >> 1;
+  int64_t count = 0;
+  int64_t i = 0;
+  for (; i + kBlock <= rows; i += kBlock) {
+    Bits any = 0;
+    for (int64_t k = 0; k < kBlock; ++k) any |= bits[i + k];
+    if ((any & kMagnitude) == 0) continue;
+    for (int64_t k = i; k < i + kBlock; ++k)
+      if ((bits[k] & kMagnitude) != 0) into[count++] = static_cast<uint32_t>(k);
+  }
+  for (; i < rows; ++i)
+    if ((bits[i] & kMagnitude) != 0) into[count++] = static_cast<uint32_t>(i);
+  return count;
+}
+
 }  // namespace
 
 void Columns::Free::operator()(void* memory) const { std::free(memory); }
@@ -166,6 +185,12 @@ void Columns::fill(ColumnId id, double value) {
   } else {
     std::fill_n(static_cast<double*>(base(id)), bytes(id) / sizeof(double), value);
   }
+}
+
+int64_t Columns::nonzero_rows(ColumnId id, uint32_t* into) const {
+  const int64_t rows = layout(id).posts;
+  if (precision_ == Precision::Float32) return nonzero(static_cast<const uint32_t*>(base(id)), rows, into);
+  return nonzero(static_cast<const uint64_t*>(base(id)), rows, into);
 }
 
 void Columns::read(ColumnId id, std::span<double> into) const {

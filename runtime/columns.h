@@ -62,6 +62,9 @@ class Columns {
     else static_cast<double*>(base(id))[row] = value;
   }
   void read(ColumnId id, std::span<double> into) const;
+  /// Rows of a neurons column without elements that are not 0, ascending, into as many places as it has
+  /// rows; returns how many.
+  int64_t nonzero_rows(ColumnId id, uint32_t* into) const;
 
  private:
   struct Free { void operator()(void* memory) const; };

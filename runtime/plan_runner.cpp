@@ -30,25 +30,6 @@ std::vector<int64_t> boundaries(int64_t count, int64_t parts, int64_t grain) {
   return out;
 }
 
-/// Rows whose number is neither 0 nor -0, ascending. Spikes are few: blocks without any are passed over.
-template <class Bits>
-int64_t nonzero_rows(const Bits* bits, int64_t rows, uint32_t* into) {
-  constexpr int64_t kBlock = 64 / sizeof(Bits);
-  constexpr Bits kMagnitude = static_cast<Bits>(~Bits{0}) >> 1;
-  int64_t count = 0;
-  int64_t i = 0;
-  for (; i + kBlock <= rows; i += kBlock) {
-    Bits any = 0;
-    for (int64_t k = 0; k < kBlock; ++k) any |= bits[i + k];
-    if ((any & kMagnitude) == 0) continue;
-    for (int64_t k = i; k < i + kBlock; ++k)
-      if ((bits[k] & kMagnitude) != 0) into[count++] = static_cast<uint32_t>(k);
-  }
-  for (; i < rows; ++i)
-    if ((bits[i] & kMagnitude) != 0) into[count++] = static_cast<uint32_t>(i);
-  return count;
-}
-
 std::vector<ColumnId> accumulated(const Program& program, const std::vector<Launch>& launches) {
   std::vector<ColumnId> out;
   for (const Launch& launch : launches)
@@ -205,10 +186,7 @@ const SpikeList& PlanRunner::current_list(int index) {
   if (list.current) return list;
   list.current = true;
   list.rows.resize(static_cast<size_t>(columns_.layout(list.column).posts));
-  const int64_t rows = columns_.layout(list.column).posts;
-  list.count = columns_.precision() == Precision::Float32
-                   ? nonzero_rows(static_cast<const uint32_t*>(columns_.base(list.column)), rows, list.rows.data())
-                   : nonzero_rows(static_cast<const uint64_t*>(columns_.base(list.column)), rows, list.rows.data());
+  list.count = columns_.nonzero_rows(list.column, list.rows.data());
   return list;
 }
 

@@ -57,7 +57,7 @@ Result<Recorder> Recorder::create(const Program& program, const Columns& columns
     const int64_t column_size = columns.layout(recording.column).size();
     const int64_t size = recording.reduce == RecordReduce::None ? column_size : 1;
     const int64_t samples = recording.final_only ? 1 : (steps + recording.every_steps - 1) / recording.every_steps;
-    room.push_back(static_cast<double>(size) * static_cast<double>(samples));
+    room.push_back(recording.events ? 0 : static_cast<double>(size) * static_cast<double>(samples));
     bytes += room.back() * sizeof(double);
   }
   const double available = static_cast<double>(available_memory());
@@ -71,7 +71,11 @@ Result<Recorder> Recorder::create(const Program& program, const Columns& columns
                   .at_begin = program[recording.column].role == Role::Indicator,
                   .buffer = std::vector<double>(static_cast<size_t>(columns.layout(recording.column).size()))};
     Recorded recorded{.name = recording.name, .shape = {}, .samples = 0, .values = {}};
-    if (recording.reduce == RecordReduce::None) recorded.shape = sample_shape(program, columns, recording.column);
+    if (recording.reduce == RecordReduce::None && !recording.events) recorded.shape = sample_shape(program, columns, recording.column);
+    if (recording.events) {
+      recorded.shape = {2};
+      source.rows.resize(source.buffer.size());
+    }
     recorded.values.reserve(static_cast<size_t>(room[k]));
     recorder.sources_.push_back(std::move(source));
     recorder.recorded.push_back(std::move(recorded));
@@ -95,10 +99,24 @@ void Recorder::sample(size_t k, const Columns& columns) {
   ++into.samples;
 }
 
+void Recorder::add_events(size_t k, int64_t step, const Columns& columns) {
+  Source& source = sources_[k];
+  const int64_t count = columns.nonzero_rows(source.what.column, source.rows.data());
+  for (int64_t at = 0; at < count; ++at) {
+    recorded[k].values.push_back(static_cast<double>(step));
+    recorded[k].values.push_back(static_cast<double>(source.rows[static_cast<size_t>(at)]));
+  }
+  recorded[k].samples += count;
+}
+
 void Recorder::step_begins(int64_t step, const Columns& columns) {
   for (size_t k = 0; k < sources_.size(); ++k) {
     const Source& source = sources_[k];
     if (!source.at_begin) continue;
+    if (source.what.events) {
+      add_events(k, step, columns);
+      continue;
+    }
     if (source.what.final_only || step % source.what.every_steps == 0) sample(k, columns);
   }
 }
@@ -107,6 +125,10 @@ void Recorder::step_ends(int64_t step, const Columns& columns) {
   for (size_t k = 0; k < sources_.size(); ++k) {
     const Source& source = sources_[k];
     if (source.at_begin || source.what.final_only) continue;
+    if (source.what.events) {
+      add_events(k, step, columns);
+      continue;
+    }
     if (step % source.what.every_steps == 0) sample(k, columns);
   }
 }

@@ -29,9 +29,11 @@ class Recorder {
   struct Source {
     Recording what;
     bool at_begin = false;
+    std::vector<uint32_t> rows;  // of events
     std::vector<double> buffer;  // one sample before its reduction
   };
   void sample(size_t k, const Columns& columns);
+  void add_events(size_t k, int64_t step, const Columns& columns);
   std::vector<Source> sources_;
 };
 

@@ -20,6 +20,7 @@ namespace {
 
 constexpr int64_t kWindow = 512;  // steps between two full searches for values that are not finite: with
                                   // fewer, searching and copying large matrices would cost percents
+constexpr double kFewNeurons = 16e3;  // bytes
 constexpr double kSmallState = 16e6;  // bytes; up to here a second copy of the state costs nobody anything
 
 /// A feed of one run: where each step's numbers go.
@@ -77,7 +78,8 @@ struct Simulation::State {
   std::vector<ColumnId> to_clear;      // indicators that are not 0 and that no kernel writes
 
   std::vector<ColumnId> states;        // Role::State, except sums taken ahead: those hold inputs too
-  std::vector<ColumnId> small_states;  // those with one value per neuron or fewer: looked at every step
+  std::vector<ColumnId> small_states;  // those with one value per neuron or fewer
+  bool few_neurons = true;             // so few that looking at them in every step costs nobody anything
   std::vector<ColumnId> kept;          // what a snapshot holds
   std::vector<bool> stored;            // by a kernel of the step
   std::vector<bool> always;            // indicators handled in every step
@@ -129,6 +131,9 @@ void Simulation::State::classify() {
   double kept_bytes = 0;
   for (const ColumnId id : kept) kept_bytes += static_cast<double>(columns.bytes(id));
   large = kept_bytes > kSmallState;
+  double small_bytes = 0;
+  for (const ColumnId id : small_states) small_bytes += static_cast<double>(columns.bytes(id));
+  few_neurons = small_bytes <= kFewNeurons;
   tickers.resize(p.plan.clocks.size());
   given_periods.resize(p.plan.clocks.size(), std::nan(""));
 }
@@ -388,7 +393,7 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   Recorder recorder = *std::move(made);
   if (s.program->dt.valid()) s.columns.fill(s.program->dt, dt_ms);
 
-  // Neurons are looked at every step, everything every kWindow steps. When something is not finite, the
+  // A few neurons are looked at every step, everything every kWindow steps. When something is not finite, the
   // steps since the last full search run again, each followed by a full search: the same bits, so the
   // first bad value is found. They start from a copy of the state, or, where the state is large, from
   // the very beginning; with neither, every step gets a full search.
@@ -414,7 +419,7 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
     if (!stop) s.one_step(n, dt_ms, *bound, recorder);
     const int64_t done = stop ? n : n + 1;
     const bool full = stop || done == steps || done - searched >= window;
-    if (search && !s.finite(full ? s.states : s.small_states)) {
+    if (search && (full || s.few_neurons) && !s.finite(full ? s.states : s.small_states)) {
       if (done - searched > 1) {
         if (replay) {
           s.replay(recorder, dt_ms);

@@ -12,6 +12,7 @@
 
 #include "compiler/program/kernels.h"
 #include "compiler/support/result.h"
+#include "runtime/connectivity.h"
 
 namespace hebb {
 
@@ -42,8 +43,10 @@ struct Recording {
   int64_t every_steps = 1;
   RecordReduce reduce = RecordReduce::None;
   bool final_only = false;         // one row: the value after the last step
+  bool events = false;             // of a neurons column: which rows are not 0, at every step
 };
-/// `values` holds samples × size numbers; size is rows × width of the column, dense [pre, post].
+/// `values` holds samples × size numbers; size is rows × width of the column, dense [pre, post], sparse
+/// [synapse]. Of events: two numbers each, the step of the run (from 0) and the row.
 struct Recorded {
   std::string name;
   std::vector<int64_t> shape;      // of one sample: {}, {n}, {pre, post}, with width last when > 1
@@ -88,6 +91,9 @@ class Simulation {
   void feed(ColumnId column, std::span<const double> row);
   /// One plan step with the given dt (0: the instant alone, nothing flows). Indicators are cleared after.
   void step(double dt_ms);
+
+  /// The synapses of a sparse space.
+  const Connections& connections(SpaceId space) const;
 
   int64_t steps_done() const;
   double time_ms() const;
