@@ -83,6 +83,12 @@ std::string hint(const std::vector<std::string>& expected, const Lexeme& before,
   const auto only = [&](std::string_view word) { return expected.size() == 1 && expected.front() == word; };
   if (only("else")) return "every choice has both sides:  if c then a else b";
   if (only("->")) return "write  project A -> B as AB { … }";
+  if (only("[") && found.is(":")) return cat("say how many:  pop ", before.text, "[1] : …");
+  if (only("as")) return "a projection has a name:  project A -> B as AB { … }";
+  if (found.is("for") && has(expected, "]")) return "a list of values is  list(f(k) for k in 0..9)";
+  if (found.is(",") && only(")")) return "a list stands between square brackets:  [1, 2, 3]";
+  if (found.is("]") && before.is("[")) return "a list holds at least one value";
+  if (found.is("and") && only("{")) return "at either of two events:  on pre.spike or post.spike { … }";
   if (found.is("'") && before.is_word()) return "a prime stands only on the left of an equation:  x' = …;";
   if (found.is("'") || only("STRING")) return "a text stands between double quotes: \"…\"";
   if (found.is(".") && only("'")) return "a rule changes its own variables only";

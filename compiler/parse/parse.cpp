@@ -520,7 +520,19 @@ struct Builder {
                          .value = maybe_expr(ctx->value),
                          .span = span(ctx)};
     if (ctx->interval()) out.bounds = interval(ctx->interval());
+    if (out.value && is_interval_test(*out.value)) {
+      diags.report(DiagKind::UnexpectedToken, std::get<ast::Binary>(out.value->node).op_span,
+                   "the bounds stand before the start value")
+          .help = cat("write  ", out.name.text, " in [low, high] ", out.drawn ? "~" : "=", " value");
+    }
     return out;
+  }
+  /// What `inside` builds: an 'and' that stands where its two comparisons stand.
+  static bool is_interval_test(const ast::Expr& expr) {
+    const auto* both = std::get_if<ast::Binary>(&expr.node);
+    if (both == nullptr || both->op != ast::BinaryOp::And) return false;
+    const auto* low = std::get_if<ast::Binary>(&both->left->node);
+    return low != nullptr && low->op_span == both->op_span;
   }
   std::vector<ast::Declaration> declarations(const std::vector<Grammar::DeclContext*>& list) const {
     return each(list, [&](auto* d) { return declaration(d); });
