@@ -117,13 +117,17 @@ CommonDimension common_dimension(const MaybeDimension& a, const MaybeDimension& 
 std::optional<Tensor> apply(const ast::Binary& binary, Span span, const Tensor& left, const Tensor& right,
                             Diagnostics& diags) {
   if (binary.op == ast::BinaryOp::MatMul) return matmul(binary, span, left, right, diags);
-  if (!broadcast(left.shape, right.shape)) {
+  // Repeating both is never meant: [n, 1] and [n] would silently become [n, n].
+  const auto shape = broadcast(left.shape, right.shape);
+  if (!shape || (*shape != left.shape && *shape != right.shape)) {
     Diagnostic& diag = diags.report(DiagKind::ShapesDiffer, span,
                                     cat("the shapes ", shape_text(left.shape), " and ",
                                         shape_text(right.shape), " do not fit"));
     diag.labels.push_back({binary.left->span, shape_text(left.shape)});
     diag.labels.push_back({binary.right->span, shape_text(right.shape)});
-    diag.help = "shapes line up at their last axis; there, lengths are equal or 1";
+    diag.help = count(left.shape) == count(right.shape)
+                    ? "x[:, 0]  takes one column;  reshape(x, shape(y))  gives x the form of y"
+                    : "shapes line up at their last axis; there, lengths are equal or 1";
     return std::nullopt;
   }
   const CommonDimension common = common_dimension(left.dimension, right.dimension);

@@ -130,6 +130,14 @@ bool add_feed(Evaluation& e, const GivenSetting& given, const Feed& feed, Prepar
         .help = "replace it first:  if is_finite(x) then x else 0";
     return false;
   }
+  for (const auto& lane : lanes.lanes) {
+    const auto bad = std::find_if(lane.begin(), lane.end(), [&](double v) { return feed.event && v != 0 && v != 1; });
+    if (bad == lane.end()) continue;
+    e.diags.report(DiagKind::DataContent, given.span,
+                   cat("the event ", quoted(given.name), " is 1 in the steps in which it happens and 0 in the others, got ",
+                       shortest(*bad), " in row ", (bad - lane.begin()) / n));
+    return false;
+  }
   out.feeds.emplace_back(std::move(values), std::move(lanes));
   return true;
 }
@@ -180,10 +188,11 @@ bool all_fed(Evaluation& e, const ast::Run& run, const Prepared& prepared) {
                                  [&](const auto& given) { return given.first.name == feed.name; });
     if (fed) continue;
     const Extents shape = column_shape(*prepared.program, feed.column);
+    const bool of_neurons = feed.name.find('.') != std::string::npos;
     e.diags.report(DiagKind::NothingFed, run.network.span,
                    cat(quoted(feed.name), " of ", quoted(prepared.program->name),
                        " has no value of its own, and this run does not feed it"))
-        .help = cat("add  with (", feed.name, " = …), ", shape.empty() || count(shape) == 1
+        .help = cat(of_neurons ? "drive it from a projection, or add" : "add", "  with (", feed.name, " = …), ", shape.empty() || count(shape) == 1
                         ? std::string("one number a step")
                         : cat("an array [steps, ", count(shape), "]"));
     return false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "compiler/experiment/functions.h"
 #include "compiler/support/text.h"
@@ -156,8 +157,16 @@ std::optional<RunOptions> read_run_options(Evaluation& e, const ast::Run& run) {
   out.threads = e.options.threads;
   out.precision = e.options.precision.value_or(Precision::Float32);
   out.seeds = {e.options.seed};
-  for (const ast::Setting& setting : run.settings)
+  std::map<std::string, Span> seen;
+  for (const ast::Setting& setting : run.settings) {
+    const auto [first, is_new] = seen.try_emplace(path_text(setting.path), setting.path.span);
+    if (!is_new) {
+      e.diags.report(DiagKind::DuplicateName, setting.path.span, cat(quoted(first->first), " is given twice"))
+          .labels.push_back({first->second, "first here"});
+      return std::nullopt;
+    }
     if (!read_setting(e, setting, out)) return std::nullopt;
+  }
   if (!read_duration(e, run, out)) return std::nullopt;
   return out;
 }

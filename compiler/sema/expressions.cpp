@@ -242,7 +242,8 @@ Value evaluate_as(Frame& frame, const ast::Expr& expr, const Shape& shape, const
   }
   if (value.shape != shape) {
     report(frame, DiagKind::ShapeMismatch, expr.span,
-           cat("this has shape ", to_text(value.shape), ", but ", to_text(shape), " is wanted"));
+           cat("this has shape ", to_text(value.shape), ", but ",
+               shape.scalar() ? "one number" : to_text(shape), " is wanted"));
     return poison();
   }
   return value;

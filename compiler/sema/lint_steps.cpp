@@ -1,6 +1,7 @@
 // W09: a grid step that is long against a trace. The trace itself is exact, but all spikes of one step
 // fall on one instant.
 
+#include <algorithm>
 #include <cmath>
 
 #include "compiler/expr/transform.h"
@@ -49,7 +50,7 @@ bool driven_by_spikes(const Rule& rule, VarId variable) {
   return false;
 }
 
-bool lint_projection(Session& session, const ProjectionDef& projection, double dt, Span span) {
+bool lint_projection(Session& session, const ProjectionDef& projection, double dt, bool given, Span span) {
   Model& model = session.model;
   for (const Flow& flow : projection.rule.flows) {
     if (!driven_by_spikes(projection.rule, flow.variable)) continue;
@@ -72,7 +73,7 @@ bool lint_projection(Session& session, const ProjectionDef& projection, double d
     }
     Diagnostic& diag = session.diags.report(
         DiagKind::CoarseStep, span,
-        cat("dt = ", shortest(dt), " ms is more than a fifth of ", constant, " = ", shortest(tau), " ms; ",
+        cat(given ? "dt = " : "the default dt = ", shortest(dt), " ms is more than a fifth of ", constant, " = ", shortest(tau), " ms; ",
             name, " is exact, but pairs within a step are lost"));
     diag.labels.push_back({second, "declared here"});
     return true;
@@ -81,13 +82,16 @@ bool lint_projection(Session& session, const ProjectionDef& projection, double d
 }
 
 void lint_run(Session& session, const ast::Run& run) {
-  double dt = 0;
+  double dt = 1;  // ms, the default
+  const bool given = std::any_of(run.settings.begin(), run.settings.end(), [](const ast::Setting& setting) {
+    return setting.path.parts.size() == 1 && setting.path.parts[0].text == "dt";
+  });
   const ast::Expr* setting = step_setting(run, &dt);
-  const Network* network =
-      setting == nullptr ? nullptr : session.model.find_network(joined_name(run.network));
+  if (given && setting == nullptr) return;  // not a literal: known when it runs
+  const Network* network = session.model.find_network(joined_name(run.network));
   if (network == nullptr) return;
   for (const ProjectionDef& projection : network->projections) {
-    if (lint_projection(session, projection, dt, setting->span)) return;
+    if (lint_projection(session, projection, dt, given, given ? setting->span : run.network.span)) return;
   }
 }
 

@@ -36,11 +36,31 @@ Rule static_weight(Session& session, const ast::Projection& decl) {
   return rule;
 }
 
+/// Of two that say the same thing, one would be lost.
+void check_given_once(Frame& frame, std::map<std::string, Span>& seen, std::string what, Span span) {
+  const auto [first, is_new] = seen.try_emplace(std::move(what), span);
+  if (is_new) return;
+  report(frame, DiagKind::DuplicateName, span, cat(quoted(first->first), " is given twice"))
+      .labels.push_back({first->second, "first here"});
+}
+
+void check_given_once(Frame& frame, const ast::Projection& decl) {
+  std::map<std::string, Span> seen;
+  for (const ast::ProjectionItem& item : decl.items) {
+    const auto once = [&](std::string what, Span span) { check_given_once(frame, seen, std::move(what), span); };
+    if (const auto* connect = std::get_if<ast::Connect>(&item)) once("connect", connect->span);
+    if (const auto* init = std::get_if<ast::Init>(&item)) once(cat("init ", init->name.text), init->span);
+    if (const auto* delay = std::get_if<ast::Delay>(&item)) once(cat("delay ", delay->name.text), delay->span);
+  }
+}
+
 /// Settings are kept apart from the rule: an experiment may set the parameter again, or make it an axis.
 void read_rule_settings(ProjectionReading& p, const ast::Instance& instance, const Rule& part) {
   Frame& frame = p.frame();
   Model& model = p.session().model;
+  std::map<std::string, Span> seen;
   for (const ast::Setting& setting : instance.settings) {
+    check_given_once(frame, seen, joined_name(setting.path), setting.span);
     const VarId id = setting_target(p.session(), part, setting, false);
     if (!id.valid()) continue;
     Restore phase(frame.phase, Phase::Constant);
@@ -498,6 +518,7 @@ void read_projection(NetworkReading& network, const ast::Projection& decl) {
   for (const ast::ProjectionItem& item : decl.items) {
     if (const auto* bind = std::get_if<ast::Bind>(&item)) read_bind(p, *bind);
   }
+  check_given_once(frame, decl);
   for (const ast::ProjectionItem& item : decl.items) {
     if (const auto* init = std::get_if<ast::Init>(&item)) read_init(p, *init);
     if (const auto* drive = std::get_if<ast::Drive>(&item)) read_drive(p, *drive);
