@@ -40,23 +40,27 @@ std::string shown(std::string_view line, size_t at) {
   return escape_for_terminal(line.substr(at, 1));
 }
 
-/// A line as shown, and where the marked bytes [begin, end) of it start and how wide they are.
+/// A line as shown, and where the marked bytes [begin, end) of it start and how wide they are. A long
+/// line is cut around the byte `anchor`; the mark may lie outside then.
 struct ShownLine {
   std::string text;
   size_t column = 0, width = 1;
+  bool inside = true;
 };
-ShownLine show_line(std::string_view line, size_t begin, size_t end) {
+ShownLine show_line(std::string_view line, size_t begin, size_t end, size_t anchor) {
   begin = std::min(begin, line.size());
+  anchor = std::min(anchor, line.size());
   end = std::clamp(end, begin, line.size());
   size_t first = 0;  // bytes left out in front
   size_t last = line.size();
   ShownLine out;
   if (line.size() > kShownColumns) {
-    if (begin > kColumnsBefore) first = begin - kColumnsBefore;
+    if (anchor > kColumnsBefore) first = anchor - kColumnsBefore;
     while (first > 0 && is_continuation(line[first])) --first;
     last = std::min(line.size(), first + kShownColumns);
     while (last < line.size() && is_continuation(line[last])) ++last;
   }
+  out.inside = begin >= first && begin <= last;
   size_t columns = 0;
   if (first > 0) out.text = "…", columns = 1;
   out.column = columns;
@@ -80,15 +84,24 @@ std::string place(Span span, const Sources& sources) {
   return cat(escape_for_terminal(sources[span.file].path), ':', at.line, ':', at.column);
 }
 
-/// The source line with its underline. `previous` is the line already on screen, 0 for none.
+/// The last line on screen, and the byte it is shown around.
+struct Screen {
+  uint32_t line = 0;  // 0: none
+  size_t anchor = 0;
+};
+
+/// The source line, unless it is on screen already, with its underline.
 std::string snippet(Span span, std::string_view note, std::string_view colour, size_t gutter,
-                    uint32_t previous, const Sources& sources, const Colours& c) {
+                    const Sources& sources, const Colours& c, Screen& screen) {
   const uint32_t line = sources.position(span.file, span.begin).line;
   const uint32_t start = sources[span.file].line_starts[line - 1];
   const std::string_view text = sources.line(span.file, line);
-  const ShownLine shown = show_line(text, std::max(span.begin, start) - start, std::max(span.end, start) - start);
+  const size_t begin = std::max(span.begin, start) - start, end = std::max(span.end, start) - start;
+  ShownLine shown = show_line(text, begin, end, line == screen.line ? screen.anchor : begin);
   std::string out;
-  if (line != previous) {
+  if (line != screen.line || !shown.inside) {
+    if (!shown.inside) shown = show_line(text, begin, end, begin);
+    screen = {line, begin};
     const std::string number = std::to_string(line);
     out += cat(c.line_number, std::string(gutter - number.size(), ' '), number, " |", c.off, ' ',
                shown.text, '\n');
@@ -118,14 +131,17 @@ std::string render_human(const Diagnostic& diag, const Sources& sources, bool co
              escape_for_terminal(diag.message), c.off, '\n');
   if (diag.span.valid()) {
     const size_t gutter = gutter_width(diag, sources);
-    out += snippet(diag.span, diag.note, severity_colour, gutter, 0, sources, c);
+    Screen screen;
+    out += snippet(diag.span, diag.note, severity_colour, gutter, sources, c, screen);
     Span previous = diag.span;
     for (const Label& label : diag.labels) {
       if (!label.span.valid()) continue;
       const bool same_file = label.span.file == previous.file;
-      if (!same_file) out += cat("  ", place(label.span, sources), ":\n");
-      const uint32_t line = sources.position(previous.file, previous.begin).line;
-      out += snippet(label.span, label.text, c.note, gutter, same_file ? line : 0, sources, c);
+      if (!same_file) {
+        out += cat("  ", place(label.span, sources), ":\n");
+        screen = {};
+      }
+      out += snippet(label.span, label.text, c.note, gutter, sources, c, screen);
       previous = label.span;
     }
   } else if (!diag.note.empty()) {

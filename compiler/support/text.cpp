@@ -75,15 +75,32 @@ std::optional<std::string> did_you_mean(std::string_view name,
   return best;
 }
 
+namespace {
+
+/// Of a decimal number that is not 0 and far from 1: the sign of its power of ten.
+bool is_below_one(std::string_view text) {
+  const size_t mark = std::min(text.find_first_of("eE"), text.size());
+  const std::string_view exponent = text.substr(std::min(mark + 1, text.size()));
+  const std::string_view digits = text.substr(0, mark);
+  const auto point = static_cast<int64_t>(std::min(digits.find('.'), digits.size()));
+  const auto first = static_cast<int64_t>(std::min(digits.find_first_of("123456789"), digits.size()));
+  const bool down = exponent.starts_with('-');
+  const std::string_view size = exponent.substr(down || exponent.starts_with('+') ? 1 : 0);
+  int64_t power = 0;
+  const auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), power);
+  if (error == std::errc::result_out_of_range) return down;
+  return point - first + (down ? -power : power) <= 0;
+}
+
+}  // namespace
+
 std::optional<double> parse_double(std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (end != text.data() + text.size()) return {};
   if (error == std::errc::result_out_of_range) {
-    // from_chars leaves the value alone: tell overflow from underflow by the exponent's sign.
-    const size_t exponent = text.find_first_of("eE");
-    const bool tiny = exponent != std::string_view::npos && text.substr(exponent + 1, 1) == "-";
-    const double size = tiny ? 0.0 : std::numeric_limits<double>::infinity();
+    // from_chars leaves the value alone: tell overflow from underflow by where the first digit stands.
+    const double size = is_below_one(text) ? 0.0 : std::numeric_limits<double>::infinity();
     return text.front() == '-' ? -size : size;
   }
   if (error != std::errc()) return {};

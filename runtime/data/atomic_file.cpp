@@ -85,7 +85,8 @@ Result<std::string> read_file(const std::string& path) {
   struct stat status {};
   if (::fstat(file.number, &status) != 0) return failure("read", path, errno);
   if (S_ISDIR(status.st_mode)) return failure("read", path, EISDIR);
-  // The size is a hint: a pipe has none, and a file may grow.
+  // The size is a hint: a pipe has none, and a file may grow. What has no size may also have no end.
+  constexpr size_t kLongestStream = size_t{1} << 28;
   std::string bytes;
   size_t used = 0;
   bytes.resize(static_cast<size_t>(status.st_size) + 1);
@@ -96,6 +97,7 @@ Result<std::string> read_file(const std::string& path) {
     if (got < 0) return failure("read", path, errno);
     if (got == 0) break;
     used += static_cast<size_t>(got);
+    if (used > kLongestStream && !S_ISREG(status.st_mode)) return failure("read", path, EFBIG);
   }
   bytes.resize(used);
   return bytes;

@@ -200,7 +200,7 @@ Result<std::string> csv_text(const Dataset& data) {
   for (size_t k = 0; k < data.arrays.size(); ++k) {
     const auto& [name, array] = data.arrays[k];
     if (array.shape.size() > 1)
-      return Failure{cat(quoted(name), " has ", array.shape.size(), " dimensions, a column of a CSV file has one")};
+      return Failure{cat(quoted(name), " has ", array.shape.size(), " dimensions, a column of a CSV file has one; .npy and .npz keep any shape")};
     if (k == 0) rows = array.values.size();
     if (array.values.size() != rows)
       return Failure{cat("the columns of a CSV file must be equally long, ", quoted(data.arrays[0].name), " has ",

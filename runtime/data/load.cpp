@@ -1,6 +1,7 @@
 #include "runtime/data/load.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "compiler/support/text.h"
 #include "runtime/data/atomic_file.h"
@@ -41,6 +42,11 @@ std::string stem(const std::string& path) {
 
 Result<std::string> encoded(const std::string& path, const Dataset& data, NumberType type) {
   const Format format = format_of(path);
+  std::unordered_set<std::string_view> names;
+  for (const NamedArray& named : data.arrays) {
+    if (!names.insert(named.name).second)
+      return Failure{cat("cannot write ", quoted(path), ": two of the arrays are named ", quoted(named.name))};
+  }
   switch (format) {
     case Format::Csv: return csv_text(data);
     case Format::Npz: return npz_bytes(data, type);

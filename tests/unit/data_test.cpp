@@ -155,7 +155,7 @@ TEST(Csv, ComesBackAsWritten) {
   data.arrays[1].array = {{3}, {1, 2, 3}};
   EXPECT_EQ(csv_text(data).error(), "the columns of a CSV file must be equally long, 'x, \"y\"' has 4 numbers, 'z' has 3");
   data.arrays[1].array = {{2, 2}, {1, 2, 3, 4}};
-  EXPECT_EQ(csv_text(data).error(), "'z' has 2 dimensions, a column of a CSV file has one");
+  EXPECT_EQ(csv_text(data).error(), "'z' has 2 dimensions, a column of a CSV file has one; .npy and .npz keep any shape");
 }
 
 // -------------------------------------------------------------------------------------------- NPY
@@ -407,6 +407,11 @@ TEST(Files, LoadAndSaveByTheirEnding) {
   ASSERT_TRUE(save_data(folder / "c.CSV", one).ok());
   EXPECT_EQ(load_data(folder / "c.CSV")->arrays[0].name, "x");
   EXPECT_FALSE(save_data(folder / "d.npy", data).ok());
+  Dataset twice = one;
+  twice.arrays.push_back(one.arrays[0]);
+  for (const char* name : {"e.npz", "e.csv"}) {
+    EXPECT_TRUE(save_data(folder / name, twice).error().ends_with("two of the arrays are named 'x'"));
+  }
   EXPECT_EQ(folder.files(), 3u);
   EXPECT_EQ(load_data("x/y.h5").error(), "cannot read 'x/y.h5': HDF5 is not supported yet, expected .csv, .npy or .npz");
   EXPECT_EQ(save_data("y.hdf5", one).error(), "cannot write 'y.hdf5': HDF5 is not supported yet, expected .csv, .npy or .npz");

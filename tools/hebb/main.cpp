@@ -166,6 +166,14 @@ int command(int argc, char** argv) {
   return kUsage;
 }
 
+/// Results that could not be written are no success.
+int finish(int code) {
+  std::cout.flush();
+  if (std::cout.good()) return code;
+  std::cerr << "hebb: cannot write to the standard output\n";
+  return code == kDone ? kUsage : code;
+}
+
 }  // namespace
 
 }  // namespace hebb::tool
@@ -173,7 +181,7 @@ int command(int argc, char** argv) {
 int main(int argc, char** argv) {
   hebb::tool::watch_for_crashes();
   try {
-    return hebb::tool::command(argc, argv);
+    return hebb::tool::finish(hebb::tool::command(argc, argv));
   } catch (const std::bad_alloc&) {
     std::cerr << "hebb: not enough memory\n";
     return hebb::tool::kUsage;

@@ -12,6 +12,7 @@ namespace {
 struct Tally {
   int passed = 0;
   int failed = 0;
+  bool wrong = false;  // a file that does not compile
   bool unreadable = false;
 };
 
@@ -52,6 +53,7 @@ void test_file(const std::string& path, const Options& options, const CheckOptio
   show(diags, sources, options);
   if (diags.has_errors()) {
     ++tally.failed;
+    tally.wrong = true;
     line(options, false, cat(path, ": the file is wrong"));
     return;
   }
@@ -82,8 +84,9 @@ int run_test(const Options& options) {
   }
   std::cout << tally.passed << " passed, " << tally.failed << " failed\n" << std::flush;
   if (interrupted()) return kInterrupted;
-  if (tally.failed > 0) return kNumeric;
-  return tally.unreadable ? kUsage : kDone;
+  if (tally.wrong) return kBadFile;
+  if (tally.unreadable) return kUsage;
+  return tally.failed > 0 ? kNumeric : kDone;
 }
 
 }  // namespace hebb::tool
