@@ -45,15 +45,9 @@ class Drafter {
   }
 
   Draft synapse(const Rule& rule) {
-    draft_.program.name = rule.name;
-    for (const char* side : {"pre", "post"}) {
-      Instance clamped{.name = side, .prefix = cat(side, ".")};
-      clamped.space = draft_.program.add(Space{.kind = SpaceKind::Neurons, .name = side, .size = 1});
-      draft_.populations.push_back(std::move(clamped));
-    }
-    Instance instance{.name = rule.name, .dynamics = &rule, .rule = &rule, .pre = 0, .post = 1};
-    clamp(rule);
-    add_rule(std::move(instance), "synapse");
+    add_clamped("pre", 1);
+    add_clamped("post", 1);
+    add_only_rule(rule);
     Instance& synapse = draft_.projections.back();
     for (const VarId id : rule.variables) add_let(synapse, id);
     for (uint32_t i = 0; i < draft_.program.columns.size(); ++i) draft_.visible.insert(i);
@@ -61,7 +55,38 @@ class Drafter {
     return std::move(draft_);
   }
 
+  /// The sizes only tell the two sides apart.
+  Draft block(const Rule& rule) {
+    add_clamped("pre", 2);
+    add_clamped("post", 3);
+    for (const Reduction& reduction : rule.reductions) {
+      if (reduction.function != ReduceFunction::Mean && reduction.function != ReduceFunction::Count) continue;
+      draft_.pre_count = draft_.program.find_or_add(
+          Column{.name = "pre.count", .space = draft_.uniform, .role = Role::Param, .unit = "1"});
+      draft_.post_count = draft_.program.find_or_add(
+          Column{.name = "post.count", .space = draft_.uniform, .role = Role::Param, .unit = "1"});
+    }
+    add_only_rule(rule);
+    for (uint32_t i = 0; i < draft_.program.columns.size(); ++i)
+      if (draft_.program.columns[i].role == Role::Indicator) draft_.passing.insert(i);
+    number_draws();
+    return std::move(draft_);
+  }
+
  private:
+  void add_clamped(const char* side, int64_t size) {
+    Instance clamped{.name = side, .prefix = cat(side, ".")};
+    clamped.space = draft_.program.add(Space{.kind = SpaceKind::Neurons, .name = side, .size = size});
+    draft_.populations.push_back(std::move(clamped));
+  }
+
+  void add_only_rule(const Rule& rule) {
+    draft_.program.name = rule.name;
+    Instance instance{.name = rule.name, .dynamics = &rule, .rule = &rule, .pre = 0, .post = 1};
+    clamp(rule);
+    add_rule(std::move(instance), "synapse");
+  }
+
   const Model& model() const { return *draft_.model; }
 
   bool fed(const std::string& name) const {
@@ -623,6 +648,10 @@ Draft draft(const Model& model, const Network& network, const LowerOptions& opti
 
 Draft draft_synapse(const Model& model, const Rule& rule) {
   return Drafter(model, nullptr, {}).synapse(rule);
+}
+
+Draft draft_block(const Model& model, const Rule& rule) {
+  return Drafter(model, nullptr, {}).block(rule);
 }
 
 }  // namespace hebb

@@ -53,12 +53,16 @@ struct Draft {
   std::vector<Instance> populations, projections;
   std::set<uint32_t> passing;                   // indicators of clocks and fed events
   bool quiet = false;                           // those are 0 in the step that is being made
+  bool on_grid = true;                          // `on step` happens in what is being made
+  ColumnId pre_count, post_count;               // a block: how many neurons there are, when a rule asks
   std::set<uint32_t> visible;                   // Value columns that the host may read
 };
 
 /// Spaces, columns, feeds and clocks of a network; of one synapse between two clamped neurons.
 Draft draft(const Model& model, const Network& network, const LowerOptions& options);
 Draft draft_synapse(const Model& model, const Rule& rule);
+/// As draft_synapse, for populations whose sizes only a run knows, with nothing but states to be read.
+Draft draft_block(const Model& model, const Rule& rule);
 
 /// The assignment a population or projection makes to a variable; null: none.
 const Assignment* find_setting(const std::vector<Assignment>& settings, VarId variable);

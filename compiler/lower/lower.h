@@ -34,6 +34,22 @@ Program lower(const Model& model, const Network& network, const LowerOptions& op
 /// requirement of the rule (spikes as events), rule variables are named plainly ("w", "x").
 Program lower_synapse(const Model& model, const Rule& rule, const LowerOptions& options);
 
+/// A rule between all pairs of two clamped populations, for hosts with a clock of their own. Kernels take
+/// their ranges from the launch: the sizes of the program's spaces mean nothing. Lists are in order.
+struct Block {
+  Program program;                 // its plan: `init`, and `step` and `quiet` as one grid step
+  std::vector<KernelId> init;
+  std::vector<KernelId> instant;   // all jumps of one moment except those `on step`
+  std::vector<KernelId> flow;      // from t to t + dt without any jump
+  std::vector<KernelId> step;      // a step of the grid: instant (`on step` too), then flow
+  std::vector<KernelId> quiet;     // the same when no spike, port event or clock happens
+  std::vector<KernelId> bounds;    // brings what the host wrote back within bounds
+  bool uses_steps = false;         // the rule says `on step`
+  size_t named_columns = 0;        // those after them hold what was moved out of inner loops
+  ColumnId pre_count, post_count;  // valid: the host sets them to the sizes
+};
+Block lower_block(const Model& model, const Rule& rule);
+
 /// Stateless values that depend on each other in a circle within one step, by column name; empty: none.
 std::vector<std::string> stateless_cycle(const Model& model, const Network& network);
 

@@ -165,12 +165,12 @@ ExprId Reader::member(const Instance& population, const std::string& name, uint3
 
 ExprId Reader::event(const Event& event, EventId id) {
   switch (event.kind) {
-    case EventKind::Step:
+    case EventKind::Step: return pool().constant(draft_.on_grid ? 1 : 0);
     case EventKind::Arrival: return pool().constant(1);  // what did not arrive adds 0
     case EventKind::PreEvent:
-      return load(arriving(draft_, instance_, event.name), 0, Locus::Pre);
+      return passing(arriving(draft_, instance_, event.name), Locus::Pre);
     case EventKind::PostEvent:
-      return load(draft_.populations[instance_.post].events.at(event.name), 0, Locus::Post);
+      return passing(draft_.populations[instance_.post].events.at(event.name), Locus::Post);
     case EventKind::OwnEvent: return load(instance_.events.at(event.name), 0);
     case EventKind::Port: return port(instance_.events.at(event.name));
     case EventKind::Every: return passing(instance_.clocks.at(id.value));
@@ -184,9 +184,9 @@ ExprId Reader::port(ColumnId indicator) {
   return pool().load(indicator, At::Fixed, 0);
 }
 
-ExprId Reader::passing(ColumnId indicator) {
+ExprId Reader::passing(ColumnId indicator, Locus side) {
   if (draft_.quiet && draft_.passing.contains(indicator.value)) return pool().constant(0);
-  return load(indicator, 0);
+  return load(indicator, 0, side);
 }
 
 ExprId Reader::active(const std::vector<EventId>& events) {

@@ -55,7 +55,7 @@ class Reader {
   ExprId let(VarId id, uint32_t element);
   ExprId event(const Event& event, EventId id);
   ExprId port(ColumnId indicator);
-  ExprId passing(ColumnId indicator);
+  ExprId passing(ColumnId indicator, Locus side = Locus::Synapse);
   ExprId sum_of_increments(VarId id, uint32_t element);
 
   Draft& draft_;

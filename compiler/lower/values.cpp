@@ -202,7 +202,7 @@ class ValueWriter {
           define(into).kernels = {count(projection, reduction, into, name)};
           return;
         }
-        return define(into, domain, name, {pool().constant(synapses_per(projection, reduction.per))});
+        return define(into, domain, name, {synapses_per(projection, reduction.per)});
       case ReduceFunction::Sum: define(into).kernels = {reduce(projection, reduction, into, name)}; return;
       case ReduceFunction::Min:
         define(into).kernels = {reduce(projection, reduction, into, name, Combine::Min, infinity)};
@@ -216,7 +216,7 @@ class ValueWriter {
         Column{.name = name + "_sum", .space = domain, .role = Role::Value});
     define(total).kernels = {reduce(projection, reduction, total, name)};
     const At at = domain == draft_.uniform ? At::Uniform : At::Self;
-    ExprId synapses = pool().constant(synapses_per(projection, reduction.per));
+    ExprId synapses = synapses_per(projection, reduction.per);
     if (is_sparse(draft_, projection)) {
       const ColumnId number = draft_.program.find_or_add(
           Column{.name = name + "_count", .space = domain, .role = Role::Value});
@@ -243,17 +243,29 @@ class ValueWriter {
     return sum(name, projection.space, into, side(reduction.per), value, combine);
   }
 
-  double synapses_per(const Instance& projection, ast::Per per) const {
+  ExprId synapses_per(const Instance& projection, ast::Per per) {
+    if (draft_.pre_count.valid()) return synapses_of_block(per);
     const double pres = static_cast<double>(size(projection.pre));
     const double posts = static_cast<double>(size(projection.post));
     const bool no_self = projection.projection && !projection.projection->self &&
                          projection.pre == projection.post;
     switch (per) {
-      case ast::Per::Pre: return posts - no_self;
-      case ast::Per::Post: return pres - no_self;
+      case ast::Per::Pre: return pool().constant(posts - no_self);
+      case ast::Per::Post: return pool().constant(pres - no_self);
       case ast::Per::Projection: break;
     }
-    return pres * posts - (no_self ? pres : 0);
+    return pool().constant(pres * posts - (no_self ? pres : 0));
+  }
+
+  ExprId synapses_of_block(ast::Per per) {
+    const ExprId pres = pool().load(draft_.pre_count, At::Uniform);
+    const ExprId posts = pool().load(draft_.post_count, At::Uniform);
+    switch (per) {
+      case ast::Per::Pre: return posts;
+      case ast::Per::Post: return pres;
+      case ast::Per::Projection: break;
+    }
+    return pool().mul(pres, posts);
   }
 
   int64_t size(int population) const {

@@ -3,11 +3,14 @@
 
 #include "compiler/support/text.h"
 #include "runtime/data/atomic_file.h"
-#include "tools/hebb/command.h"
+#include "tools/hebb/build.h"
 
 namespace hebb::tool {
 
 namespace {
+
+const std::vector<std::string> kStages = {"tokens", "ast", "model", "program", "llvm-ir", "asm"};
+const std::vector<std::string> kLater = {"ptx", "c", "jax", "torch"};
 
 std::vector<std::string> split(const std::string& list) {
   std::vector<std::string> out;
@@ -20,16 +23,15 @@ std::vector<std::string> split(const std::string& list) {
 }
 
 bool known_kind(const std::string& kind) {
-  if (parse_emit(kind)) return true;
-  for (const char* later : {"object", "header", "static-lib", "shared-lib", "llvm-bc", "ptx", "c", "jax", "torch", "json"}) {
-    if (kind != later) continue;
-    usage_error(cat("not supported yet: --emit=", kind), "there are tokens, ast, model, program, llvm-ir and asm");
+  if (parse_emit(kind) || embedded_kind(kind)) return true;
+  std::vector<std::string> names = kStages;
+  for (const char* more : {"object", "header", "static-lib", "shared-lib", "llvm-bc", "json"}) names.emplace_back(more);
+  if (std::find(kLater.begin(), kLater.end(), kind) != kLater.end()) {
+    usage_error(cat("not supported yet: --emit=", kind), cat("there are ", listed(names)));
     return false;
   }
-  std::vector<std::string> names = {"tokens", "ast", "model", "program", "llvm-ir", "asm"};
   const auto near = did_you_mean(kind, names);
-  usage_error(cat("--emit knows no ", quoted(kind)),
-              near ? cat("did you mean ", *near, "?") : "there are tokens, ast, model, program, llvm-ir and asm");
+  usage_error(cat("--emit knows no ", quoted(kind)), near ? cat("did you mean ", *near, "?") : cat("there are ", listed(names)));
   return false;
 }
 
@@ -66,28 +68,37 @@ int run_build(const Options& options) {
   pipeline.network = options.name;
 
   const std::vector<std::string> kinds = split(options.emit);
-  for (const std::string& kind : kinds)
+  std::vector<std::string> stages, embedded;
+  for (const std::string& kind : kinds) {
     if (!known_kind(kind)) return kUsage;
+    const bool of_unit = embedded_kind(kind) || (!options.target.empty() && (kind == "llvm-ir" || kind == "asm"));
+    (of_unit ? embedded : stages).push_back(kind);
+  }
   if (kinds.size() > 1 && options.output.empty())
     return usage_error("several kinds of output need a folder", "add  -o FOLDER");
+  if (!options.target.empty() && embedded.empty())
+    return usage_error("--target is for object, header, static-lib, shared-lib, llvm-ir, llvm-bc, asm and json");
   if (kinds.size() > 1) {
     std::error_code error;
     std::filesystem::create_directories(options.output, error);
     if (error) return usage_error(cat("cannot make the folder ", options.output, ": ", error.message()));
   }
+  std::error_code ignored;
+  const bool into_folder = kinds.size() > 1 || (!options.output.empty() && std::filesystem::is_directory(options.output, ignored));
   Sources sources;
   const auto file = read_source(sources, options.file);
   if (!file) return kUsage;
-  for (const std::string& kind : kinds) {
+  for (const std::string& kind : stages) {
     Diagnostics diags;
     const auto text = emit(sources, *file, *parse_emit(kind), pipeline, diags);
     show(diags, sources, options);
     if (diags.has_errors()) return kBadFile;
     if (!text) return usage_error(text.error());
-    const std::string path = kinds.size() > 1 ? path_in(options.output, options.file, kind) : options.output;
+    const std::string path = into_folder ? path_in(options.output, options.file, kind) : options.output;
     if (const int code = write(path, *text); code != kDone) return code;
   }
-  return kDone;
+  if (embedded.empty()) return kDone;
+  return build_embedded(sources, *file, pipeline, embedded, into_folder, options);
 }
 
 }  // namespace hebb::tool

@@ -39,6 +39,7 @@ struct Options {
   int level = 3;
   std::string output;
   std::string emit;
+  std::string target;                    // build
   bool check = false, diff = false;      // fmt
 };
 

@@ -23,7 +23,7 @@ constexpr Subcommand kSubcommands[] = {
     {"check", "find mistakes in files", run_check},
     {"run", "run the experiments of a file", run_run},
     {"test", "run the tests of files and folders", run_test},
-    {"build", "print a stage of the compiler: --emit=tokens,ast,model,program,llvm-ir,asm", run_build},
+    {"build", "write a rule for other programs, or print a stage of the compiler: --emit=KIND", run_build},
     {"explain", "how each variable is stored and solved; or what a diagnostic means", run_explain},
     {"fmt", "lay out files", run_fmt},
     {"doctor", "show what this program found on the machine", run_doctor},
@@ -70,7 +70,10 @@ void add_options(CLI::App& app, std::string_view name, Options& o) {
   if (name == "run" || name == "test" || name == "build") add_compile_options(app, o);
   if (name == "test") app.add_option("--only", o.name, "tests whose title holds this text");
   if (name == "build") {
-    app.add_option("--emit", o.emit, "tokens, ast, model, program, llvm-ir, asm; several with commas")->required();
+    app.add_option("--emit", o.emit, "object, header, static-lib, shared-lib, llvm-bc, json; tokens, ast, model, program, "
+                                     "llvm-ir, asm; several with commas")->required();
+    app.add_option("--target", o.target, "of object and its kin: portable (x86-64-v3 and v4 in one), x86-64-v3, x86-64-v4, "
+                                         "host, aarch64, wasm32");
     app.add_option("-o,--output", o.output, "a file; for several kinds a folder");
   }
   if (name == "fmt") {
