@@ -138,7 +138,16 @@ class Reverse {
   /// Dense adjoints in `needed` to which nothing contributed become zero.
   std::vector<KernelId> operator()(const std::vector<KernelId>& forward,
                                    const std::vector<ColumnId>& needed) {
-    for (size_t i = forward.size(); i-- > 0;) reverse_kernel(Kernel(program_[forward[i]]));
+    std::map<std::pair<ColumnId, uint32_t>, int> stores_before;
+    for (const KernelId id : forward)
+      for (const Store& store : program_[id].stores) ++stores_before[{store.into, store.element}];
+    for (size_t i = forward.size(); i-- > 0;) {
+      const Kernel kernel = program_[forward[i]];
+      std::vector<Store> again;   // what an earlier kernel of the step stored as well
+      for (const Store& store : kernel.stores)
+        if (--stores_before[{store.into, store.element}] > 0) again.push_back(store);
+      reverse_kernel(kernel, again);
+    }
     for (const ColumnId now : needed) {
       const ColumnId adjoint = adjoints_.at(now);
       if (!first_touch_stores(now)) continue;
@@ -163,7 +172,9 @@ class Reverse {
     return dense(column) && !persistent_.contains(column);
   }
 
-  void reverse_kernel(const Kernel& forward) {
+  /// `again`: values that this kernel replaces; the kernel that stored them before owes nothing for the results of
+  /// this one.
+  void reverse_kernel(const Kernel& forward, const std::vector<Store>& again) {
     ExprPool& pool = program_.pool;
     ExprId total;
     const auto seed = [&](ColumnId into, At at, uint32_t element, ExprId value) {
@@ -171,7 +182,9 @@ class Reverse {
       const ExprId term = pool.mul(pool.load(adjoints_.at(into), at, element), value);
       total = total.valid() ? pool.add(total, term) : term;
     };
-    for (const Store& store : forward.stores) seed(store.into, At::Self, store.element, store.value);
+    const bool uniform = program_[forward.domain].kind == SpaceKind::Uniform;
+    const At own = uniform ? At::Uniform : At::Self;
+    for (const Store& store : forward.stores) seed(store.into, own, store.element, store.value);
     for (const Accumulate& sum : forward.accumulates) seed(sum.into, sum.at, sum.element, sum.value);
     if (!total.valid()) return;
 
@@ -187,6 +200,8 @@ class Reverse {
     for (size_t i = 0; i < leaves.size(); ++i) {
       contribute(kernel, pool[leaves[i]].leaf, simplify(pool, partials[i]));
     }
+    for (const Store& store : again)
+      if (activity_.active(store.into)) kernel.stores.push_back({adjoints_.at(store.into), store.element, pool.constant(0)});
     std::vector<ExprId> roots;
     for (const Store& store : kernel.stores) roots.push_back(store.value);
     for (const Accumulate& sum : kernel.accumulates) roots.push_back(sum.value);
@@ -195,9 +210,29 @@ class Reverse {
     for (Store& store : kernel.stores) store.value = roots[next++];
     for (Accumulate& sum : kernel.accumulates) sum.value = roots[next++];
     if (kernel.stores.empty() && kernel.accumulates.empty()) return;
-    const std::vector<Kernel> sums = separate_sums(kernel);
-    kernels_.push_back(program_.add(std::move(kernel)));
-    for (const Kernel& sum : sums) kernels_.push_back(program_.add(sum));
+    std::vector<Kernel> after = separate_sums(kernel);
+    for (Kernel& part : separate_spaces(kernel)) after.push_back(std::move(part));
+    if (!kernel.stores.empty() || !kernel.accumulates.empty()) kernels_.push_back(program_.add(std::move(kernel)));
+    for (const Kernel& part : after) kernels_.push_back(program_.add(part));
+  }
+
+  /// A kernel over neurons may read its row of another space of the same size, but not store there: a kernel over that
+  /// space does, and reads the row from there.
+  std::vector<Kernel> separate_spaces(Kernel& kernel) {
+    std::map<uint32_t, Kernel> others;
+    if (program_[kernel.domain].kind != SpaceKind::Neurons) return {};
+    std::erase_if(kernel.stores, [&](const Store& store) {
+      const SpaceId space = program_[store.into].space;
+      if (space == kernel.domain) return false;
+      Kernel& other = others[space.value];
+      other.name = kernel.name;
+      other.domain = space;
+      other.stores.push_back(store);
+      return true;
+    });
+    std::vector<Kernel> out;
+    for (auto& [space, other] : others) out.push_back(std::move(other));
+    return out;
   }
 
   /// A column that a dense kernel reads through both indices would be accumulated into through both at
@@ -265,16 +300,23 @@ bool whole_run(const Program& program, ColumnId column) {
 
 std::optional<AdjointRefusal> refuse(const Program& program, const Activity& activity,
                                      const std::vector<KernelId>& kernels,
-                                     std::span<const ColumnId> targets) {
+                                     std::span<const std::pair<ColumnId, ColumnId>> carries,
+                                     std::span<const ColumnId> targets, std::span<const ColumnId> events) {
   using Why = AdjointRefusal::Why;
   for (uint32_t i = 0; i < program.columns.size(); ++i) {
-    const bool event = program.columns[i].role == Role::Indicator;
+    const bool event = program.columns[i].role == Role::Indicator ||
+                       std::find(events.begin(), events.end(), ColumnId{i}) != events.end();
     if (event && activity.active(ColumnId{i})) {
       return AdjointRefusal{Why::SpikeTimes, path_to(program, activity, ColumnId{i})};
     }
   }
   for (const KernelId id : kernels) {
     const Kernel& kernel = program[id];
+    for (const ExprId leaf : load_leaves(program.pool, roots(kernel))) {
+      const Leaf read = program.pool[leaf].leaf;
+      if (read.at != At::Fixed || !activity.active(ColumnId{read.index})) continue;
+      return AdjointRefusal{Why::Unsupported, path_to(program, activity, ColumnId{read.index})};
+    }
     for (const Accumulate& sum : kernel.accumulates) {
       if (sum.combine == Combine::Sum || !activity.active(sum.into)) continue;
       return AdjointRefusal{Why::Unsupported, path_to(program, activity, sum.into)};
@@ -285,7 +327,12 @@ std::optional<AdjointRefusal> refuse(const Program& program, const Activity& act
     }
   }
   for (const ColumnId target : targets) {
-    if (!activity.to_outputs[target.value]) return AdjointRefusal{Why::NoPath, {program[target].name}};
+    if (activity.to_outputs[target.value]) continue;
+    const Activity alone = find_activity(program, kernels, carries, std::span(&target, 1), {});
+    AdjointRefusal refusal{Why::NoPath, {program[target].name}};
+    for (uint32_t i = 0; i < program.columns.size(); ++i)
+      if (alone.from_targets[i] && ColumnId{i} != target) refusal.path.push_back(program.columns[i].name);
+    return refusal;
   }
   return {};
 }
@@ -293,7 +340,7 @@ std::optional<AdjointRefusal> refuse(const Program& program, const Activity& act
 }  // namespace
 
 AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
-                      std::span<const ColumnId> outputs) {
+                      std::span<const ColumnId> outputs, std::span<const ColumnId> events) {
   Adjoint result{.program = primal};
   Program& program = result.program;
 
@@ -319,7 +366,7 @@ AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
   for (const ColumnId output : outputs) after_step.push_back(versions.next(output));
 
   const Activity activity = find_activity(program, all, carries, targets, after_step);
-  if (auto refusal = refuse(program, activity, all, targets)) return {.refusal = std::move(refusal)};
+  if (auto refusal = refuse(program, activity, all, carries, targets, events)) return {.refusal = std::move(refusal)};
 
   std::map<ColumnId, ColumnId> adjoints;
   std::set<ColumnId> persistent;

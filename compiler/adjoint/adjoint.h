@@ -56,8 +56,9 @@ struct AdjointResult {
 
 /// Derivatives of anything that is a function of `outputs` (columns whose adjoints the host seeds at the
 /// end of each step) with respect to `targets`: parameters, initial states (the adjoint of `now` before
-/// the first step) and fed signals.
+/// the first step) and fed signals. `events`: columns that say when something happens, besides indicators;
+/// a path through one is refused, for its time would have to be differentiated.
 AdjointResult adjoint(const Program& program, std::span<const ColumnId> targets,
-                      std::span<const ColumnId> outputs);
+                      std::span<const ColumnId> outputs, std::span<const ColumnId> events = {});
 
 }  // namespace hebb

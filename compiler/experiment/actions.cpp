@@ -6,6 +6,7 @@
 
 #include "compiler/ast/print.h"
 #include "compiler/experiment/arithmetic.h"
+#include "compiler/experiment/fit.h"
 #include "compiler/experiment/format.h"
 #include "compiler/experiment/functions.h"
 #include "compiler/support/overload.h"
@@ -184,7 +185,7 @@ void perform(Evaluation& e, const ast::Action& action) {
                  [&](const ast::Plot& a) { perform_plot(e, a); },
                  [&](const ast::Save& a) { save(e, a); },
                  [&](const ast::Assert& a) { check(e, a); },
-                 [&](const ast::Fit& a) { not_yet(e, a.span, "fitting parameters ('fit')"); },
+                 [&](const ast::Fit& a) { perform_fit(e, a); },
                  [&](const ast::Search& a) { not_yet(e, a.span, "searching parameters ('search')"); },
                  [&](const ast::Measure& a) { not_yet(e, a.span, "measures of a run ('measure')"); },
                  [&](const ast::Accept& a) { not_yet(e, a.span, "windows on measures ('accept')"); },

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "compiler/experiment/experiment.h"
+#include "compiler/experiment/fit.h"
 #include "compiler/experiment/functions.h"
 #include "compiler/experiment/wanted.h"
 #include "compiler/support/overload.h"
@@ -42,6 +43,7 @@ class Checker {
     }
     for (const ast::Action& action : actions) {
       unsupported(action);
+      if (std::holds_alternative<ast::Fit>(action)) continue;
       for (const ast::Expr* expr : expressions(action)) visit(*expr);
     }
     cycles();
@@ -58,7 +60,7 @@ class Checker {
                    },
                    [](const ast::Print&) {}, [](const ast::Plot&) {}, [](const ast::Save&) {},
                    [](const ast::Assert&) {},
-                   [&](const ast::Fit& a) { report(a.span, "fitting parameters ('fit')"); },
+                   [&](const ast::Fit& a) { check_fit(a); },
                    [&](const ast::Search& a) { report(a.span, "searching parameters ('search')"); },
                    [&](const ast::Measure& a) { report(a.span, "measures of a run ('measure')"); },
                    [&](const ast::Accept& a) { report(a.span, "windows on measures ('accept')"); },
@@ -86,6 +88,21 @@ class Checker {
     Diagnostic& diag = diags_.report(DiagKind::UnknownName, span, cat("nothing is called ", quoted(ref.name), " here"));
     if (const auto near = did_you_mean(ref.name, names)) diag.help = cat("did you mean ", *near, "?");
     else if (find_unit(ref.name)) diag.help = cat("a unit follows a number:  1 ", ref.name);
+  }
+
+  void check_fit(const ast::Fit& fit) {
+    visit(*fit.loss);
+    const std::vector<std::string>& options = fit_option_names();
+    for (const ast::Setting& setting : fit.settings) {
+      const std::string name = setting_path(setting.path);
+      if (!fit_option_is_word(name) && setting.value) visit(*setting.value);
+      const std::string first = setting.path.parts[0].text;
+      if (std::find(options.begin(), options.end(), first) != options.end()) continue;
+      Diagnostic& diag = diags_.report(DiagKind::UnknownSetting, setting.path.span,
+                                       cat("'fit' has no option ", quoted(name)));
+      if (const auto near = did_you_mean(name, options)) diag.help = cat("did you mean ", *near, "?");
+      else diag.help = cat("it has ", joined(options, ", "));
+    }
   }
 
   void check_run(const ast::Run& run) {
@@ -125,11 +142,7 @@ class Checker {
   }
 
   void check_function(const ast::NameRef& name, const ast::Call& call) {
-    if (name.name == "grad") {
-      diags_.report(DiagKind::NotSupportedYet, call.callee->span, "not supported yet: derivatives ('grad')");
-      return;
-    }
-    if (name.name == "protocol" || name.name == "final" || find_function(name.name) || functions_.contains(name.name))
+    if (name.name == "protocol" || name.name == "grad" || name.name == "report" || name.name == "final" || find_function(name.name) || functions_.contains(name.name))
       return;
     if (known_.contains(name.name)) return;  // an imported function
     std::vector<std::string> names = function_names();

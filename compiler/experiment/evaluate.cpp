@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "compiler/experiment/arithmetic.h"
+#include "compiler/experiment/fit.h"
 #include "compiler/experiment/functions.h"
+#include "compiler/experiment/grad.h"
 #include "compiler/experiment/protocol.h"
 #include "compiler/experiment/run.h"
 #include "compiler/support/overload.h"
@@ -172,11 +174,8 @@ MaybeValue member(Evaluation& e, const ast::Expr& expr) {
   if (const auto* name = std::get_if<ast::NameRef>(&chain.root->node)) {
     const bool network = e.model.find_network(name->name) != nullptr;
     if (network && !e.lets.contains(name->name)) {
-      e.diags.report(DiagKind::NotSupportedYet, expr.span,
-                     cat("not supported yet: reading ", quoted(chain.text()), " of the network ",
-                         quoted(name->name)))
-          .help = cat("run it and read the result:  let sim = run ", name->name, " for 1 s;");
-      return std::nullopt;
+      auto value = path_value(e, cat(name->name, ".", chain.text()), expr.span);
+      return value ? MaybeValue(value_of(std::move(*value))) : MaybeValue();
     }
   }
   auto root = evaluate(e, *chain.root);
@@ -301,10 +300,8 @@ MaybeValue call(Evaluation& e, const ast::Call& node, Span span) {
   }
   if (name->name == "protocol") return evaluate_protocol(e, node, span);
   if (name->name == "final") return final_value(e, node, span);
-  if (name->name == "grad") {
-    e.diags.report(DiagKind::NotSupportedYet, span, "not supported yet: derivatives ('grad')");
-    return std::nullopt;
-  }
+  if (name->name == "grad") return evaluate_grad(e, node, span);
+  if (name->name == "report") return evaluate_report(e, node, span);
   const auto user = e.functions.find(name->name);
   if (user != e.functions.end()) return call_user_function(e, *user->second, node, span);
   const Function* function = find_function(name->name);

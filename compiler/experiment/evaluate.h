@@ -41,6 +41,8 @@ struct Evaluation {
   std::map<std::string, const ast::FunctionDecl*> functions;
   std::map<const ast::Run*, Wanted> wanted;
   std::map<std::string, std::shared_ptr<const Synapse>> synapses;   // by rules and parameters
+  std::map<std::string, Tensor> fitted;    // "Net.S.theta": what a fit found
+  std::vector<const ast::Fit*> fits;       // done so far
   std::map<std::string, Kernels> compiled; // networks run before, by the text of their program
   const Scope* scope = nullptr;
   int depth = 0;                           // of nested calls of functions

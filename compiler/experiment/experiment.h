@@ -25,6 +25,11 @@ struct ExperimentOptions {
   int level = 3;                        // of optimisation, 0…3
   std::string program;                  // "hebb 0.1.0": into saved files
   const ast::File* file = nullptr;      // whose `fun`s and array constants the actions may use
+  uint64_t max_memory = uint64_t{2} << 30;  // bytes a gradient may keep
+  std::string checkpoint;               // file a fit writes its state to now and then; empty: none
+  bool resume = false;                  // go on from `checkpoint`
+  bool report = false;                  // print the report of every fit
+  bool progress = false;                // a line that changes while a fit goes on
   const std::atomic<bool>* interrupted = nullptr;  // set by Ctrl-C: a run ends after its step
 };
 

@@ -93,6 +93,7 @@ std::string format(const Value& value) {
                         [](const Tensor& tensor) { return format(tensor); },
                         [](const std::string& text) { return text; },
                         [](const std::shared_ptr<const Table>& table) {
+                          if (!table->text.empty()) return table->text;
                           std::vector<std::string> names = table->order;
                           if (names.size() > 12) {
                             names.resize(12);

@@ -30,7 +30,7 @@ bool enough(Evaluation& e, const Function& function, const FunctionCall& call, s
 }  // namespace
 
 const Function* find_function(std::string_view name) {
-  for (const auto group : {math_functions(), array_functions(), draw_functions(), data_functions()})
+  for (const auto group : {math_functions(), array_functions(), draw_functions(), data_functions(), loss_functions()})
     for (const Function& function : group)
       if (function.name == name) return &function;
   return nullptr;
@@ -38,9 +38,9 @@ const Function* find_function(std::string_view name) {
 
 std::vector<std::string> function_names() {
   std::vector<std::string> names;
-  for (const auto group : {math_functions(), array_functions(), draw_functions(), data_functions()})
+  for (const auto group : {math_functions(), array_functions(), draw_functions(), data_functions(), loss_functions()})
     for (const Function& function : group) names.emplace_back(function.name);
-  for (const char* name : {"protocol", "final"}) names.emplace_back(name);
+  for (const char* name : {"protocol", "final", "grad", "report"}) names.emplace_back(name);
   return names;
 }
 

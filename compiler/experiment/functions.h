@@ -37,6 +37,7 @@ std::span<const Function> math_functions();
 std::span<const Function> array_functions();
 std::span<const Function> draw_functions();
 std::span<const Function> data_functions();
+std::span<const Function> loss_functions();
 const Function* find_function(std::string_view name);
 std::vector<std::string> function_names();
 /// "pca(X, k)"

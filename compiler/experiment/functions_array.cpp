@@ -65,20 +65,6 @@ MaybeValue cosine(Evaluation& e, const FunctionCall& call) {
   return value_of(scalar(inner(a, b) / std::sqrt(inner(a, a) * inner(b, b))));
 }
 
-MaybeValue mse(Evaluation& e, const FunctionCall& call) {
-  const auto pair = same_shape(e, call);
-  if (!pair) return std::nullopt;
-  const auto& [a, b] = *pair;
-  double sum = 0;
-  int64_t n = 0;
-  for (size_t i = 0; i < a.values.size(); ++i) {
-    if (std::isnan(b.values[i])) continue;  // a missing value in data masks its term
-    sum += (a.values[i] - b.values[i]) * (a.values[i] - b.values[i]);
-    ++n;
-  }
-  return value_of(scalar(sum / static_cast<double>(n), product(a, a)));
-}
-
 MaybeValue correlation(Evaluation& e, const FunctionCall& call) {
   auto pair = same_shape(e, call);
   if (!pair) return std::nullopt;
@@ -333,7 +319,6 @@ MaybeValue eigenvalues(Evaluation& e, const FunctionCall& call) {
 const Function kArray[] = {
     {"dot", {"a", "b"}, 2, false, dot},
     {"cosine", {"a", "b"}, 2, false, cosine},
-    {"mse", {"a", "b"}, 2, false, mse},
     {"corr", {"a", "b"}, 2, false, correlation},
     {"transpose", {"X"}, 1, false, transposed},
     {"zeros", {"n"}, 1, true, filled<0>},

@@ -9,6 +9,7 @@
 #include "compiler/experiment/engine.h"
 #include "compiler/experiment/functions.h"
 #include "compiler/experiment/keep.h"
+#include "compiler/experiment/prepared_run.h"
 #include "compiler/experiment/settings.h"
 #include "compiler/lower/lower.h"
 #include "compiler/support/text.h"
@@ -18,16 +19,7 @@ namespace hebb {
 
 namespace {
 
-/// Everything that is known before the first step.
-struct Prepared {
-  std::shared_ptr<const Program> program;
-  RunOptions options;
-  std::vector<std::pair<ColumnId, LaneValues>> columns;
-  std::vector<std::pair<FeedValues, LaneValues>> feeds;   // `values` of the first are filled per lane
-  std::vector<Kept> kept;
-  int64_t lanes = 1;
-  bool batched = false;
-};
+using Prepared = PreparedRun;
 
 const Network* find_network(Evaluation& e, const ast::Run& run) {
   const std::string& name = run.network.parts.back().text;
@@ -175,6 +167,8 @@ bool place_setting(Evaluation& e, const Network& network, const GivenSetting& gi
   if (!fits_dimension(e, network, plain)) return false;
   for (const Feed& feed : program.plan.feeds)
     if (feed.name == plain.name) return add_feed(e, plain, feed, out);
+  if (const Variable* variable = find_variable(e.model, network, plain.name))
+    plain.value = with_flat_elements(std::move(plain.value), *variable);
   const ColumnId id = program.find_column(plain.name);
   const bool settable = id.valid() && (program[id].role == Role::Param || program[id].role == Role::State);
   if (settable && id != program.dt) return add_column(e, plain, id, out);
@@ -224,13 +218,27 @@ bool count_lanes(Evaluation& e, const ast::Run& run, Prepared& out) {
   return false;
 }
 
-std::optional<Prepared> prepare(Evaluation& e, const ast::Run& run) {
+/// What a fit found is a setting of every later run that does not set the same itself.
+void add_fitted(Evaluation& e, const ast::Run& run, const Network& network, RunOptions& options) {
+  for (const auto& [path, value] : e.fitted) {
+    if (!path.starts_with(network.name + ".")) continue;
+    const std::string name = path.substr(network.name.size() + 1);
+    const bool own = std::any_of(options.others.begin(), options.others.end(),
+                                 [&](const GivenSetting& given) { return same_setting(given.name, name); });
+    if (!own) options.others.push_back({name, value, run.network.span});
+  }
+}
+
+std::optional<Prepared> prepare(Evaluation& e, const ast::Run& run, bool fuse) {
   const Network* network = find_network(e, run);
   if (!network) return std::nullopt;
   auto options = read_run_options(e, run);
   if (!options) return std::nullopt;
+  add_fitted(e, run, *network, *options);
   Prepared out;
-  auto program = std::make_shared<Program>(lower(e.model, *network, lower_options(e, run, *network, *options)));
+  LowerOptions how = lower_options(e, run, *network, *options);
+  how.fuse = fuse;
+  auto program = std::make_shared<Program>(lower(e.model, *network, how));
   out.options = std::move(*options);
   assert(verify(*program).empty() && "lower keeps the promises of a program");
   out.program = program;
@@ -334,8 +342,7 @@ bool report_failures(Evaluation& e, const Prepared& prepared, const std::vector<
     if (!result.divergence) continue;
     const Divergence& bad = *result.divergence;
     e.diags.report(DiagKind::Diverged, span,
-                   cat(quoted(bad.column), " became ", bad.value, place_text(bad, *prepared.program), " in step ",
-                       bad.step, ", t = ", bad.time_ms, " ms", which))
+                   cat(divergence_text(bad, *prepared.program), which))
         .help = "a smaller rate or step, or bounds on the variable, may keep it finite";
     return false;
   }
@@ -399,8 +406,30 @@ Result<Kernels> kernels_of(Evaluation& e, const Prepared& prepared) {
 
 }  // namespace
 
+bool same_setting(std::string_view a, std::string_view b) {
+  const auto plain = [](std::string_view name) {
+    return name.ends_with(".init") ? name.substr(0, name.size() - 5) : name;
+  };
+  return plain(a) == plain(b);
+}
+
+std::optional<PreparedRun> prepare_run(Evaluation& e, const ast::Run& run, bool fuse) { return prepare(e, run, fuse); }
+
+const std::vector<double>& values_of_lane(const LaneValues& values, int64_t lane) { return of_lane(values, lane); }
+
+std::optional<Divergence> find_divergence(const PreparedRun& prepared, const Kernels& kernels, int64_t lane) {
+  PreparedRun in_double = prepared;
+  in_double.options.precision = Precision::Float64;
+  return run_lane(in_double, kernels, lane, 1, nullptr).divergence;
+}
+
+std::string divergence_text(const Divergence& bad, const Program& program) {
+  return cat(quoted(bad.column), " became ", bad.value, place_text(bad, program), " in step ", bad.step,
+             ", t = ", bad.time_ms, " ms");
+}
+
 std::optional<Value> evaluate_run(Evaluation& e, const ast::Run& run, Span span) {
-  const auto prepared = prepare(e, run);
+  const auto prepared = prepare(e, run, true);
   if (!prepared) return std::nullopt;
   const auto kernels = kernels_of(e, *prepared);
   if (!kernels) {

@@ -183,6 +183,16 @@ std::optional<LaneValues> fit_lanes(const Tensor& value, const Extents& shape) {
   return out;
 }
 
+Tensor with_flat_elements(Tensor value, const Variable& variable) {
+  const Extents& inner = variable.shape.extents;
+  const bool ends_so = inner.size() > 1 && value.shape.size() >= inner.size() &&
+                       std::equal(inner.rbegin(), inner.rend(), value.shape.rbegin());
+  if (!ends_so) return value;
+  value.shape.resize(value.shape.size() - inner.size());
+  value.shape.push_back(variable.shape.size());
+  return value;
+}
+
 const Variable* find_variable(const Model& model, const Network& network, std::string_view column) {
   const size_t dot = column.find('.');
   if (dot == std::string_view::npos) return named_variable(model, network.signals, column);

@@ -30,6 +30,7 @@ struct Table {
   std::optional<int64_t> rows;           // of a data file
   std::map<std::string, std::string> unread;  // of a data file: what is there and why it is no numbers
   bool batched = false;                  // of a run: columns have a leading batch axis
+  std::string text;                      // what 'print' shows; empty: the names of the columns
   std::map<std::string, Tensor> finals;  // of a run: the last values of recordings, without a time axis
 };
 

@@ -29,7 +29,10 @@ class Slots {
     }
   }
   size_t slot_bytes() const { return size_; }
+  /// Keeps the memory, and what is in it, when the count stays.
   bool allocate(int64_t count) {
+    if (memory_ && count == count_) return true;
+    count_ = count;
     const size_t bytes = std::max<size_t>(aligned(size_ * static_cast<size_t>(count)), kAlignment);
     memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, bytes)));
     if (!memory_) return false;
@@ -48,6 +51,7 @@ class Slots {
   std::vector<ColumnId> ids_;
   std::vector<size_t> offsets_;
   size_t size_ = 0;
+  int64_t count_ = -1;
   std::unique_ptr<std::byte, Free> memory_;
 };
 
@@ -290,7 +294,7 @@ void Trajectory::initialise() {
 
 Result<std::vector<std::vector<double>>> Trajectory::forward(int64_t steps, double dt_ms,
                                                              std::span<const FeedValues> feeds,
-                                                             std::span<const ColumnId> outputs) {
+                                                             std::span<const TrajectoryOutput> outputs) {
   State& s = *state_;
   std::vector<std::byte> initial(s.states.slot(0), s.states.slot(0) + s.states.slot_bytes());
   s.steps = steps;
@@ -310,7 +314,8 @@ Result<std::vector<std::vector<double>>> Trajectory::forward(int64_t steps, doub
     }
     s.forward_step(step);
     for (size_t k = 0; k < outputs.size(); ++k) {
-      ColumnId column = outputs[k];
+      if (outputs[k].final_only && step + 1 < steps) continue;
+      ColumnId column = outputs[k].column;
       for (size_t m = 0; m < s.now.size(); ++m)
         if (s.now[m] == column) column = s.next[m];
       const std::vector<double> row = s.read(column);
@@ -320,7 +325,7 @@ Result<std::vector<std::vector<double>>> Trajectory::forward(int64_t steps, doub
   return recorded;
 }
 
-void Trajectory::reverse(std::span<const ColumnId> outputs, std::span<const std::vector<double>> seeds) {
+void Trajectory::reverse(std::span<const TrajectoryOutput> outputs, std::span<const std::vector<double>> seeds) {
   State& s = *state_;
   const Adjoint& a = *s.adjoint;
   for (const ColumnId id : a.zero_once) s.columns.fill(id, 0);
@@ -340,12 +345,13 @@ void Trajectory::reverse(std::span<const ColumnId> outputs, std::span<const std:
     else s.bind_step(step);
     for (const ColumnId id : a.zero_each_step) s.columns.fill(id, 0);
     for (size_t k = 0; k < outputs.size(); ++k) {
-      ColumnId into = a.adjoint_of[outputs[k].value];
+      if (outputs[k].final_only && step + 1 < s.steps) continue;
+      ColumnId into = a.adjoint_of[outputs[k].column.value];
       for (const Adjoint::Carried& carried : a.carried)
-        if (carried.now == outputs[k]) into = carried.next_adjoint;
+        if (carried.now == outputs[k].column) into = carried.next_adjoint;
       if (!into.valid()) continue;
       const ColumnLayout& at = s.columns.layout(into);
-      const double* row = seeds[k].data() + step * at.size();
+      const double* row = seeds[k].data() + (outputs[k].final_only ? 0 : step * at.size());
       if (s.options.precision == Precision::Float32) add_to(at, static_cast<float*>(s.columns.base(into)), row);
       else add_to(at, static_cast<double*>(s.columns.base(into)), row);
     }
@@ -384,6 +390,23 @@ std::vector<double> Trajectory::gradient_of_feed(ColumnId fed) const {
   for (size_t k = 0; k < state_->fed_targets.size(); ++k)
     if (state_->fed_targets[k] == fed) return state_->fed_gradients[k];
   return {};
+}
+
+Trajectory::AtBounds Trajectory::at_bounds(ColumnId state, double low, double high) {
+  State& s = *state_;
+  AtBounds count;
+  const auto found = std::find(s.now.begin(), s.now.end(), state);
+  if (found == s.now.end()) return count;
+  const int64_t held = std::min(s.memory.segment, s.steps - s.ring_begin);
+  for (int64_t slot = 1; slot <= held; ++slot) {
+    s.states.bind(s.columns, s.now, slot);
+    for (const double value : s.read(state)) {
+      count.at += value <= low || value >= high;
+      ++count.all;
+    }
+  }
+  s.bind_step(s.ring_begin);
+  return count;
 }
 
 const TrajectoryMemory& Trajectory::memory() const { return state_->memory; }

@@ -28,6 +28,12 @@ struct TrajectoryMemory {
   uint64_t bytes = 0;
 };
 
+/// A column the host reads, and seeds, after every step or only after the last one.
+struct TrajectoryOutput {
+  ColumnId column;
+  bool final_only = false;
+};
+
 class Trajectory {
  public:
   static Result<Trajectory> create(std::shared_ptr<const Adjoint> adjoint, Kernels kernels,
@@ -40,19 +46,24 @@ class Trajectory {
   Status set(ColumnId column, std::span<const double> values);
   void initialise();
 
-  /// `outputs[k]` holds steps × size numbers, column k of `outputs` as recorded: Values as the step
+  /// Steps × size numbers (size numbers when `final_only`) for each of `outputs`: Values as the step
   /// computed them, states after it.
   Result<std::vector<std::vector<double>>> forward(int64_t steps, double dt_ms,
                                                    std::span<const FeedValues> feeds,
-                                                   std::span<const ColumnId> outputs);
+                                                   std::span<const TrajectoryOutput> outputs);
   /// Given d(loss)/d(outputs) in the same layout; leaves d(loss)/d(target) to `gradient`.
-  void reverse(std::span<const ColumnId> outputs, std::span<const std::vector<double>> seeds);
+  void reverse(std::span<const TrajectoryOutput> outputs, std::span<const std::vector<double>> seeds);
 
   /// In logical order: of a parameter, or of a state before the first step.
   std::vector<double> gradient(ColumnId target) const;
   /// Of a fed column: steps × size.
   std::vector<double> gradient_of_feed(ColumnId fed) const;
   const TrajectoryMemory& memory() const;
+
+  /// Of the values of a carried state that are still held from the last forward pass (all steps, or the
+  /// last segment): how many lie at or beyond a bound, and how many there are.
+  struct AtBounds { int64_t at = 0, all = 0; };
+  AtBounds at_bounds(ColumnId state, double low, double high);
 
  private:
   struct State;

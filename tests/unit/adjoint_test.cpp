@@ -86,7 +86,8 @@ Loss run(const std::vector<double>& theta, const std::vector<double>& w, const s
   EXPECT_TRUE(trajectory->set(example.theta, theta).ok());
   EXPECT_TRUE(trajectory->set(example.w, w).ok());
   const std::vector<FeedValues> feeds = {{.name = "x", .values = x, .rows = 3}};
-  const auto recorded = trajectory->forward(kSteps, 1.0, feeds, outputs);
+  const std::vector<TrajectoryOutput> read = {{example.y}, {example.w}};
+  const auto recorded = trajectory->forward(kSteps, 1.0, feeds, read);
   EXPECT_TRUE(recorded.ok()) << recorded.error();
   Loss loss;
   std::vector<std::vector<double>> seeds(2);
@@ -99,7 +100,7 @@ Loss run(const std::vector<double>& theta, const std::vector<double>& w, const s
     loss.value += (*recorded)[1][k];
     seeds[1][k] = 1;
   }
-  trajectory->reverse(outputs, seeds);
+  trajectory->reverse(read, seeds);
   loss.theta = trajectory->gradient(example.theta);
   loss.w = trajectory->gradient(example.w);
   loss.x = trajectory->gradient_of_feed(example.x);

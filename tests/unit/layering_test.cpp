@@ -50,6 +50,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"runtime/data", {"compiler/support"}},
     {"runtime/plot", {"compiler/support"}},
     {"runtime/trajectory", {"compiler/adjoint", "compiler/expr", "compiler/program", "compiler/support", "runtime"}},
+    {"runtime/fit", {"compiler/support", "runtime/data"}},
     // The list of stages.
     {"compiler",
      {"compiler/adjoint", "compiler/ast", "compiler/codegen", "compiler/expr", "compiler/lower", "compiler/model",
@@ -58,7 +59,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"compiler/experiment",
      {"compiler", "compiler/adjoint", "compiler/ast", "compiler/codegen", "compiler/expr", "compiler/lower",
       "compiler/model", "compiler/program", "compiler/support", "compiler/transform", "compiler/units", "runtime",
-      "runtime/data", "runtime/plot", "runtime/trajectory"}},
+      "runtime/data", "runtime/fit", "runtime/plot", "runtime/trajectory"}},
     {"tools/hebb", {"*"}},
 };
 

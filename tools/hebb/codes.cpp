@@ -139,6 +139,18 @@ constexpr CodeText kTexts[] = {
     {"Q06", "Neurons without state answer within the step, in the order of the projections. In a circle nobody\n"
             "can begin. A state breaks it.",
      "neuron Leaky { param tau = 10 ms;  input I : 1;  state r = 0;  r' = (I - r) / tau; }"},
+    {"G01", "The derivative of a spike's time is not the derivative of what the spike does. Rules fitted to recorded\n"
+            "spikes need nothing: feed the spikes, and all derivatives are exact.",
+     "run Net for rows(data) with (spikes = data.spikes)"},
+    {"G02", "Most functions of experiments have a derivative; sorting, medians and scores such as r2 do not, nor do\n"
+            "running sums and extremes over synapses in a network.",
+     "mse(sim.Y.r, data)"},
+    {"G03", "Nothing on the way from the path to the loss: the loss reads no recording that depends on it, or the\n"
+            "run sets it itself.",
+     "let sim = run Net for 10 s;   fit Net.S.theta minimize mse(sim.Y.r, data);"},
+    {"G04", "Only one number can be minimised.", "mean((sim.Y.r - data)^2)"},
+    {"G05", "The loss, a derivative or a variable of a run became infinite. The fit keeps the best values it met.",
+     "fit Net.S.theta minimize loss with (lr = 1e-4, clip = 1);"},
     {"T01", "The language has this form, this version of the program does not run it. The rest of the file is\n"
             "fine.",
      ""},

@@ -30,6 +30,18 @@ bool wants_colour(const std::string& setting) {
   return isatty(STDERR_FILENO) && environment("TERM") != "dumb";
 }
 
+/// "500M", "2G", "65536".
+std::optional<uint64_t> bytes_of(const std::string& text) {
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || !(number > 0)) return std::nullopt;
+  const std::string unit(stop, end);
+  const double scale = unit.empty() ? 1 : unit == "K" ? 1024.0 : unit == "M" ? 1048576.0 : unit == "G" ? 1073741824.0 : 0;
+  if (scale == 0 || number * scale > 1e18) return std::nullopt;
+  return static_cast<uint64_t>(number * scale);
+}
+
 }  // namespace
 
 /// $HEBB_STDLIB, or the folder that came with the program: installed beside it, or in its sources.
@@ -113,6 +125,22 @@ std::optional<ExperimentOptions> experiment_options(const Options& options) {
   if (!options.quiet) out.notes = &std::cerr;
   out.program = version();
   out.interrupted = &interrupted();
+  out.checkpoint = options.checkpoint;
+  out.resume = options.resume;
+  out.report = options.report;
+  out.progress = !options.quiet && isatty(STDERR_FILENO) && environment("TERM") != "dumb";
+  if (!options.max_memory.empty()) {
+    const auto bytes = bytes_of(options.max_memory);
+    if (!bytes) {
+      usage_error(cat("--max-memory needs a number of bytes such as 500M or 2G, got ", quoted(options.max_memory)));
+      return std::nullopt;
+    }
+    out.max_memory = *bytes;
+  }
+  if (out.resume && out.checkpoint.empty()) {
+    usage_error("--resume needs the file to go on from", "hebb run FILE --checkpoint fit.state --resume");
+    return std::nullopt;
+  }
   if (options.seed.empty()) return out;
   out.seed_given = true;
   if (options.seed == "random") {

@@ -37,10 +37,13 @@ struct Options {
   std::string precision;                 // float, double, or empty
   std::string engine = "jit";
   int level = 3;
+  std::string max_memory, checkpoint;    // of gradients and fits
+  bool resume = false, report = false;
   std::string output;
   std::string emit;
   std::string target;                    // build
-  bool check = false, diff = false;      // fmt
+  bool check = false, diff = false;      // fmt; check: grad
+  bool latex = false;                    // grad
 };
 
 int run_check(const Options& options);
@@ -48,6 +51,7 @@ int run_run(const Options& options);
 int run_build(const Options& options);
 int run_explain(const Options& options);
 int run_fmt(const Options& options);
+int run_grad(const Options& options);
 int run_test(const Options& options);
 int run_doctor(const Options& options);
 

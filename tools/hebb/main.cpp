@@ -25,6 +25,7 @@ constexpr Subcommand kSubcommands[] = {
     {"test", "run the tests of files and folders", run_test},
     {"build", "write a rule for other programs, or print a stage of the compiler: --emit=KIND", run_build},
     {"explain", "how each variable is stored and solved; or what a diagnostic means", run_explain},
+    {"grad", "the derivatives of rules as formulas; --check compares them with differences", run_grad},
     {"fmt", "lay out files", run_fmt},
     {"doctor", "show what this program found on the machine", run_doctor},
 };
@@ -49,6 +50,10 @@ void add_run_options(CLI::App& app, Options& o) {
   app.add_option("--threads", o.threads, "threads; results do not depend on it")->check(CLI::Range(1, 4096));
   app.add_option("--engine", o.engine, "jit or interpreter")->check(CLI::IsMember({"jit", "interpreter"}));
   app.add_option("-o,--output", o.output, "the folder for saved files");
+  app.add_option("--max-memory", o.max_memory, "what a gradient may keep: 500M, 2G (default 2G)");
+  app.add_option("--checkpoint", o.checkpoint, "a file for the state of a fit, written now and then");
+  app.add_flag("--resume", o.resume, "go on with the fit from its --checkpoint");
+  app.add_flag("--report", o.report, "print what every fit can and cannot know");
 }
 
 void add_compile_options(CLI::App& app, Options& o) {
@@ -60,7 +65,7 @@ void add_options(CLI::App& app, std::string_view name, Options& o) {
   add_message_options(app, o);
   if (name == "check" || name == "fmt" || name == "test")
     app.add_option("FILE", o.files, "source files; - is stdin")->required();
-  if (name == "run" || name == "build" || name == "explain") {
+  if (name == "run" || name == "build" || name == "explain" || name == "grad") {
     app.add_option("FILE", o.file, name == "explain" ? "a source file, or a code such as D01" : "a source file; - is stdin")
         ->required();
     app.add_option("NAME", o.name, name == "run" ? "of one experiment" : "of one network, rule or neuron");
@@ -75,6 +80,10 @@ void add_options(CLI::App& app, std::string_view name, Options& o) {
     app.add_option("--target", o.target, "of object and its kin: portable (x86-64-v3 and v4 in one), x86-64-v3, x86-64-v4, "
                                          "host, aarch64, wasm32");
     app.add_option("-o,--output", o.output, "a file; for several kinds a folder");
+  }
+  if (name == "grad") {
+    app.add_flag("--check", o.check, "compare with central differences at random points");
+    app.add_flag("--latex", o.latex, "formulas as LaTeX");
   }
   if (name == "fmt") {
     app.add_flag("--check", o.check, "change nothing; name the files that would change");

@@ -1,0 +1,282 @@
+#include "compiler/experiment/fit_report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <ostream>
+
+#include "compiler/experiment/functions.h"
+#include "compiler/experiment/grad_tangent.h"
+#include "compiler/support/text.h"
+
+namespace hebb {
+
+namespace {
+
+constexpr double kInterval95 = 1.959963984540054;
+constexpr size_t kMostByDifferences = 200;
+
+/// Curvature of the loss in all elements of all targets.
+struct Curvature {
+  std::vector<double> matrix;
+  std::vector<LikelihoodTerm> terms;
+  std::string how;
+};
+
+/// Central differences of exact gradients: for targets that forward derivatives do not take.
+std::optional<Curvature> by_differences(Evaluation& e, LossProblem& problem, const LossQuestion& question) {
+  size_t n = 0;
+  for (const Target& target : problem.targets) n += target.value.values.size();
+  if (n > kMostByDifferences) {
+    e.diags.report(DiagKind::NoDerivative, problem.span,
+                   cat("a report of ", n, " values would take ", 2 * n, " gradients; at most ", kMostByDifferences,
+                       " values are reported this way"));
+    return std::nullopt;
+  }
+  Curvature out{.matrix = std::vector<double>(n * n), .terms = {}, .how = "central differences of exact gradients"};
+  size_t row = 0;
+  for (Target& target : problem.targets) {
+    for (double& value : target.value.values) {
+      const double h = 1e-5 * std::max(1.0, std::fabs(value)), at = value;
+      for (const double sign : {1.0, -1.0}) {
+        value = at + sign * h;
+        const auto there = evaluate_problem(e, problem, question);
+        if (!there) return std::nullopt;
+        size_t column = 0;
+        for (const Tensor& gradient : there->gradients)
+          for (const double g : gradient.values) out.matrix[row * n + column++] += sign * g / (2 * h);
+      }
+      value = at;
+      ++row;
+    }
+  }
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = 0; j < i; ++j)
+      out.matrix[i * n + j] = out.matrix[j * n + i] = 0.5 * (out.matrix[i * n + j] + out.matrix[j * n + i]);
+  const auto here = evaluate_problem(e, problem, question);
+  if (!here) return std::nullopt;
+  out.terms = here->terms;
+  return out;
+}
+
+std::optional<Curvature> curvature(Evaluation& e, LossProblem& problem, const LossQuestion& question) {
+  if (!has_tangent(problem)) return by_differences(e, problem, question);
+  const auto tangent = LossTangent::create(e, problem);
+  if (!tangent) return std::nullopt;
+  auto second = const_cast<LossTangent&>(*tangent).evaluate(e, problem, question);
+  if (!second) return std::nullopt;
+  return Curvature{std::move(second->matrix), std::move(second->terms), "exact forward derivatives"};
+}
+
+/// What the loss has to be multiplied by to be a negative log likelihood.
+std::optional<double> scale_of(Evaluation& e, const std::vector<LikelihoodTerm>& terms, size_t parameters, Span span) {
+  if (terms.empty() || terms[0].weight == 0) {
+    e.diags.report(DiagKind::NoDerivative, span, "a report needs a loss of independent terms")
+        .help = "build it from  mse(…),  cross_entropy(…)  or  cross_entropy_logits(…)";
+    return std::nullopt;
+  }
+  const LikelihoodTerm& term = terms[0];
+  if (term.kind == LossNode::Likelihood::Bernoulli) return term.terms / term.weight;
+  const double left = std::max(term.terms - static_cast<double>(parameters), 1.0);
+  const double variance = term.mean * term.terms / left;
+  return term.terms / (2 * variance * term.weight);
+}
+
+std::string digits(double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.4g", value);
+  return text;
+}
+
+std::string index_text(const Extents& shape, size_t place) {
+  if (shape.empty()) return "";
+  std::string out;
+  for (size_t k = shape.size(); k-- > 0; place /= static_cast<size_t>(shape[k]))
+    out = cat(place % static_cast<size_t>(shape[k]), out.empty() ? "" : ", ", out);
+  return cat("[", out, "]");
+}
+
+std::string padded(std::string text, size_t width) {
+  return text.size() < width ? std::string(width - text.size(), ' ') + text : text;
+}
+
+/// The largest parts of a direction: "0.81 [1, 1, 0] - 0.44 [0, 2, 1]".
+std::string direction_text(const double* vector, size_t n, const std::vector<std::string>& names) {
+  std::vector<size_t> order(n);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return std::fabs(vector[a]) > std::fabs(vector[b]); });
+  std::string out;
+  constexpr size_t kShown = 4;
+  const double sign = vector[order[0]] < 0 ? -1 : 1;
+  for (size_t k = 0; k < std::min(n, kShown); ++k) {
+    const double part = sign * vector[order[k]];
+    if (std::fabs(part) < 0.1) break;
+    out += cat(k == 0 ? "" : part < 0 ? " - " : " + ", digits(std::fabs(part)), " ", names[order[k]]);
+  }
+  return out;
+}
+
+struct Known {
+  std::vector<double> error, information;   // of the free elements
+};
+
+/// Standard errors from the Fisher information; infinite along directions that the data do not see.
+Known errors_of(const std::vector<double>& information, size_t n) {
+  constexpr double kUnseen = 1e-13;
+  Known out{.error = std::vector<double>(n), .information = information};
+  std::vector<double> scale(n);
+  std::vector<double> correlation(n * n);
+  for (size_t i = 0; i < n; ++i) scale[i] = information[i * n + i] > 0 ? 1 / std::sqrt(information[i * n + i]) : 0;
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = 0; j < n; ++j) correlation[i * n + j] = information[i * n + j] * scale[i] * scale[j];
+  const Spectrum s = spectrum(correlation);
+  for (size_t i = 0; i < n; ++i) {
+    double variance = 0;
+    for (size_t k = 0; k < n; ++k) {
+      const double part = s.vectors[k * n + i] * s.vectors[k * n + i];
+      if (s.values[k] > kUnseen * s.values[0]) variance += part / s.values[k];
+      else if (part > 1e-8) variance = INFINITY;
+    }
+    out.error[i] = scale[i] == 0 ? INFINITY : std::sqrt(variance) * scale[i];
+  }
+  return out;
+}
+
+std::string directions_text(const std::vector<double>& information, size_t n, const std::vector<std::string>& names) {
+  std::vector<double> correlation(n * n);
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j < n; ++j) {
+      const double both = information[i * n + i] * information[j * n + j];
+      correlation[i * n + j] = both > 0 ? information[i * n + j] / std::sqrt(both) : 0;
+    }
+  }
+  const Spectrum s = spectrum(correlation);
+  std::string out = cat("  stiffest direction (", digits(s.values[0]), "): ", direction_text(s.vectors.data(), n, names), "\n");
+  for (size_t k = 0; k < std::min<size_t>(3, n - 1); ++k) {
+    const size_t from = n - 1 - k;
+    out += cat("  sloppy direction (", digits(s.values[from]), "): ", direction_text(s.vectors.data() + from * n, n, names), "\n");
+  }
+  return out;
+}
+
+const ast::Fit* fit_of(Evaluation& e, const std::string& path) {
+  for (size_t k = e.fits.size(); k-- > 0;)
+    for (const ast::Path& fitted : e.fits[k]->paths)
+      if (setting_path(fitted) == path) return e.fits[k];
+  return nullptr;
+}
+
+std::optional<std::vector<bool>> mask_of(const FitOptions& options, const Target& target) {
+  std::vector<bool> fixed(target.value.values.size());
+  const auto given = options.fixed.find(target.path);
+  if (given == options.fixed.end()) return fixed;
+  const auto& mask = given->second.values;
+  const bool whole = mask.size() == fixed.size() && std::all_of(mask.begin(), mask.end(), [](double v) { return v == 0 || v == 1; });
+  for (size_t i = 0; i < mask.size(); ++i) {
+    if (whole) fixed[i] = mask[i] != 0;
+    else fixed[static_cast<size_t>(mask[i])] = true;
+  }
+  return fixed;
+}
+
+std::optional<std::shared_ptr<const Table>> make_report(Evaluation& e, const std::string& path, Span span) {
+  const ast::Fit* fit = fit_of(e, path);
+  if (!fit) {
+    e.diags.report(DiagKind::WrongArgument, span, cat(quoted(path), " was not fitted before this report"))
+        .help = cat("fit ", path, " minimize …;");
+    return std::nullopt;
+  }
+  auto targets = fit_targets(e, *fit);
+  if (!targets) return std::nullopt;
+  const auto options = read_fit_options(e, *fit, *targets);
+  if (!options) return std::nullopt;
+  auto problem = make_problem(e, *fit->loss, std::move(*targets), {.precision = Precision::Float64, .max_bytes = e.options.max_memory});
+  if (!problem) return std::nullopt;
+  LossQuestion question{.lanes = {}, .burn_in = options->burn_in};
+  if (!options->validation.empty()) {
+    question.lanes.assign(problem->lanes(), true);
+    for (const int64_t lane : options->validation) question.lanes[lane] = false;
+  }
+  const auto bend = curvature(e, *problem, question);
+  if (!bend) return std::nullopt;
+
+  std::vector<size_t> places;              // of the free elements among all
+  std::vector<std::string> names;
+  size_t begin = 0, own_begin = 0;
+  const Target* own = nullptr;
+  for (const Target& target : problem->targets) {
+    const auto fixed = mask_of(*options, target);
+    for (size_t i = 0; i < target.value.values.size(); ++i) {
+      if ((*fixed)[i]) continue;
+      places.push_back(begin + i);
+      const std::string index = index_text(target.value.shape, i);
+      const std::string name = target.path.substr(target.network.size() + 1);
+      names.push_back(problem->targets.size() == 1 && !index.empty() ? index : name + index);
+    }
+    if (target.path == path) {
+      own = &target;
+      own_begin = begin;
+    }
+    begin += target.value.values.size();
+  }
+  const size_t n = places.size(), all = begin;
+  const auto scale = scale_of(e, bend->terms, n, span);
+  if (!scale) return std::nullopt;
+  std::vector<double> information(n * n);
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = 0; j < n; ++j) information[i * n + j] = *scale * bend->matrix[places[i] * all + places[j]];
+  const Known known = errors_of(information, n);
+
+  auto table = std::make_shared<Table>();
+  table->what = cat("report of ", path);
+  const Tensor& value = own->value;
+  Tensor error = value, low = value, high = value;
+  std::fill(error.values.begin(), error.values.end(), 0.0);
+  std::string rows, zero;
+  size_t undecided = 0, shown = 0;
+  for (size_t k = 0; k < n; ++k) {
+    if (places[k] < own_begin || places[k] >= own_begin + value.values.size()) continue;
+    const size_t i = places[k] - own_begin;
+    error.values[i] = known.error[k];
+    low.values[i] = value.values[i] - kInterval95 * known.error[k];
+    high.values[i] = value.values[i] + kInterval95 * known.error[k];
+    const bool near_zero = low.values[i] <= 0 && high.values[i] >= 0;
+    rows += cat("  ", padded(names[k], 14), padded(digits(value.values[i]), 13), padded(digits(known.error[k]), 12), "  ",
+                digits(low.values[i]), " … ", digits(high.values[i]), near_zero ? "   zero is inside" : "", "\n");
+    if (near_zero) zero += cat(undecided++ ? ", " : "", names[k]);
+    ++shown;
+  }
+  table->text = cat(path, ": ", shown, " fitted of ", value.values.size(), ", from ", digits(bend->terms[0].terms), " terms; Fisher information by ",
+                    bend->how, "\n  ", padded("", 14), padded("value", 13), padded("error", 12), "  95 % interval\n", rows,
+                    directions_text(information, n, names), undecided ? cat("  not told from zero: ", zero) : "  all are told from zero");
+  const auto add = [&](const std::string& name, Tensor tensor) {
+    table->order.push_back(name);
+    table->columns[name] = std::move(tensor);
+  };
+  add("value", value);
+  add("error", std::move(error));
+  add("low", std::move(low));
+  add("high", std::move(high));
+  add("information", {.shape = {static_cast<int64_t>(n), static_cast<int64_t>(n)}, .values = information, .dimension = {}});
+  return std::shared_ptr<const Table>(std::move(table));
+}
+
+}  // namespace
+
+void print_report(Evaluation& e, const std::string& path, Span span) {
+  if (const auto table = make_report(e, path, span)) e.out << (*table)->text << '\n' << std::flush;
+}
+
+std::optional<Value> evaluate_report(Evaluation& e, const ast::Call& call, Span span) {
+  const auto path = call.arguments.size() == 1 ? path_text(e, *call.arguments[0].value) : std::nullopt;
+  if (!path) {
+    report_argument(e, span, "'report' takes one path that was fitted", "report(Net.S.theta)");
+    return std::nullopt;
+  }
+  auto table = make_report(e, *path, span);
+  if (!table) return std::nullopt;
+  return Value{std::move(*table)};
+}
+
+}  // namespace hebb

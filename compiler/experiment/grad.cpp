@@ -1,0 +1,226 @@
+#include "compiler/experiment/grad.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "compiler/experiment/arithmetic.h"
+#include "compiler/experiment/engine.h"
+#include "compiler/experiment/functions.h"
+#include "compiler/lower/lower.h"
+#include "compiler/program/interpret.h"
+#include "compiler/support/text.h"
+
+namespace hebb {
+
+namespace {
+
+std::vector<std::string> names_in(const Model& model, const Network& network) {
+  std::vector<std::string> names;
+  const auto add = [&](const std::string& owner, const std::vector<VarId>& ids) {
+    for (const VarId id : ids) {
+      const Variable& variable = model[id];
+      const std::string name = owner.empty() ? variable.name : cat(owner, ".", variable.name);
+      if (variable.kind == VarKind::Param || variable.kind == VarKind::Signal) names.push_back(name);
+      if (variable.kind == VarKind::Weight || variable.kind == VarKind::State) names.push_back(name + ".init");
+    }
+  };
+  add("", network.signals);
+  for (const PopulationDef& population : network.populations)
+    add(population.name, model.neurons[population.neuron].variables);
+  for (const ProjectionDef& projection : network.projections) add(projection.name, projection.rule.variables);
+  return names;
+}
+
+void report_no_target(Evaluation& e, const Network& network, const std::string& name, Span span) {
+  Diagnostic& diag = e.diags.report(DiagKind::UnknownName, span,
+                                    cat("the network ", quoted(network.name), " has no parameter ", quoted(name)));
+  const auto names = names_in(e.model, network);
+  if (const auto near = did_you_mean(name, names)) diag.help = cat("did you mean ", network.name, ".", *near, "?");
+}
+
+}  // namespace
+
+std::optional<Target> find_target(Evaluation& e, const std::string& path, Span span) {
+  const size_t dot = path.find('.');
+  const Network* network = e.model.find_network(path.substr(0, dot));
+  if (!network || dot == std::string::npos) {
+    std::vector<std::string> names;
+    for (const Network& known : e.model.networks) names.push_back(known.name);
+    Diagnostic& diag = e.diags.report(DiagKind::UnknownName, span,
+                                      cat("there is no network called ", quoted(path.substr(0, dot))));
+    if (const auto near = did_you_mean(path.substr(0, dot), names)) diag.help = cat("did you mean ", *near, "?");
+    else diag.help = "a path is a network, a projection or population, and a name:  Net.S.theta";
+    return std::nullopt;
+  }
+  Target out{.path = path, .network = network->name, .name = path.substr(dot + 1), .initial = false, .fed = false,
+             .variable = nullptr, .span = span, .value = {}};
+  if (out.name.ends_with(".init")) {
+    out.initial = true;
+    out.name.resize(out.name.size() - 5);
+  }
+  out.variable = find_variable(e.model, *network, out.name);
+  if (!out.variable) {
+    report_no_target(e, *network, out.name, span);
+    return std::nullopt;
+  }
+  switch (out.variable->kind) {
+    case VarKind::Param:
+      if (!out.initial) return out;
+      break;
+    case VarKind::Weight:
+    case VarKind::State:
+      if (out.initial) return out;
+      e.diags.report(DiagKind::NotReached, span, cat(quoted(out.name), " changes during a run; what can be chosen is "
+                                                     "where it begins"))
+          .help = cat("write  ", path, ".init");
+      return std::nullopt;
+    case VarKind::Signal:
+    case VarKind::Input:
+      out.fed = true;
+      if (!out.initial) return out;
+      break;
+    case VarKind::Receive:
+    case VarKind::Let:
+    case VarKind::Draw:
+    case VarKind::Reduce:
+    case VarKind::PreValue:
+    case VarKind::PostValue:
+    case VarKind::Population: break;
+  }
+  e.diags.report(DiagKind::NotReached, span, cat(quoted(path), " is computed, not chosen"))
+      .help = "a parameter, the beginning of a state (S.w.init) or a fed signal can be";
+  return std::nullopt;
+}
+
+std::optional<Tensor> path_value(Evaluation& e, const std::string& path, Span span) {
+  if (const auto fitted = e.fitted.find(path); fitted != e.fitted.end()) return fitted->second;
+  const auto target = find_target(e, path, span);
+  if (!target) return std::nullopt;
+  if (target->fed) {
+    e.diags.report(DiagKind::WrongKindOfValue, span, cat(quoted(path), " has no value outside a run"));
+    return std::nullopt;
+  }
+  LowerOptions how;
+  how.fuse = false;
+  const auto program = std::make_shared<const Program>(lower(e.model, *e.model.find_network(target->network), how));
+  const ColumnId column = program->find_column(target->name);
+  if (!column.valid()) {
+    e.diags.report(DiagKind::NotReached, span, cat("nothing in ", quoted(target->network), " uses ", quoted(target->name)));
+    return std::nullopt;
+  }
+  SimulationOptions options;
+  options.precision = Precision::Float64;
+  options.seed = e.options.seed;
+  auto simulation = Simulation::create(program, interpret(program, Precision::Float64), options);
+  if (!simulation) {
+    e.diags.report(DiagKind::CannotRun, span, simulation.error());
+    return std::nullopt;
+  }
+  simulation->initialise();
+  return in_declared_shape({.shape = column_shape(*program, column), .values = simulation->get(column), .dimension = {}},
+                           target->variable);
+}
+
+int64_t LossProblem::lanes() const {
+  int64_t most = 1;
+  for (const RunGradient& run : runs)
+    if (run.batched()) most = std::max(most, run.lanes());
+  return most;
+}
+
+std::optional<LossProblem> make_problem(Evaluation& e, const ast::Expr& loss, std::vector<Target> targets,
+                                        const RunGradient::Options& options) {
+  TraceOptions how;
+  for (const Target& target : targets) how.paths.insert(target.path);
+  auto graph = trace_loss(e, loss, how);
+  if (!graph) return std::nullopt;
+  LossProblem out{.graph = std::move(*graph), .targets = std::move(targets), .runs = {}, .leaf_target = {},
+                  .span = loss.span};
+  if (out.graph.leaves.empty()) {
+    e.diags.report(DiagKind::NotReached, loss.span,
+                   cat("this loss does not depend on ", quoted(out.targets[0].path)))
+        .help = "it has to read a recording of a run of that network which does not set it itself, or the path";
+    return std::nullopt;
+  }
+  std::vector<const ast::Run*> seen;
+  for (const LossLeaf& leaf : out.graph.leaves) {
+    if (!leaf.run || std::find(seen.begin(), seen.end(), leaf.run) != seen.end()) continue;
+    seen.push_back(leaf.run);
+    auto run = RunGradient::create(e, *leaf.run, out.graph, out.targets, options);
+    if (!run) return std::nullopt;
+    out.runs.push_back(std::move(*run));
+  }
+  for (Target& target : out.targets) {
+    if (target.fed) continue;
+    auto value = path_value(e, target.path, target.span);
+    if (!value) return std::nullopt;
+    target.value = e.fitted[target.path] = std::move(*value);
+  }
+  for (const LossLeaf& leaf : out.graph.leaves) {
+    int index = -1;
+    for (size_t k = 0; k < out.targets.size(); ++k)
+      if (!leaf.run && out.targets[k].path == leaf.name) index = static_cast<int>(k);
+    out.leaf_target.push_back(index);
+  }
+  return out;
+}
+
+std::optional<LossValue> evaluate_problem(Evaluation& e, LossProblem& problem, const LossQuestion& question) {
+  std::vector<Tensor> leaves(problem.graph.leaves.size());
+  for (size_t k = 0; k < leaves.size(); ++k)
+    if (problem.leaf_target[k] >= 0) leaves[k] = problem.targets[problem.leaf_target[k]].value;
+  for (RunGradient& run : problem.runs)
+    if (!run.forward(e, problem.targets, question.lanes, question.burn_in, question.diverged, leaves)) return std::nullopt;
+  const auto tape = evaluate_loss(e, problem.graph, leaves);
+  if (!tape) return std::nullopt;
+  if (!tape->back().scalar() && tape->back().values.size() != 1) {
+    e.diags.report(DiagKind::LossShape, problem.span,
+                   cat("a loss is one number, this is ", shape_text(tape->back().shape)))
+        .help = "take  mean(…)  or  sum(…)  of it";
+    return std::nullopt;
+  }
+  LossValue out{.loss = tape->back().values[0], .gradients = {}, .terms = {}};
+  if (!question.gradient) return out;
+  const std::vector<Tensor> adjoints = pull_loss(problem.graph, *tape);
+  out.terms = likelihood_terms(problem.graph, *tape);
+  for (size_t k = 0; k < problem.targets.size(); ++k) {
+    const Tensor& value = problem.targets[k].value;
+    out.gradients.push_back({.shape = value.shape, .values = std::vector<double>(value.values.size()), .dimension = {}});
+  }
+  for (size_t k = 0; k < leaves.size(); ++k) {
+    if (problem.leaf_target[k] < 0) continue;
+    Tensor& gradient = out.gradients[problem.leaf_target[k]];
+    for (size_t i = 0; i < gradient.values.size(); ++i) gradient.values[i] += adjoints[k].values[i];
+  }
+  for (RunGradient& run : problem.runs)
+    if (!run.reverse(e, question.lanes, adjoints, out.gradients)) return std::nullopt;
+  return out;
+}
+
+std::optional<Value> evaluate_grad(Evaluation& e, const ast::Call& call, Span span) {
+  if (call.arguments.size() != 2) {
+    report_argument(e, span, cat("'grad' takes a loss and a path, got ", plural(call.arguments.size(), "argument")),
+                    "grad(loss, Net.S.theta)");
+    return std::nullopt;
+  }
+  const ast::Expr& where = *call.arguments[1].value;
+  const auto path = path_text(e, where);
+  if (!path) {
+    e.diags.report(DiagKind::WrongKindOfValue, where.span, "this is not something of a network")
+        .help = "a path is a network, a projection or population, and a name:  Net.S.theta";
+    return std::nullopt;
+  }
+  auto target = find_target(e, *path, where.span);
+  if (!target) return std::nullopt;
+  const auto fitted = e.fitted;
+  RunGradient::Options options;
+  options.max_bytes = e.options.max_memory;
+  auto problem = make_problem(e, *call.arguments[0].value, {std::move(*target)}, options);
+  std::optional<LossValue> value;
+  if (problem) value = evaluate_problem(e, *problem, {});
+  e.fitted = fitted;
+  if (!value) return std::nullopt;
+  return value_of(std::move(value->gradients[0]));
+}
+
+}  // namespace hebb

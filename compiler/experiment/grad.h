@@ -1,0 +1,45 @@
+#pragma once
+// grad(loss, path): the loss, its runs and what is differentiated, put together. `fit` works on the same.
+
+#include "compiler/experiment/grad_run.h"
+#include "compiler/experiment/loss_trace.h"
+
+namespace hebb {
+
+/// 'Net.S.theta' looked up; none: reported.
+std::optional<Target> find_target(Evaluation& e, const std::string& path, Span span);
+
+/// The value of a path that nobody fitted: as the network declares it, drawn with the experiment's seed.
+std::optional<Tensor> path_value(Evaluation& e, const std::string& path, Span span);
+
+/// A loss ready to be evaluated and differentiated at any value of its targets.
+struct LossProblem {
+  LossGraph graph;
+  std::vector<Target> targets;
+  std::vector<RunGradient> runs;
+  std::vector<int> leaf_target;    // by leaf: the target it is, or -1
+  Span span;
+
+  int64_t lanes() const;           // of the batch; 1 when no run is one
+};
+/// None: reported. Leaves the values of the targets in e.fitted.
+std::optional<LossProblem> make_problem(Evaluation& e, const ast::Expr& loss, std::vector<Target> targets,
+                                        const RunGradient::Options& options);
+
+struct LossValue {
+  double loss = 0;
+  std::vector<Tensor> gradients;   // by target; empty when not asked for
+  std::vector<LikelihoodTerm> terms;   // with the gradients
+};
+struct LossQuestion {
+  Lanes lanes;                     // empty: all
+  int64_t burn_in = 0;
+  bool gradient = true;
+  std::string* diverged = nullptr; // where to say what became infinite, instead of reporting it
+};
+/// None: reported.
+std::optional<LossValue> evaluate_problem(Evaluation& e, LossProblem& problem, const LossQuestion& question);
+
+std::optional<Value> evaluate_grad(Evaluation& e, const ast::Call& call, Span span);
+
+}  // namespace hebb

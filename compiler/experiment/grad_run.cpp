@@ -1,0 +1,518 @@
+#include "compiler/experiment/grad_run.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <thread>
+
+#include "compiler/experiment/engine.h"
+#include "compiler/program/interpret.h"
+#include "compiler/support/text.h"
+
+namespace hebb {
+
+namespace {
+
+/// A target as this run sees it.
+struct Place {
+  size_t target = 0;
+  ColumnId column;
+  size_t entry = 0;         // into PreparedRun::columns, or ::feeds
+  Extents given;            // of a fed signal: the shape it was fed in
+};
+
+/// A leaf of the loss that is a recording of this run.
+struct Seen {
+  int leaf = 0;
+  ColumnId column;
+  bool final_only = false;
+  Extents shape;            // of one sample
+  MaybeDimension dimension;
+};
+
+}  // namespace
+
+Tensor in_declared_shape(Tensor value, const Variable* variable) {
+  if (!variable) return value;
+  const Extents& inner = variable->shape.extents;
+  value.dimension = variable->dimension;
+  if (inner.size() < 2 || value.shape.empty() || value.shape.back() != variable->shape.size()) return value;
+  value.shape.pop_back();
+  value.shape.insert(value.shape.end(), inner.begin(), inner.end());
+  return value;
+}
+
+void for_each_lane(int64_t count, int threads, const std::function<void(int64_t)>& f) {
+  const int workers = static_cast<int>(std::min<int64_t>(threads, count));
+  if (workers <= 1) {
+    for (int64_t k = 0; k < count; ++k) f(k);
+    return;
+  }
+  std::atomic<int64_t> next = 0;
+  std::vector<std::jthread> pool;
+  for (int k = 0; k < workers; ++k) {
+    pool.emplace_back([&] {
+      for (int64_t lane = next++; lane < count; lane = next++) f(lane);
+    });
+  }
+}
+
+struct RunGradient::State {
+  const ast::Run* run = nullptr;
+  const Network* network = nullptr;
+  PreparedRun prepared;
+  Options options;
+  std::vector<Place> places;
+  std::vector<Seen> outputs;
+  std::vector<TrajectoryOutput> read;
+  std::shared_ptr<const Adjoint> adjoint;
+  Kernels kernels;
+  std::vector<std::vector<FeedValues>> feeds;              // by lane
+  std::vector<std::unique_ptr<Trajectory>> trajectories;   // by lane, or by worker when not all fit
+  bool keep_all = true;
+  std::vector<std::vector<std::vector<double>>> recorded;  // by lane, by output
+
+  std::string prepare_lane(Trajectory& trajectory, int64_t lane);
+  std::string forward_lane(int64_t lane);
+  std::unique_ptr<Trajectory> make_trajectory(int64_t lane, uint64_t bytes, std::string& failure) const;
+};
+
+namespace {
+
+/// Names that the network gave: what the compiler put between is left out.
+std::vector<std::string> readable(const Model& model, const Network& network, const std::vector<std::string>& path) {
+  std::vector<std::string> out;
+  for (std::string name : path) {
+    name = name.substr(0, name.find('\''));
+    const bool event = name.ends_with("_next");
+    if (event) name.resize(name.size() - 5);
+    if (!event && !find_variable(model, network, name)) continue;
+    if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(name);
+  }
+  return out;
+}
+
+/// Columns that say when a neuron of the network emits.
+std::vector<ColumnId> event_columns(const Model& model, const Network& network, const Program& program) {
+  std::vector<ColumnId> out;
+  for (const PopulationDef& population : network.populations) {
+    for (const Emission& emission : model.neurons[population.neuron].emissions) {
+      for (const char* end : {"", "_next"}) {
+        const ColumnId id = program.find_column(cat(population.name, ".", emission.event, end));
+        if (id.valid()) out.push_back(id);
+      }
+    }
+  }
+  return out;
+}
+
+void report_refusal(Evaluation& e, const Network& network, const ast::Run& run, const AdjointRefusal& refusal,
+                    std::span<const Target> targets) {
+  const Span span = targets.empty() ? run.network.span : targets[0].span;
+  std::vector<std::string> path = readable(e.model, network, refusal.path);
+  switch (refusal.why) {
+    case AdjointRefusal::Why::SpikeTimes: {
+      path.push_back("loss");
+      Diagnostic& diag = e.diags.report(DiagKind::SpikeTimes, span,
+                                        "the loss depends on simulated spike times, and nothing says how to "
+                                        "differentiate them");
+      diag.note = cat("path: ", joined(path, " -> "));
+      diag.help = "feed recorded spikes instead of simulating them: their gradients are exact";
+      return;
+    }
+    case AdjointRefusal::Why::Unsupported: {
+      Diagnostic& diag = e.diags.report(DiagKind::NoDerivative, span,
+                                        cat(quoted(path.empty() ? refusal.path.back() : path.back()), " has no derivative yet: a running sum (cumsum), a "
+                                            "minimum or maximum over synapses, or one neuron read by all"));
+      diag.note = cat("path: ", joined(path, " -> "));
+      return;
+    }
+    case AdjointRefusal::Why::NoPath: break;
+  }
+  const std::string name = path.empty() ? targets[0].name : path.front();
+  if (!path.empty()) path.erase(path.begin());
+  Diagnostic& diag = e.diags.report(DiagKind::NotReached, span, cat("the loss does not depend on ", quoted(name)));
+  if (path.empty()) diag.note = "nothing in the network reads it";
+  else diag.note = cat("it changes ", listed(path), ", and nothing the loss reads depends on ",
+                       path.size() == 1 ? "that" : "those");
+  diag.help = "read what it changes in the loss, or let a 'drive' use the weight";
+}
+
+const Kept* find_kept(const PreparedRun& prepared, const std::string& name) {
+  for (const Kept& kept : prepared.kept)
+    if (kept.recording.name == name) return &kept;
+  return nullptr;
+}
+
+bool add_outputs(Evaluation& e, const LossGraph& graph, const ast::Run& run, const PreparedRun& prepared,
+                 std::vector<Seen>& out) {
+  for (size_t k = 0; k < graph.leaves.size(); ++k) {
+    const LossLeaf& leaf = graph.leaves[k];
+    if (leaf.run != &run) continue;
+    const Kept* kept = find_kept(prepared, leaf.name);
+    if (!kept) {
+      e.diags.report(DiagKind::UnknownName, leaf.span, cat("a run of ", quoted(prepared.program->name),
+                                                           " keeps no ", quoted(leaf.name), " for a derivative"));
+      return false;
+    }
+    const Recording& recording = kept->recording;
+    if (recording.every_steps != 1 || recording.reduce != RecordReduce::None || !kept->slices.empty()) {
+      e.diags.report(DiagKind::NoDerivative, leaf.span,
+                     cat("not supported yet: the derivative of the record ", quoted(leaf.name),
+                         ", which is not a value at every step"))
+          .help = "use the value itself in the loss, and slice or average it there";
+      return false;
+    }
+    Seen output{.leaf = static_cast<int>(k), .column = recording.column, .final_only = leaf.final,
+                  .shape = column_shape(*prepared.program, recording.column), .dimension = kept->dimension};
+    out.push_back(std::move(output));
+  }
+  return true;
+}
+
+/// Where the host sets a state, its initial value is no function of anything.
+PreparedRun without_given_states(PreparedRun prepared) {
+  std::set<uint32_t> states;
+  for (const auto& [id, values] : prepared.columns)
+    if ((*prepared.program)[id].role == Role::State) states.insert(id.value);
+  if (!states.empty())
+    prepared.program = std::make_shared<Program>(without_initial_values(Program(*prepared.program), states));
+  return prepared;
+}
+
+/// The initial values of a column that this run would draw: one for each lane, or those of the first.
+Tensor initial_values(const PreparedRun& prepared, ColumnId column, bool each_lane) {
+  std::vector<Tensor> lanes;
+  const Kernels kernels = interpret(prepared.program, Precision::Float64);
+  for (int64_t lane = 0; lane < (each_lane ? prepared.lanes : 1); ++lane) {
+    const bool own_seed = prepared.options.seeds.size() > 1;
+    SimulationOptions options;
+    options.precision = Precision::Float64;
+    options.seed = prepared.options.seeds[own_seed ? lane : 0];
+    options.lane = own_seed ? 0 : static_cast<uint32_t>(lane);
+    auto simulation = Simulation::create(prepared.program, kernels, options);
+    if (!simulation) return {};
+    for (const auto& [id, values] : prepared.columns)
+      if ((*prepared.program)[id].role == Role::Param && !simulation->set(id, values_of_lane(values, lane))) return {};
+    simulation->initialise();
+    lanes.push_back({.shape = column_shape(*prepared.program, column), .values = simulation->get(column), .dimension = {}});
+  }
+  return prepared.batched && each_lane ? stack(lanes) : std::move(lanes[0]);
+}
+
+bool sets_itself(const PreparedRun& prepared, const Target& target) {
+  return std::any_of(prepared.options.others.begin(), prepared.options.others.end(),
+                     [&](const GivenSetting& given) { return same_setting(given.name, target.name); });
+}
+
+Extents shape_as_fed(const PreparedRun& prepared, const std::string& name) {
+  for (const GivenSetting& given : prepared.options.others)
+    if (given.name == name) return given.value.shape;
+  return {};
+}
+
+}  // namespace
+
+RunGradient::RunGradient(std::unique_ptr<State> state) : state_(std::move(state)) {}
+RunGradient::RunGradient(RunGradient&&) noexcept = default;
+RunGradient& RunGradient::operator=(RunGradient&&) noexcept = default;
+RunGradient::~RunGradient() = default;
+
+std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& run, const LossGraph& graph,
+                                               std::span<const Target> targets, const Options& options) {
+  auto state = std::make_unique<State>();
+  State& s = *state;
+  s.run = &run;
+  s.options = options;
+  s.network = e.model.find_network(run.network.parts.back().text);
+  auto prepared = prepare_run(e, run, false);
+  if (!prepared || !s.network) return std::nullopt;
+
+  bool drew = false;
+  for (const Target& target : targets) {
+    const bool here = !target.fed && target.network == s.network->name && !e.fitted.contains(target.path);
+    if (!here || sets_itself(*prepared, target)) continue;
+    const ColumnId column = prepared->program->find_column(target.name);
+    if (!column.valid()) continue;
+    e.fitted[target.path] = in_declared_shape(initial_values(*prepared, column, target.initial), target.variable);
+    drew = true;
+  }
+  if (drew) prepared = prepare_run(e, run, false);
+  if (!prepared) return std::nullopt;
+  s.prepared = without_given_states(std::move(*prepared));
+  if (!add_outputs(e, graph, run, s.prepared, s.outputs)) return std::nullopt;
+
+  const Program& program = *s.prepared.program;
+  std::vector<ColumnId> wanted, outputs;
+  for (size_t k = 0; k < targets.size(); ++k) {
+    const Target& target = targets[k];
+    if (target.network != s.network->name) continue;
+    Place place{.target = k, .column = program.find_column(target.name), .entry = SIZE_MAX, .given = {}};
+    if (target.fed) {
+      for (size_t n = 0; n < s.prepared.feeds.size(); ++n)
+        if (s.prepared.feeds[n].first.name == target.name) place.entry = n;
+      for (const Feed& feed : program.plan.feeds)
+        if (feed.name == target.name) place.column = feed.column;
+      place.given = shape_as_fed(s.prepared, target.name);
+    } else {
+      for (size_t n = 0; n < s.prepared.columns.size(); ++n)
+        if (s.prepared.columns[n].first == place.column) place.entry = n;
+    }
+    if (!place.column.valid() || place.entry == SIZE_MAX) continue;  // this run sets or defines it itself
+    wanted.push_back(place.column);
+    s.places.push_back(std::move(place));
+  }
+  for (const Seen& output : s.outputs) {
+    outputs.push_back(output.column);
+    s.read.push_back({output.column, output.final_only});
+  }
+  AdjointResult made = hebb::adjoint(program, wanted, outputs, event_columns(e.model, *s.network, program));
+  if (made.refusal) {
+    report_refusal(e, *s.network, run, *made.refusal, targets);
+    return std::nullopt;
+  }
+  s.adjoint = std::make_shared<const Adjoint>(std::move(*made.adjoint));
+  assert(verify(s.adjoint->program).empty() && "an adjoint keeps the promises of a program");
+  auto kernels = make_kernels(std::shared_ptr<const Program>(s.adjoint, &s.adjoint->program), options.precision,
+                              e.options.engine, e.options.level);
+  if (!kernels) {
+    e.diags.report(DiagKind::CannotRun, run.network.span, kernels.error());
+    return std::nullopt;
+  }
+  s.kernels = std::move(*kernels);
+  for (int64_t lane = 0; lane < s.prepared.lanes; ++lane) {
+    auto& feeds = s.feeds.emplace_back();
+    for (const auto& [feed, values] : s.prepared.feeds) {
+      feeds.push_back(feed);
+      feeds.back().values = values_of_lane(values, lane);
+    }
+  }
+  s.trajectories.resize(s.prepared.lanes);
+  s.recorded.resize(s.prepared.lanes);
+  return RunGradient(std::move(state));
+}
+
+int64_t RunGradient::lanes() const { return state_->prepared.lanes; }
+bool RunGradient::batched() const { return state_->prepared.batched; }
+const PreparedRun& RunGradient::prepared() const { return state_->prepared; }
+
+std::unique_ptr<Trajectory> RunGradient::State::make_trajectory(int64_t lane, uint64_t bytes,
+                                                                std::string& failure) const {
+  const bool own_seed = prepared.options.seeds.size() > 1;
+  TrajectoryOptions how;
+  how.precision = options.precision;
+  how.seed = prepared.options.seeds[own_seed ? lane : 0];
+  how.lane = own_seed ? 0 : static_cast<uint32_t>(lane);
+  how.max_bytes = bytes;
+  auto made = Trajectory::create(adjoint, kernels, how);
+  if (!made) {
+    failure = made.error();
+    return nullptr;
+  }
+  return std::make_unique<Trajectory>(std::move(*made));
+}
+
+std::string RunGradient::State::prepare_lane(Trajectory& trajectory, int64_t lane) {
+  const auto set = [&](Role role) -> std::string {
+    for (const auto& [id, values] : prepared.columns) {
+      if ((*prepared.program)[id].role != role) continue;
+      if (const Status done = trajectory.set(id, values_of_lane(values, lane)); !done) return done.error();
+    }
+    return {};
+  };
+  if (std::string failure = set(Role::Param); !failure.empty()) return failure;
+  trajectory.initialise();
+  return set(Role::State);
+}
+
+std::string RunGradient::State::forward_lane(int64_t lane) {
+  std::string failure;
+  if (!trajectories[lane]) trajectories[lane] = make_trajectory(lane, options.max_bytes, failure);
+  if (!trajectories[lane]) return failure;
+  Trajectory& trajectory = *trajectories[lane];
+  failure = prepare_lane(trajectory, lane);
+  if (!failure.empty()) return failure;
+  auto done = trajectory.forward(prepared.options.steps, prepared.options.dt_ms, feeds[lane], read);
+  if (!done) return done.error();
+  recorded[lane] = std::move(*done);
+  return {};
+}
+
+namespace {
+
+bool taking_part(const Lanes& lanes, int64_t all, int64_t lane) {
+  return static_cast<int64_t>(lanes.size()) != all || lanes[lane];
+}
+
+LaneValues lane_values(const Target& target, const Program& program, ColumnId column) {
+  const Tensor flat = target.variable ? with_flat_elements(target.value, *target.variable) : target.value;
+  return *fit_lanes(flat, column_shape(program, column));
+}
+
+/// The first recorded value that is not finite; none: all are.
+bool finite(const std::vector<std::vector<double>>& recorded) {
+  for (const auto& one : recorded)
+    if (!std::all_of(one.begin(), one.end(), [](double v) { return std::isfinite(v); })) return false;
+  return true;
+}
+
+}  // namespace
+
+std::vector<std::pair<size_t, ColumnId>> RunGradient::targets_here() const {
+  std::vector<std::pair<size_t, ColumnId>> out;
+  for (const Place& place : state_->places) out.emplace_back(place.target, place.column);
+  return out;
+}
+
+std::vector<RunGradient::Output> RunGradient::outputs_here() const {
+  std::vector<Output> out;
+  for (const auto& output : state_->outputs) out.push_back({output.leaf, output.column, output.final_only});
+  return out;
+}
+
+MaybeDimension RunGradient::dimension_of(int leaf) const {
+  for (const auto& output : state_->outputs)
+    if (output.leaf == leaf) return output.dimension;
+  return {};
+}
+
+void RunGradient::set_targets(std::span<const Target> targets) {
+  State& s = *state_;
+  for (const Place& place : s.places) {
+    if (targets[place.target].fed) continue;
+    s.prepared.columns[place.entry].second = lane_values(targets[place.target], *s.prepared.program, place.column);
+  }
+}
+
+bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const Lanes& lanes, int64_t burn_in,
+                          std::string* diverged, std::vector<Tensor>& leaves) {
+  State& s = *state_;
+  set_targets(targets);
+  const int64_t all = s.prepared.lanes;
+  std::vector<std::string> failures(all);
+  std::vector<int64_t> active;
+  for (int64_t lane = 0; lane < all; ++lane)
+    if (taking_part(lanes, all, lane)) active.push_back(lane);
+  // The first lane says how much a lane keeps: all of them, or each anew for its way back.
+  size_t begin = 0;
+  if (!active.empty() && !s.trajectories[active[0]] && all > 1) {
+    failures[active[0]] = s.forward_lane(active[0]);
+    begin = 1;
+    if (failures[active[0]].empty())
+      s.keep_all = s.trajectories[active[0]]->memory().bytes <= s.options.max_bytes / static_cast<uint64_t>(all);
+    if (!s.keep_all) s.trajectories[active[0]].reset();
+  }
+  for_each_lane(static_cast<int64_t>(active.size() - begin), s.prepared.options.threads, [&](int64_t k) {
+    const int64_t lane = active[begin + k];
+    failures[lane] = s.forward_lane(lane);
+    if (!s.keep_all) s.trajectories[lane].reset();
+  });
+  for (const int64_t lane : active) {
+    const std::string which = s.prepared.batched ? cat(" (lane ", lane, ")") : "";
+    if (!failures[lane].empty()) {
+      e.diags.report(DiagKind::CannotRun, s.run->network.span, failures[lane] + which);
+      return false;
+    }
+    if (finite(s.recorded[lane])) continue;
+    if (diverged && !diverged->empty()) return false;
+    const auto bad = find_divergence(s.prepared, interpret(s.prepared.program, Precision::Float64), lane);
+    const std::string text = cat(bad ? divergence_text(*bad, *s.prepared.program)
+                                     : cat("a recording of ", quoted(s.prepared.program->name), " is not finite"), which);
+    if (diverged) {
+      *diverged = text;
+      return false;
+    }
+    e.diags.report(DiagKind::Diverged, s.run->network.span, text)
+        .help = "a smaller rate or step, or bounds on the variable, may keep it finite";
+    return false;
+  }
+  for (size_t k = 0; k < s.outputs.size(); ++k) {
+    const Seen& output = s.outputs[k];
+    const int64_t size = count(output.shape), steps = output.final_only ? 1 : s.prepared.options.steps;
+    std::vector<Tensor> parts;
+    for (int64_t lane = 0; lane < all; ++lane) {
+      Tensor one{.shape = output.shape, .values = {}, .dimension = output.dimension};
+      if (!output.final_only) one.shape.insert(one.shape.begin(), steps);
+      if (taking_part(lanes, all, lane)) one.values = s.recorded[lane][k];
+      else one.values.assign(size * steps, std::nan(""));
+      if (!output.final_only)
+        std::fill_n(one.values.begin(), size * std::min(burn_in, steps), burn_in > 0 ? std::nan("") : 0.0);
+      parts.push_back(std::move(one));
+    }
+    leaves[output.leaf] = s.prepared.batched ? stack(parts) : std::move(parts[0]);
+    leaves[output.leaf].dimension = output.dimension;
+  }
+  return true;
+}
+
+bool RunGradient::reverse(Evaluation& e, const Lanes& lanes, std::span<const Tensor> adjoints,
+                          std::vector<Tensor>& gradients) {
+  State& s = *state_;
+  const int64_t all = s.prepared.lanes;
+  std::vector<std::vector<std::vector<double>>> found(all);   // by lane, by place
+  std::vector<std::string> failures(all);
+  for_each_lane(all, s.prepared.options.threads, [&](int64_t lane) {
+    if (!taking_part(lanes, all, lane)) return;
+    if (!s.trajectories[lane]) failures[lane] = s.forward_lane(lane);
+    if (!failures[lane].empty()) return;
+    std::vector<std::vector<double>> seeds;
+    for (const Seen& output : s.outputs) {
+      const std::vector<double>& all_lanes = adjoints[output.leaf].values;
+      const int64_t each = static_cast<int64_t>(all_lanes.size()) / (s.prepared.batched ? all : 1);
+      const int64_t first = s.prepared.batched ? lane * each : 0;
+      seeds.emplace_back(all_lanes.begin() + first, all_lanes.begin() + first + each);
+    }
+    Trajectory& trajectory = *s.trajectories[lane];
+    trajectory.reverse(s.read, seeds);
+    for (const Place& place : s.places) {
+      const bool fed = !place.given.empty() || s.prepared.program->columns[place.column.value].role == Role::Fed;
+      found[lane].push_back(fed ? trajectory.gradient_of_feed(place.column) : trajectory.gradient(place.column));
+    }
+    if (!s.keep_all) s.trajectories[lane].reset();
+  });
+  for (int64_t lane = 0; lane < all; ++lane) {
+    if (failures[lane].empty()) continue;
+    e.diags.report(DiagKind::CannotRun, s.run->network.span, failures[lane]);
+    return false;
+  }
+  for (size_t k = 0; k < s.places.size(); ++k) {
+    const Place& place = s.places[k];
+    Tensor& gradient = gradients[place.target];
+    const bool fed = s.prepared.program->columns[place.column.value].role == Role::Fed;
+    const LaneValues* values = fed ? &s.prepared.feeds[place.entry].second : &s.prepared.columns[place.entry].second;
+    if (gradient.values.empty()) {
+      gradient.shape = place.given;
+      gradient.values.assign(count(place.given), 0.0);
+    }
+    const int64_t lanes_given = values->batched ? static_cast<int64_t>(values->lanes.size()) : 1;
+    const int64_t each = static_cast<int64_t>(gradient.values.size()) / lanes_given;
+    for (int64_t lane = 0; lane < all; ++lane) {
+      if (found[lane].empty()) continue;
+      const std::vector<double>& one = found[lane][k];
+      const int64_t first = values->batched ? lane * each : 0;
+      // A value given once for many (one number for all neurons, one row for all steps) gets the sum.
+      for (size_t i = 0; i < one.size(); ++i) gradient.values[first + static_cast<int64_t>(i) % each] += one[i];
+    }
+  }
+  return true;
+}
+
+Trajectory::AtBounds RunGradient::at_bounds(const Evaluation& e) {
+  State& s = *state_;
+  Trajectory::AtBounds sum;
+  for (const ProjectionDef& projection : s.network->projections) {
+    if (!projection.rule.weight.valid()) continue;
+    const Variable& weight = e.model[projection.rule.weight];
+    const ColumnId column = s.prepared.program->find_column(cat(projection.name, ".", weight.name));
+    if (!column.valid() || !weight.bounds.bounded()) continue;
+    for (const auto& trajectory : s.trajectories) {
+      if (!trajectory) continue;
+      const auto one = trajectory->at_bounds(column, weight.bounds.low, weight.bounds.high);
+      sum.at += one.at;
+      sum.all += one.all;
+    }
+  }
+  return sum;
+}
+
+}  // namespace hebb

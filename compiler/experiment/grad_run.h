@@ -1,0 +1,77 @@
+#pragma once
+// One run of a loss, differentiated: forwards over its lanes for the recordings a loss reads, backwards from
+// their adjoints to what is fitted.
+
+#include "compiler/adjoint/adjoint.h"
+#include "compiler/experiment/loss_graph.h"
+#include "compiler/experiment/prepared_run.h"
+#include "runtime/trajectory/trajectory.h"
+
+namespace hebb {
+
+/// What is differentiated with respect to, or fitted.
+struct Target {
+  std::string path;        // "Net.S.theta", "Net.S.w.init"
+  std::string network;     // "Net"
+  std::string name;        // "S.theta", "S.w"
+  bool initial = false;    // the value a state begins with
+  bool fed = false;        // a signal
+  const Variable* variable = nullptr;
+  Span span;
+  Tensor value;            // of everything but fed signals; with a leading axis: one for each recording
+};
+
+/// Which lanes take part; empty: all.
+using Lanes = std::vector<bool>;
+
+class RunGradient {
+ public:
+  struct Options {
+    Precision precision = Precision::Float64;
+    uint64_t max_bytes = uint64_t{2} << 30;
+  };
+  /// Reports what cannot be differentiated. Values of `targets` are taken from e.fitted; those that are
+  /// not there are drawn as the run would, and put there.
+  static std::optional<RunGradient> create(Evaluation& e, const ast::Run& run, const LossGraph& graph,
+                                           std::span<const Target> targets, const Options& options);
+  RunGradient(RunGradient&&) noexcept;
+  RunGradient& operator=(RunGradient&&) noexcept;
+  ~RunGradient();
+
+  int64_t lanes() const;
+  bool batched() const;
+  /// Values of the leaves of this run into `leaves`; lanes that take no part, and the first `burn_in` steps,
+  /// are nan. False: reported; a value that is not finite is written to `diverged` instead, if there is one.
+  bool forward(Evaluation& e, std::span<const Target> targets, const Lanes& lanes, int64_t burn_in,
+               std::string* diverged, std::vector<Tensor>& leaves);
+  /// Adds to `gradients`, in the shapes of the targets' values, lane by lane in order.
+  bool reverse(Evaluation& e, const Lanes& lanes, std::span<const Tensor> adjoints, std::vector<Tensor>& gradients);
+
+  const PreparedRun& prepared() const;
+  /// Which targets this run depends on, and which recordings the loss reads from it.
+  std::vector<std::pair<size_t, ColumnId>> targets_here() const;
+  struct Output {
+    int leaf;
+    ColumnId column;
+    bool final_only;
+  };
+  std::vector<Output> outputs_here() const;
+  MaybeDimension dimension_of(int leaf) const;
+  /// Gives every lane the values of the targets, without running.
+  void set_targets(std::span<const Target> targets);
+  /// Weight-steps of bounded weights at one of their bounds, and all of them, in the last forward pass.
+  Trajectory::AtBounds at_bounds(const Evaluation& e);
+
+ private:
+  struct State;
+  explicit RunGradient(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// [81] of a column as [3, 3, 3, 3], and with the dimension of its declaration.
+Tensor in_declared_shape(Tensor value, const Variable* variable);
+
+/// f(k) for k in [0, count) on up to `threads` threads.
+void for_each_lane(int64_t count, int threads, const std::function<void(int64_t)>& f);
+
+}  // namespace hebb

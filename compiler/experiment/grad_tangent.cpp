@@ -1,0 +1,270 @@
+#include "compiler/experiment/grad_tangent.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <cmath>
+
+#include "compiler/adjoint/tangent.h"
+#include "compiler/experiment/engine.h"
+#include "compiler/support/text.h"
+
+namespace hebb {
+
+namespace {
+
+/// One run with its derivatives.
+struct Moving {
+  std::shared_ptr<const Program> program;
+  Kernels kernels;
+  std::vector<size_t> directions;        // of this run: which element of all targets each one is
+  std::vector<Recording> recordings;     // value and derivative of each output, in turn
+  std::vector<int> leaves;               // of each output
+};
+
+/// Element k of all targets, in order: where each target begins.
+std::vector<size_t> beginnings(const LossProblem& problem) {
+  std::vector<size_t> out = {0};
+  for (const Target& target : problem.targets) out.push_back(out.back() + target.value.values.size());
+  return out;
+}
+
+bool taking_part(const Lanes& lanes, int64_t all, int64_t lane) {
+  return static_cast<int64_t>(lanes.size()) != all || lanes[lane];
+}
+
+}  // namespace
+
+struct LossTangent::State {
+  std::vector<Moving> runs;
+};
+
+LossTangent::LossTangent(std::unique_ptr<State> state) : state_(std::move(state)) {}
+LossTangent::LossTangent(LossTangent&&) noexcept = default;
+LossTangent& LossTangent::operator=(LossTangent&&) noexcept = default;
+LossTangent::~LossTangent() = default;
+
+bool has_tangent(const LossProblem& problem) {
+  for (const RunGradient& run : problem.runs) {
+    const Program& program = *run.prepared().program;
+    for (const auto& [target, column] : run.targets_here()) {
+      const Target& what = problem.targets[target];
+      const bool shared = program[program[column].space].kind == SpaceKind::Uniform &&
+                          static_cast<int64_t>(what.value.values.size()) == program[column].width;
+      if (!shared || what.initial || what.fed) return false;
+    }
+  }
+  return true;
+}
+
+std::optional<LossTangent> LossTangent::create(Evaluation& e, LossProblem& problem) {
+  auto state = std::make_unique<State>();
+  const std::vector<size_t> begin = beginnings(problem);
+  for (RunGradient& run : problem.runs) {
+    const PreparedRun& prepared = run.prepared();
+    const Program& program = *prepared.program;
+    Moving moving;
+    std::vector<ColumnId> targets, outputs;
+    for (const auto& [target, column] : run.targets_here()) {
+      const Target& what = problem.targets[target];
+      const int64_t width = program[column].width;
+      const bool shared = program[program[column].space].kind == SpaceKind::Uniform &&
+                          static_cast<int64_t>(what.value.values.size()) == width;
+      if (!shared || what.initial || what.fed) {
+        e.diags.report(DiagKind::NoDerivative, what.span,
+                       cat("the second order of ", quoted(what.path), " is not known here: it is not one value for "
+                           "all neurons, synapses and recordings"))
+            .help = "fit it with  method = lbfgs";
+        return std::nullopt;
+      }
+      targets.push_back(column);
+      for (int64_t k = 0; k < width; ++k) moving.directions.push_back(begin[target] + static_cast<size_t>(k));
+    }
+    for (const auto& [leaf, column, final_only] : run.outputs_here()) {
+      outputs.push_back(column);
+      moving.leaves.push_back(leaf);
+    }
+    TangentResult made = hebb::tangent(program, targets, outputs);
+    if (made.refusal) {
+      e.diags.report(DiagKind::NoDerivative, problem.span,
+                     cat("no forward derivative through ", joined(made.refusal->path, " -> ")));
+      return std::nullopt;
+    }
+    for (const auto& [leaf, column, final_only] : run.outputs_here()) {
+      moving.recordings.push_back({.name = "value", .column = column, .final_only = final_only});
+      moving.recordings.push_back({.name = "slope", .column = made.tangent->tangent_of[column.value], .final_only = final_only});
+    }
+    moving.program = std::make_shared<const Program>(std::move(made.tangent->program));
+    assert(verify(*moving.program).empty() && "a tangent keeps the promises of a program");
+    auto kernels = make_kernels(moving.program, Precision::Float64, e.options.engine, e.options.level);
+    if (!kernels) {
+      e.diags.report(DiagKind::CannotRun, problem.span, kernels.error());
+      return std::nullopt;
+    }
+    moving.kernels = std::move(*kernels);
+    state->runs.push_back(std::move(moving));
+  }
+  return LossTangent(std::move(state));
+}
+
+namespace {
+
+/// slopes[leaf][k]: d(leaf)/d(element k), empty where it is zero.
+using Slopes = std::vector<std::vector<std::vector<double>>>;
+
+struct LaneResult {
+  std::vector<Recorded> recorded;
+  std::string failure;
+};
+
+LaneResult run_lane(const PreparedRun& prepared, const Moving& moving, int64_t lane) {
+  const bool own_seed = prepared.options.seeds.size() > 1;
+  SimulationOptions options;
+  options.precision = Precision::Float64;
+  options.seed = prepared.options.seeds[own_seed ? lane : 0];
+  options.lane = own_seed ? 0 : static_cast<uint32_t>(lane);
+  auto simulation = Simulation::create(moving.program, moving.kernels, options);
+  if (!simulation) return {.recorded = {}, .failure = simulation.error()};
+  for (const Role role : {Role::Param, Role::State}) {
+    for (const auto& [id, values] : prepared.columns) {
+      if ((*prepared.program)[id].role != role) continue;
+      if (const Status done = simulation->set(id, values_of_lane(values, lane)); !done)
+        return {.recorded = {}, .failure = done.error()};
+    }
+    if (role == Role::Param) simulation->initialise();
+  }
+  std::vector<FeedValues> feeds;
+  for (const auto& [feed, values] : prepared.feeds) {
+    feeds.push_back(feed);
+    feeds.back().values = values_of_lane(values, lane);
+  }
+  std::vector<Recording> valid;
+  for (const Recording& recording : moving.recordings)
+    if (recording.column.valid()) valid.push_back(recording);
+  const Status done = simulation->run(prepared.options.steps, prepared.options.dt_ms, feeds, valid);
+  if (!done) return {.recorded = {}, .failure = done.error()};
+  if (simulation->divergence())
+    return {.recorded = {}, .failure = divergence_text(*simulation->divergence(), *moving.program)};
+  LaneResult out{.recorded = {}, .failure = {}};
+  std::vector<Recorded> taken = simulation->take_recorded();
+  size_t next = 0;
+  for (const Recording& recording : moving.recordings) {
+    if (recording.column.valid()) out.recorded.push_back(std::move(taken[next++]));
+    else out.recorded.emplace_back();
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& problem, const LossQuestion& question) {
+  const std::vector<size_t> begin = beginnings(problem);
+  const size_t n = begin.back();
+  std::vector<Tensor> leaves(problem.graph.leaves.size());
+  Slopes slopes(leaves.size(), std::vector<std::vector<double>>(n));
+  for (size_t k = 0; k < leaves.size(); ++k) {
+    const int target = problem.leaf_target[k];
+    if (target < 0) continue;
+    leaves[k] = problem.targets[target].value;
+    for (size_t i = 0; i < leaves[k].values.size(); ++i) {
+      slopes[k][begin[target] + i].assign(leaves[k].values.size(), 0.0);
+      slopes[k][begin[target] + i][i] = 1;
+    }
+  }
+  for (size_t r = 0; r < problem.runs.size(); ++r) {
+    RunGradient& run = problem.runs[r];
+    run.set_targets(problem.targets);
+    const PreparedRun& prepared = run.prepared();
+    const Moving& moving = state_->runs[r];
+    const int64_t lanes = prepared.lanes;
+    std::vector<LaneResult> results(lanes);
+    for_each_lane(lanes, prepared.options.threads, [&](int64_t lane) {
+      if (taking_part(question.lanes, lanes, lane)) results[lane] = run_lane(prepared, moving, lane);
+    });
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      if (results[lane].failure.empty()) continue;
+      if (question.diverged) *question.diverged = results[lane].failure;
+      else e.diags.report(DiagKind::Diverged, problem.span, results[lane].failure);
+      return std::nullopt;
+    }
+    for (size_t o = 0; o < moving.leaves.size(); ++o) {
+      const auto [leaf, column, final_only] = run.outputs_here()[o];
+      const Extents one = column_shape(*prepared.program, column);
+      const int64_t size = count(one), steps = final_only ? 1 : prepared.options.steps;
+      Tensor& into = leaves[leaf];
+      into = {.shape = one, .values = {}, .dimension = {}};
+      if (!final_only) into.shape.insert(into.shape.begin(), steps);
+      if (prepared.batched) into.shape.insert(into.shape.begin(), lanes);
+      into.values.assign(count(into.shape), std::nan(""));
+      into.dimension = run.dimension_of(leaf);
+      const size_t directions = moving.directions.size();
+      for (const size_t k : moving.directions) slopes[leaf][k].assign(into.values.size(), 0.0);
+      const int64_t skip = final_only ? 0 : size * std::min(question.burn_in, steps);
+      for (int64_t lane = 0; lane < lanes; ++lane) {
+        if (!taking_part(question.lanes, lanes, lane)) continue;
+        const Recorded& value = results[lane].recorded[2 * o];
+        const Recorded& slope = results[lane].recorded[2 * o + 1];
+        const int64_t first = lane * size * steps;
+        for (int64_t i = skip; i < size * steps; ++i) {
+          into.values[first + i] = value.values[i];
+          for (size_t k = 0; k < directions && !slope.values.empty(); ++k)
+            slopes[leaf][moving.directions[k]][first + i] = slope.values[i * directions + k];
+        }
+      }
+    }
+  }
+  const auto tape = evaluate_loss(e, problem.graph, leaves);
+  if (!tape || !tape->back().scalar()) return std::nullopt;
+  const std::vector<Tensor> adjoints = pull_loss(problem.graph, *tape);
+  SecondOrder out{.loss = tape->back().values[0], .gradient = std::vector<double>(n),
+                  .matrix = std::vector<double>(n * n), .terms = likelihood_terms(problem.graph, *tape)};
+  const auto along = [&](const std::vector<Tensor>& by, size_t k) {
+    double sum = 0;
+    for (size_t leaf = 0; leaf < leaves.size(); ++leaf) {
+      if (slopes[leaf][k].empty()) continue;
+      for (size_t i = 0; i < slopes[leaf][k].size(); ++i) {
+        const double a = by[leaf].values[i];
+        if (a != 0) sum += a * slopes[leaf][k][i];
+      }
+    }
+    return sum;
+  };
+  for (size_t k = 0; k < n; ++k) out.gradient[k] = along(adjoints, k);
+  // H times a direction, by central differences of the exact gradient of the loss in its recordings: exact
+  // for squares.
+  std::vector<std::vector<double>> rows(n, std::vector<double>(n));
+  std::atomic<bool> failed = false;
+  for_each_lane(static_cast<int64_t>(n), 1, [&](int64_t k) {
+    double largest = 0;
+    for (size_t leaf = 0; leaf < leaves.size(); ++leaf)
+      for (const double s : slopes[leaf][k]) largest = std::max(largest, std::fabs(s));
+    if (largest == 0 || !std::isfinite(largest)) return;
+    const double h = 1e-4 / largest;
+    std::vector<Tensor> difference;
+    for (const double sign : {1.0, -1.0}) {
+      std::vector<Tensor> moved = leaves;
+      for (size_t leaf = 0; leaf < leaves.size(); ++leaf)
+        for (size_t i = 0; i < slopes[leaf][k].size(); ++i) moved[leaf].values[i] += sign * h * slopes[leaf][k][i];
+      const auto there = evaluate_loss(e, problem.graph, moved);
+      if (!there) {
+        failed = true;
+        return;
+      }
+      std::vector<Tensor> gradient = pull_loss(problem.graph, *there);
+      if (sign > 0) {
+        difference = std::move(gradient);
+        continue;
+      }
+      for (size_t leaf = 0; leaf < gradient.size(); ++leaf)
+        for (size_t i = 0; i < gradient[leaf].values.size(); ++i)
+          difference[leaf].values[i] = (difference[leaf].values[i] - gradient[leaf].values[i]) / (2 * h);
+    }
+    for (size_t l = 0; l < n; ++l) rows[k][l] = along(difference, l);
+  });
+  if (failed) return std::nullopt;
+  for (size_t k = 0; k < n; ++k)
+    for (size_t l = 0; l < n; ++l) out.matrix[k * n + l] = 0.5 * (rows[k][l] + rows[l][k]);
+  return out;
+}
+
+}  // namespace hebb

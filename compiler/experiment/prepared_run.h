@@ -1,0 +1,31 @@
+#pragma once
+// A run before its first step: the lowered network and what each of its lanes is given.
+
+#include "compiler/experiment/keep.h"
+
+namespace hebb {
+
+struct PreparedRun {
+  std::shared_ptr<const Program> program;
+  RunOptions options;
+  std::vector<std::pair<ColumnId, LaneValues>> columns;
+  std::vector<std::pair<FeedValues, LaneValues>> feeds;   // `values` of the first are filled per lane
+  std::vector<Kept> kept;
+  int64_t lanes = 1;
+  bool batched = false;
+};
+
+/// Reports what does not fit. `fuse`: as in LowerOptions; a run that is differentiated is not fused.
+std::optional<PreparedRun> prepare_run(Evaluation& e, const ast::Run& run, bool fuse);
+
+const std::vector<double>& values_of_lane(const LaneValues& values, int64_t lane);
+
+/// 'W.w' and 'W.w.init' set the same.
+bool same_setting(std::string_view a, std::string_view b);
+
+/// Runs one lane to say where a value stops being finite. `kernels` compute in double.
+std::optional<Divergence> find_divergence(const PreparedRun& prepared, const Kernels& kernels, int64_t lane);
+/// "'W.w' became inf at synapse [3, 4] in step 7, t = 7 ms"
+std::string divergence_text(const Divergence& bad, const Program& program);
+
+}  // namespace hebb

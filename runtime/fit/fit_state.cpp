@@ -1,0 +1,107 @@
+#include "runtime/fit/fit_state.h"
+
+#include <cstring>
+#include <type_traits>
+
+#include "compiler/support/text.h"
+#include "runtime/data/atomic_file.h"
+
+namespace hebb {
+
+namespace {
+
+constexpr std::string_view kMagic = "hebb fit state 1\n";   // the number changes with the layout
+
+uint64_t fnv1a(std::string_view bytes) {
+  uint64_t hash = 14695981039346656037ull;
+  for (const unsigned char c : bytes) hash = (hash ^ c) * 1099511628211ull;
+  return hash;
+}
+
+struct Writer {
+  std::string bytes;
+  template <class T>
+    requires std::is_trivially_copyable_v<T>
+  void operator()(const T& value) {
+    bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+  void operator()(const std::vector<double>& values) {
+    (*this)(static_cast<uint64_t>(values.size()));
+    bytes.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double));
+  }
+  void operator()(const std::vector<std::vector<double>>& values) {
+    (*this)(static_cast<uint64_t>(values.size()));
+    for (const auto& one : values) (*this)(one);
+  }
+};
+
+struct Reader {
+  std::string_view bytes;
+  bool ok = true;
+  template <class T>
+    requires std::is_trivially_copyable_v<T>
+  void operator()(T& value) {
+    ok = ok && bytes.size() >= sizeof value;
+    if (!ok) return;
+    std::memcpy(&value, bytes.data(), sizeof value);
+    bytes.remove_prefix(sizeof value);
+  }
+  void operator()(std::vector<double>& values) {
+    uint64_t n = 0;
+    (*this)(n);
+    ok = ok && n <= bytes.size() / sizeof(double);
+    if (!ok) return;
+    values.resize(n);
+    std::memcpy(values.data(), bytes.data(), n * sizeof(double));
+    bytes.remove_prefix(n * sizeof(double));
+  }
+  void operator()(std::vector<std::vector<double>>& values) {
+    uint64_t n = 0;
+    (*this)(n);
+    ok = ok && n <= bytes.size() / sizeof(uint64_t);
+    if (ok) values.resize(n);
+    for (auto& one : values) (*this)(one);
+  }
+};
+
+/// The one list of fields, for both directions.
+template <class Visitor, class State>
+void visit(Visitor& v, State& s) {
+  v(s.restart), v(s.update), v(s.x);
+  v(s.adam.first), v(s.adam.second), v(s.adam.updates);
+  v(s.lbfgs.moves), v(s.lbfgs.changes), v(s.lbfgs.x), v(s.lbfgs.gradient), v(s.lbfgs_loss);
+  v(s.damping), v(s.previous), v(s.epoch_sum), v(s.epoch_updates), v(s.stale);
+  v(s.start_best), v(s.start_x), v(s.best), v(s.best_x), v(s.first_loss), v(s.updates_done), v(s.finished);
+}
+
+}  // namespace
+
+Status save_state(const std::string& path, uint64_t fingerprint, const FitState& state) {
+  Writer writer{std::string(kMagic)};
+  writer(fingerprint);
+  visit(writer, state);
+  writer(fnv1a(writer.bytes));
+  return write_file(path, writer.bytes);
+}
+
+Result<FitState> load_state(const std::string& path, uint64_t fingerprint) {
+  const auto bytes = read_file(path);
+  if (!bytes) return bytes.failure();
+  if (!bytes->starts_with(kMagic)) return Failure{cat(quoted(path), " is not the state of a fit of this version")};
+  uint64_t check = 0;
+  const size_t body = bytes->size() - sizeof check;
+  if (bytes->size() > kMagic.size() + sizeof check) std::memcpy(&check, bytes->data() + body, sizeof check);
+  if (check != fnv1a(std::string_view(*bytes).substr(0, body))) return Failure{cat(quoted(path), " is damaged")};
+  Reader reader{std::string_view(*bytes).substr(kMagic.size(), body - kMagic.size())};
+  uint64_t found = 0;
+  reader(found);
+  if (found != fingerprint) {
+    return Failure{cat(quoted(path), " belongs to another fit: another file, seed or place in it")};
+  }
+  FitState state;
+  visit(reader, state);
+  if (!reader.ok) return Failure{cat(quoted(path), " is damaged")};
+  return state;
+}
+
+}  // namespace hebb
