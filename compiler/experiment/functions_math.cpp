@@ -44,7 +44,59 @@ double positive(double x) { return x > 0 || std::isnan(x) ? x : 0; }
 double sign_of(double x) { return std::isnan(x) ? x : (x > 0) - (x < 0); }
 double finite(double x) { return std::isfinite(x) ? 1 : 0; }
 double nan_of(double x) { return std::isnan(x) ? 1 : 0; }
+double step_of(double x) { return x > 0 ? 1 : 0; }
 double sigmoid_of(double x) { return 1 / (1 + hebb_exp(-x)); }
+
+std::optional<Tensor> together(Evaluation& e, const FunctionCall& call, double (*f)(double, double)) {
+  const auto a = as_tensor(e, call, *call.slots[0]);
+  const auto b = as_tensor(e, call, *call.slots[1]);
+  if (!a || !b) return std::nullopt;
+  const auto shape = broadcast(a->shape, b->shape);
+  if (!shape || (*shape != a->shape && *shape != b->shape)) {
+    e.diags.report(DiagKind::ShapesDiffer, call.span,
+                   cat("the shapes ", shape_text(a->shape), " and ", shape_text(b->shape), " do not fit"));
+    return std::nullopt;
+  }
+  const CommonDimension common = common_dimension(a->dimension, b->dimension);
+  if (!common.fits) {
+    e.diags.report(DiagKind::DimensionMismatch, call.span,
+                   cat("one side is ", describe(*a->dimension), ", the other is ", describe(*b->dimension)));
+    return std::nullopt;
+  }
+  Tensor out = zip(*a, *b, f);
+  out.dimension = common.dimension;
+  return out;
+}
+
+MaybeValue modulo(Evaluation& e, const FunctionCall& call) {
+  auto out = together(e, call, [](double a, double b) { return a - b * std::floor(a / b); });
+  return out ? MaybeValue(value_of(*std::move(out))) : std::nullopt;
+}
+
+MaybeValue angle(Evaluation& e, const FunctionCall& call) {
+  auto out = together(e, call, [](double y, double x) { return hebb_atan2(y, x); });
+  if (!out) return std::nullopt;
+  out->dimension = Dimension{};
+  return value_of(*std::move(out));
+}
+
+/// NaN passes through, as in rules.
+MaybeValue clipped(Evaluation& e, const FunctionCall& call) {
+  auto x = as_tensor(e, call, *call.slots[0]);
+  const auto low = as_tensor(e, call, *call.slots[1]);
+  const auto high = as_tensor(e, call, *call.slots[2]);
+  if (!x || !low || !high) return std::nullopt;
+  for (const Tensor* bound : {&*low, &*high}) {
+    if (bound->scalar() && common_dimension(x->dimension, bound->dimension).fits) continue;
+    report_argument(e, call.span, "'clip' takes an array and two numbers of its dimension");
+    return std::nullopt;
+  }
+  for (double& value : x->values) {
+    if (value < low->values[0]) value = low->values[0];
+    else if (value > high->values[0]) value = high->values[0];
+  }
+  return value_of(*std::move(x));
+}
 
 MaybeValue root(Evaluation& e, const FunctionCall& call) {
   const auto x = as_tensor(e, call, *call.slots[0]);
@@ -216,12 +268,26 @@ const Function kMath[] = {
        return x ? MaybeValue(value_of(map(*x, nan_of))) : std::nullopt;
      }},
     {"sqrt", {"x"}, 1, false, root},
+    {"relu", {"x"}, 1, false, keeping<positive>},
+    {"heaviside", {"x"}, 1, false, [](Evaluation& e, const FunctionCall& call) -> MaybeValue {
+       const auto x = as_tensor(e, call, *call.slots[0]);
+       return x ? MaybeValue(value_of(map(*x, step_of))) : std::nullopt;
+     }},
+    {"clip", {"x", "low", "high"}, 3, false, clipped},
+    {"mod", {"a", "b"}, 2, false, modulo},
+    {"atan2", {"y", "x"}, 2, false, angle},
     {"exp", {"x"}, 1, false, plain<hebb_exp>},
     {"expm1", {"x"}, 1, false, plain<hebb_expm1>},
     {"log", {"x"}, 1, false, plain<hebb_log>},
     {"log1p", {"x"}, 1, false, plain<hebb_log1p>},
     {"sin", {"x"}, 1, false, plain<hebb_sin>},
     {"cos", {"x"}, 1, false, plain<hebb_cos>},
+    {"tan", {"x"}, 1, false, plain<hebb_tan>},
+    {"asin", {"x"}, 1, false, plain<hebb_asin>},
+    {"acos", {"x"}, 1, false, plain<hebb_acos>},
+    {"atan", {"x"}, 1, false, plain<hebb_atan>},
+    {"sinh", {"x"}, 1, false, plain<hebb_sinh>},
+    {"cosh", {"x"}, 1, false, plain<hebb_cosh>},
     {"tanh", {"x"}, 1, false, plain<hebb_tanh>},
     {"erf", {"x"}, 1, false, plain<hebb_erf>},
     {"sigmoid", {"x"}, 1, false, plain<sigmoid_of>},
