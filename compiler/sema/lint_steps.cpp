@@ -81,6 +81,23 @@ bool lint_projection(Session& session, const ProjectionDef& projection, double d
   return false;
 }
 
+/// A clock that is faster than the grid happens once a step, which is less often than it says.
+bool lint_clocks(Session& session, const ProjectionDef& projection, double dt, bool given, Span span) {
+  for (const Event& event : projection.rule.events) {
+    if (event.kind != EventKind::Every) continue;
+    const auto value = [&](const ExprNode& leaf) { return parameter_value(session.model, projection, leaf); };
+    const double period = evaluate(session.model.pool, event.period, value);
+    if (!(dt > period * (1 + 1e-9))) continue;
+    session.diags
+        .report(DiagKind::CoarseStep, span,
+                cat(given ? "dt = " : "the default dt = ", shortest(dt), " ms is longer than the period ",
+                    shortest(period), " ms of a clock, which then happens once a step"))
+        .labels.push_back({event.span, "declared here"});
+    return true;
+  }
+  return false;
+}
+
 void lint_run(Session& session, const ast::Run& run) {
   double dt = 1;  // ms, the default
   const bool given = std::any_of(run.settings.begin(), run.settings.end(), [](const ast::Setting& setting) {
@@ -91,7 +108,9 @@ void lint_run(Session& session, const ast::Run& run) {
   const Network* network = session.model.find_network(joined_name(run.network));
   if (network == nullptr) return;
   for (const ProjectionDef& projection : network->projections) {
-    if (lint_projection(session, projection, dt, given, given ? setting->span : run.network.span)) return;
+    const Span span = given ? setting->span : run.network.span;
+    if (lint_projection(session, projection, dt, given, span)) return;
+    if (lint_clocks(session, projection, dt, given, span)) return;
   }
 }
 
