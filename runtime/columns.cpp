@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
@@ -93,13 +94,21 @@ void gather(const ColumnLayout& at, const Real* base, double* into) {
 /// Rows whose number is neither 0 nor -0, ascending. Spikes are few: blocks without any are passed over.
 template <class Bits>
 int64_t nonzero(const Bits* bits, int64_t rows, uint32_t* into) {
-  constexpr int64_t kBlock = 64 / sizeof(Bits);
+  constexpr int64_t kBlock = 256 / sizeof(Bits);
+  using Vector [[gnu::vector_size(64)]] = Bits;
+  constexpr int64_t kLanes = 64 / sizeof(Bits);
   constexpr Bits kMagnitude = static_cast<Bits>(~Bits{0}) >> 1;
   int64_t count = 0;
   int64_t i = 0;
   for (; i + kBlock <= rows; i += kBlock) {
+    Vector all{};
+    for (int64_t k = 0; k < kBlock; k += kLanes) {
+      Vector some;
+      std::memcpy(&some, bits + i + k, sizeof some);
+      all |= some;
+    }
     Bits any = 0;
-    for (int64_t k = 0; k < kBlock; ++k) any |= bits[i + k];
+    for (int64_t k = 0; k < kLanes; ++k) any |= all[k];
     if ((any & kMagnitude) == 0) continue;
     for (int64_t k = i; k < i + kBlock; ++k)
       if ((bits[k] & kMagnitude) != 0) into[count++] = static_cast<uint32_t>(k);
@@ -180,6 +189,10 @@ void Columns::write(ColumnId id, std::span<const double> values) {
 }
 
 void Columns::fill(ColumnId id, double value) {
+  if (value == 0 && !std::signbit(value)) {
+    std::memset(base(id), 0, bytes(id));
+    return;
+  }
   if (precision_ == Precision::Float32) {
     std::fill_n(static_cast<float*>(base(id)), bytes(id) / sizeof(float), static_cast<float>(value));
   } else {

@@ -548,6 +548,16 @@ class KernelEmitter {
     return static_cast<unsigned>(8 * index_bytes(program_[neurons].size));
   }
 
+  /// Neurons are found one by one: what is gained is the counting.
+  llvm::MDNode* unroll_hint() {
+    llvm::Metadata* count[] = {llvm::MDString::get(context_, "llvm.loop.unroll.count"),
+                               llvm::ConstantAsMetadata::get(b_.getInt32(4))};
+    llvm::Metadata* parts[] = {nullptr, llvm::MDNode::get(context_, count)};
+    llvm::MDNode* node = llvm::MDNode::getDistinct(context_, parts);
+    node->replaceOperandWith(0, node);
+    return node;
+  }
+
   void emit_sparse() {
     if (kernel_.rows == Rows::All)
       return loop("pre", launch_.pre_begin, launch_.pre_end, b_.getInt64(1),
@@ -571,7 +581,7 @@ class KernelEmitter {
     loop("synapse", begin, end, b_.getInt64(1), [&](Value* synapse) {
       row.synapse = synapse;
       emit_row_block(index_at(launch_.post_index, synapse, bits, "post"), {row}, 1);
-    });
+    }, unroll_hint());
     for (const Accumulate& sum : kernel_.accumulates)
       if (sum.at == At::Pre) close_running(sum, 0, offset(element_pointer(place(sum)), pre));
   }
@@ -587,7 +597,7 @@ class KernelEmitter {
       row.synapse = index_at(launch_.synapse, at, 32, "synapse");
       for (const uint32_t id : stages_.pre) compute(id, nullptr, row, 0);
       emit_row_block(post, {row}, 1);
-    });
+    }, unroll_hint());
   }
 
   std::vector<Place> self_loads() const {

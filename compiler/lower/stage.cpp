@@ -26,7 +26,9 @@ int mentioned(SpaceKind domain, const ExprNode& leaf) {
 
 class Stager {
  public:
-  Stager(Program& program, Staged& columns) : program_(program), columns_(columns) {}
+  Stager(Program& program, Staged& columns) : program_(program), columns_(columns) {
+    for (const Space& space : program.spaces) has_sparse_ |= space.kind == SpaceKind::Sparse;
+  }
 
   std::vector<Kernel> run(std::vector<Kernel> kernels) {
     for (Kernel& kernel : kernels) stage(std::move(kernel));
@@ -41,6 +43,7 @@ class Stager {
       return;
     }
     std::vector<ExprId> values = roots(kernel);
+    if (kind == SpaceKind::Neurons && has_sparse_) values = with_reciprocals(values);
     if (is_synaptic(kind)) values = in_horner_form(values);
 
     // Few neurons spike at a time: nothing is worth computing for all of them.
@@ -59,6 +62,26 @@ class Stager {
       if (!computed.stores.empty()) stage(std::move(computed));
     for (ExprId& value : values) value = rebuilt(value, moved);
     result_.push_back(with_roots(std::move(kernel), values));
+  }
+
+  /// x / u, where u is one number for all neurons, as x * (1 / u): a division costs as much as ten products.
+  /// Not where all synapses are dense: there neurons are few next to synapses, and the last bit stays.
+  std::vector<ExprId> with_reciprocals(const std::vector<ExprId>& values) {
+    ExprPool& pool = program_.pool;
+    const std::unordered_map<uint32_t, int> masks = masks_of(values, SpaceKind::Neurons);
+    std::unordered_map<uint32_t, ExprId> done;
+    for (const ExprId id : nodes_below(pool, values)) {
+      const ExprNode node = pool[id];
+      ExprId operands[3];
+      for (int k = 0; k < node.count; ++k) operands[k] = done.at(node.operands[k].value);
+      const bool by_uniform = node.op == Op::Div && masks.at(node.operands[1].value) == 0 && masks.at(id.value) != 0;
+      if (node.count == 0) done[id.value] = id;
+      else if (by_uniform) done[id.value] = pool.mul(operands[0], pool.div(pool.constant(1), operands[1]));
+      else done[id.value] = remake(pool, node.op, std::span(operands, node.count));
+    }
+    std::vector<ExprId> result;
+    for (const ExprId value : values) result.push_back(done.at(value.value));
+    return result;
   }
 
   std::vector<ExprId> in_horner_form(const std::vector<ExprId>& values) {
@@ -162,6 +185,7 @@ class Stager {
 
   Program& program_;
   Staged& columns_;
+  bool has_sparse_ = false;
   std::vector<Kernel> result_;
 };
 

@@ -1,0 +1,118 @@
+// A spiking network from its text against the same network by hand: same synapses, same start, CPU time of
+// one thread, in turns. Rates and the mean plastic weight must agree: two integrations of one chaotic
+// network drift apart in their spikes, not in their statistics.
+
+#include <time.h>
+
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+
+#include "bench/reference_spiking.h"
+#include "compiler/pipeline.h"
+#include "compiler/codegen/codegen.h"
+#include "compiler/lower/lower.h"
+#include "compiler/support/text.h"
+#include "runtime/simulation.h"
+
+namespace hebb::bench {
+namespace {
+
+double cpu_seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+std::shared_ptr<const Program> balance_program() {
+  Sources sources;
+  Diagnostics diags;
+  CheckOptions options;
+  options.std_root = std::string(HEBB_SOURCE_DIR) + "/stdlib";
+  const std::string path = std::string(HEBB_SOURCE_DIR) + "/examples/inhibitory_balance.hebb";
+  std::ifstream stream(path);
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  const Compilation compilation = compile(sources, sources.add(path, text), options, diags);
+  if (diags.has_errors()) return nullptr;
+  const Network* network = compilation.model.find_network("Balance");
+  return network ? std::make_shared<const Program>(lower(compilation.model, *network, {})) : nullptr;
+}
+
+SpaceId space_of(const Program& program, const std::string& name) {
+  for (uint32_t k = 0; k < program.spaces.size(); ++k)
+    if (program.spaces[k].name == name) return {k};
+  return {};
+}
+
+Synapses synapses_of(const Simulation& simulation, const Program& program, const std::string& name) {
+  const Connections& c = simulation.connections(space_of(program, name));
+  Synapses out;
+  out.row.assign(c.row_begin.begin(), c.row_begin.end());
+  for (int64_t s = 0; s < c.count(); ++s) out.post.push_back(static_cast<uint16_t>(c.post[static_cast<size_t>(s)]));
+  return out;
+}
+
+double sum(const std::vector<double>& values) {
+  double total = 0;
+  for (const double value : values) total += value;
+  return total;
+}
+
+int run() {
+  const auto program = balance_program();
+  if (!program) return std::fprintf(stderr, "bench: examples/inhibitory_balance.hebb does not compile\n"), 1;
+  auto kernels = jit(*program, {});
+  if (!kernels) return std::fprintf(stderr, "bench: %s\n", kernels.error().c_str()), 1;
+  auto made = Simulation::create(program, *kernels, {.seed = 1});
+  if (!made) return std::fprintf(stderr, "bench: %s\n", made.error().c_str()), 1;
+  Simulation& simulation = *made;
+  simulation.initialise();
+
+  Balance net;
+  const std::vector<double> ve = simulation.get(program->find_column("E.v")), vi = simulation.get(program->find_column("I.v"));
+  net.excitatory = static_cast<int>(ve.size());
+  net.inhibitory = static_cast<int>(vi.size());
+  net.v.assign(ve.begin(), ve.end());
+  net.v.insert(net.v.end(), vi.begin(), vi.end());
+  net.ee = synapses_of(simulation, *program, "EE");
+  net.ei = synapses_of(simulation, *program, "EI");
+  net.ii = synapses_of(simulation, *program, "II");
+  net.ie = synapses_of(simulation, *program, "IE");
+
+  constexpr int64_t kWarm = 20000, kSteps = 20000;  // 2 s each: what the start left is gone
+  constexpr double kSeconds = kSteps * 0.1e-3;
+  const auto spikes = [&](const char* column) {
+    return Recording{.name = column, .column = program->find_column(column), .events = true};
+  };
+  (void)simulation.run(kWarm, 0.1, {}, {});
+  double ours = 0;
+  const BalanceResult same = run_balance(net, kWarm, kSteps, /*exponential=*/true);
+  const BalanceResult hand = run_balance(net, kWarm, kSteps, /*exponential=*/false);
+  const double begun = cpu_seconds();
+  const Status ran = simulation.run(kSteps, 0.1, {}, std::vector{spikes("E.spike"), spikes("I.spike")});
+  ours = cpu_seconds() - begun;
+  if (!ran || simulation.divergence()) return std::fprintf(stderr, "bench: the run stopped\n"), 1;
+  const double rate_e = static_cast<double>(simulation.recorded()[0].samples) / kSeconds / net.excitatory;
+  const double rate_i = static_cast<double>(simulation.recorded()[1].samples) / kSeconds / net.inhibitory;
+  const std::vector<double> w = simulation.get(program->find_column("IE.w"));
+  const double mean_w = sum(w) / static_cast<double>(w.size());
+  const double same_e = static_cast<double>(same.spikes_e) / kSeconds / net.excitatory;
+  const double same_i = static_cast<double>(same.spikes_i) / kSeconds / net.inhibitory;
+
+  std::printf("inhibitory balance, 10000 neurons, %zu plastic synapses, 2 s at 0.1 ms, float, one thread\n", w.size());
+  std::printf("  from text  %7.3f s   E %5.2f Hz  I %5.2f Hz  mean w %.4f\n", ours, rate_e, rate_i, mean_w);
+  std::printf("  same steps by hand   E %5.2f Hz  I %5.2f Hz  mean w %.4f\n", same_e, same_i, same.mean_w);
+  std::printf("  by hand    %7.3f s   E %5.2f Hz  I %5.2f Hz  mean w %.4f   (forward Euler), %.3g synaptic events\n", hand.seconds,
+              static_cast<double>(hand.spikes_e) / kSeconds / net.excitatory, static_cast<double>(hand.spikes_i) / kSeconds / net.inhibitory, hand.mean_w, hand.events);
+  std::printf("  ratio      %7.2f\n", ours / hand.seconds);
+  const bool agree = std::abs(rate_e - same_e) < 0.06 * same_e && std::abs(rate_i - same_i) < 0.06 * same_i &&
+                     std::abs(mean_w - same.mean_w) < 0.001 * same.mean_w;
+  if (!agree) std::printf("  DISAGREE: rates within 6 %%, weights within 0.1 %% are wanted\n");
+  return agree ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace hebb::bench
+
+int main() { return hebb::bench::run(); }
