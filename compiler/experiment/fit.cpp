@@ -1,5 +1,9 @@
 #include "compiler/experiment/fit.h"
 
+#if __has_include(<malloc.h>)
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -550,27 +554,24 @@ bool check_lanes(Evaluation& e, const LossProblem& problem, const FitOptions& op
 }
 
 /// Lets that read a run of one of these networks, or a path, are evaluated anew.
-bool reads_network(const Evaluation& e, const ast::Expr& expr, const std::string& network, int depth) {
-  if (depth > 64) return true;
-  if (const auto* run = std::get_if<ast::Run>(&expr.node); run && run->network.parts.back().text == network) return true;
-  if (const auto path = path_text(e, expr); path && path->starts_with(network + ".")) return true;
-  if (const auto* name = std::get_if<ast::NameRef>(&expr.node)) {
-    const auto let = e.lets.find(name->name);
-    if (let != e.lets.end()) return reads_network(e, *let->second.definition, network, depth + 1);
+void forget(Evaluation& e, const std::vector<Target>& targets) {
+  TraceOptions what;
+  for (const Target& target : targets) what.paths.insert(target.path);
+  for (auto& [name, let] : e.lets) {
+    if (let.progress != Let::Progress::Done || !depends_on_paths(e, *let.definition, what)) continue;
+    let.progress = Let::Progress::Waiting;
+    let.value.reset();
   }
-  for (const ast::Expr* child : children(expr))
-    if (reads_network(e, *child, network, depth + 1)) return true;
-  return false;
 }
 
-void forget(Evaluation& e, const std::vector<Target>& targets) {
-  for (auto& [name, let] : e.lets) {
-    for (const Target& target : targets) {
-      if (let.progress != Let::Progress::Done || !reads_network(e, *let.definition, target.network, 0)) continue;
-      let.progress = Let::Progress::Waiting;
-      let.value.reset();
-    }
-  }
+/// Every update allocates and frees recordings of the same sizes: give none of it back to the system in between,
+/// which costs more than the arithmetic on small networks.
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  constexpr int kLarge = 1 << 30;
+  mallopt(M_MMAP_THRESHOLD, kLarge);
+  mallopt(M_TRIM_THRESHOLD, kLarge);
+#endif
 }
 
 }  // namespace
@@ -588,6 +589,7 @@ void perform_fit(Evaluation& e, const ast::Fit& fit) {
   if (!problem || !check_lanes(e, *problem, *options, fit.span)) return give_up();
   auto free = free_numbers(e, *problem, *options, fit.span);
   if (!free) return give_up();
+  keep_freed_memory();
   Fitting fitting(e, fit, *problem, *options, std::move(*free));
   if (!fitting.run()) return give_up();
   fitting.summary();

@@ -193,7 +193,7 @@ std::optional<std::shared_ptr<const Table>> make_report(Evaluation& e, const std
   if (!options) return std::nullopt;
   auto problem = make_problem(e, *fit->loss, std::move(*targets), {.precision = Precision::Float64, .max_bytes = e.options.max_memory});
   if (!problem) return std::nullopt;
-  LossQuestion question{.lanes = {}, .burn_in = options->burn_in};
+  LossQuestion question{.lanes = {}, .burn_in = options->burn_in, .terms = true};
   if (!options->validation.empty()) {
     question.lanes.assign(problem->lanes(), true);
     for (const int64_t lane : options->validation) question.lanes[lane] = false;

@@ -182,7 +182,7 @@ std::optional<LossValue> evaluate_problem(Evaluation& e, LossProblem& problem, c
   LossValue out{.loss = tape->back().values[0], .gradients = {}, .terms = {}};
   if (!question.gradient) return out;
   const std::vector<Tensor> adjoints = pull_loss(problem.graph, *tape);
-  out.terms = likelihood_terms(problem.graph, *tape);
+  if (question.terms) out.terms = likelihood_terms(problem.graph, *tape);
   for (size_t k = 0; k < problem.targets.size(); ++k) {
     const Tensor& value = problem.targets[k].value;
     out.gradients.push_back({.shape = value.shape, .values = std::vector<double>(value.values.size()), .dimension = {}});

@@ -29,12 +29,13 @@ std::optional<LossProblem> make_problem(Evaluation& e, const ast::Expr& loss, st
 struct LossValue {
   double loss = 0;
   std::vector<Tensor> gradients;   // by target; empty when not asked for
-  std::vector<LikelihoodTerm> terms;   // with the gradients
+  std::vector<LikelihoodTerm> terms;   // when asked for
 };
 struct LossQuestion {
   Lanes lanes;                     // empty: all
   int64_t burn_in = 0;
   bool gradient = true;
+  bool terms = false;              // with the gradient: the independent terms of the loss
   std::string* diverged = nullptr; // where to say what became infinite, instead of reporting it
 };
 /// None: reported.

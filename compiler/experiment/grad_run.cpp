@@ -200,9 +200,16 @@ Tensor initial_values(const PreparedRun& prepared, ColumnId column, bool each_la
   return prepared.batched && each_lane ? stack(lanes) : std::move(lanes[0]);
 }
 
-bool sets_itself(const PreparedRun& prepared, const Target& target) {
-  return std::any_of(prepared.options.others.begin(), prepared.options.others.end(),
-                     [&](const GivenSetting& given) { return same_setting(given.name, target.name); });
+/// The run takes what this target is given; it is drawn by the run where nothing is given yet.
+bool takes(const ast::Run& run, const Target& target, std::span<const Target> targets) {
+  std::vector<std::string> settings, paths;
+  for (const ast::Setting& setting : run.settings) {
+    std::string name = target.network;
+    for (const ast::Name& part : setting.path.parts) name += "." + part.text;
+    settings.push_back(std::move(name));
+  }
+  for (const Target& other : targets) paths.push_back(other.path);
+  return takes_fitted(settings, target.path, paths);
 }
 
 Extents shape_as_fed(const PreparedRun& prepared, const std::string& name) {
@@ -231,7 +238,7 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
   bool drew = false;
   for (const Target& target : targets) {
     const bool here = !target.fed && target.network == s.network->name && !e.fitted.contains(target.path);
-    if (!here || sets_itself(*prepared, target)) continue;
+    if (!here || !takes(run, target, targets)) continue;
     const ColumnId column = prepared->program->find_column(target.name);
     if (!column.valid()) continue;
     e.fitted[target.path] = in_declared_shape(initial_values(*prepared, column, target.initial), target.variable);

@@ -40,6 +40,15 @@ class Tracer {
     return std::move(graph_);
   }
 
+  /// The value changes with what is fitted.
+  bool depends(const ast::Expr& expr) {
+    const auto known = depends_.find(&expr);
+    if (known != depends_.end() && !frame_) return known->second;
+    const bool result = find_dependence(expr);
+    if (!frame_) depends_[&expr] = result;
+    return result;
+  }
+
  private:
   using Node = std::optional<int>;
   struct Frame {
@@ -73,31 +82,19 @@ class Tracer {
   /// The run has what a path names, and does not set it itself.
   bool run_depends(const ast::Run& run) const {
     const std::string& network = run.network.parts.back().text;
-    for (const std::string& path : options_.paths) {
-      if (!path.starts_with(network + ".")) continue;
-      const std::string own = path.substr(network.size() + 1);
-      bool set = false;
-      for (const ast::Setting& setting : run.settings) {
-        const std::string name = setting_name(setting);
-        set |= same_setting(name, own) && !is_signal(network, own);
-      }
-      if (!set) return true;
-    }
-    return false;
+    std::vector<std::string> settings;
+    for (const ast::Setting& setting : run.settings)
+      if (!is_signal(network, setting_name(setting))) settings.push_back(cat(network, ".", setting_name(setting)));
+    const std::vector<std::string> paths(options_.paths.begin(), options_.paths.end());
+    return std::any_of(paths.begin(), paths.end(), [&](const std::string& path) {
+      return path.starts_with(network + ".") && takes_fitted(settings, path, paths);
+    });
   }
 
   bool is_signal(const std::string& network, const std::string& name) const {
     const Network* found = e_.model.find_network(network);
     const Variable* variable = found ? find_variable(e_.model, *found, name) : nullptr;
     return variable && (variable->kind == VarKind::Signal || variable->kind == VarKind::Input);
-  }
-
-  bool depends(const ast::Expr& expr) {
-    const auto known = depends_.find(&expr);
-    if (known != depends_.end() && !frame_) return known->second;
-    const bool result = find_dependence(expr);
-    if (!frame_) depends_[&expr] = result;
-    return result;
   }
 
   bool find_dependence(const ast::Expr& expr) {
@@ -524,6 +521,10 @@ class Tracer {
 };
 
 }  // namespace
+
+bool depends_on_paths(Evaluation& e, const ast::Expr& expr, const TraceOptions& options) {
+  return Tracer(e, options).depends(expr);
+}
 
 std::optional<LossGraph> trace_loss(Evaluation& e, const ast::Expr& loss, const TraceOptions& options) {
   return Tracer(e, options).run(loss);

@@ -15,6 +15,9 @@ struct TraceOptions {
 /// None: reported. A graph without leaves is a loss that depends on no path.
 std::optional<LossGraph> trace_loss(Evaluation& e, const ast::Expr& loss, const TraceOptions& options);
 
+/// Whether the value of an expression changes with the paths.
+bool depends_on_paths(Evaluation& e, const ast::Expr& expr, const TraceOptions& options);
+
 /// "Net.S.theta" when the expression is a name of something in a network.
 std::optional<std::string> path_text(const Evaluation& e, const ast::Expr& expr);
 

@@ -23,6 +23,12 @@ const std::vector<double>& values_of_lane(const LaneValues& values, int64_t lane
 /// 'W.w' and 'W.w.init' set the same.
 bool same_setting(std::string_view a, std::string_view b);
 
+/// Whether a run of the path's network uses what a fit gives `path`. It does not when it sets the same itself; and what
+/// a fit found for the beginning of a run is not for runs that set anything else of that fit: those are
+/// another network, a teacher.
+bool takes_fitted(const std::vector<std::string>& settings, const std::string& path,
+                  const std::vector<std::string>& all_paths);
+
 /// Runs one lane to say where a value stops being finite. `kernels` compute in double.
 std::optional<Divergence> find_divergence(const PreparedRun& prepared, const Kernels& kernels, int64_t lane);
 /// "'W.w' became inf at synapse [3, 4] in step 7, t = 7 ms"

@@ -220,12 +220,12 @@ bool count_lanes(Evaluation& e, const ast::Run& run, Prepared& out) {
 
 /// What a fit found is a setting of every later run that does not set the same itself.
 void add_fitted(Evaluation& e, const ast::Run& run, const Network& network, RunOptions& options) {
+  std::vector<std::string> paths, settings;
+  for (const auto& [path, value] : e.fitted) paths.push_back(path);
+  for (const GivenSetting& given : options.others) settings.push_back(cat(network.name, ".", given.name));
   for (const auto& [path, value] : e.fitted) {
-    if (!path.starts_with(network.name + ".")) continue;
-    const std::string name = path.substr(network.name.size() + 1);
-    const bool own = std::any_of(options.others.begin(), options.others.end(),
-                                 [&](const GivenSetting& given) { return same_setting(given.name, name); });
-    if (!own) options.others.push_back({name, value, run.network.span});
+    if (!path.starts_with(network.name + ".") || !takes_fitted(settings, path, paths)) continue;
+    options.others.push_back({path.substr(network.name.size() + 1), value, run.network.span});
   }
 }
 
@@ -411,6 +411,15 @@ bool same_setting(std::string_view a, std::string_view b) {
     return name.ends_with(".init") ? name.substr(0, name.size() - 5) : name;
   };
   return plain(a) == plain(b);
+}
+
+bool takes_fitted(const std::vector<std::string>& settings, const std::string& path,
+                  const std::vector<std::string>& all_paths) {
+  const auto set = [&](const std::string& one) {
+    return std::any_of(settings.begin(), settings.end(), [&](const std::string& name) { return same_setting(name, one); });
+  };
+  if (set(path)) return false;
+  return !path.ends_with(".init") || std::none_of(all_paths.begin(), all_paths.end(), set);
 }
 
 std::optional<PreparedRun> prepare_run(Evaluation& e, const ast::Run& run, bool fuse) { return prepare(e, run, fuse); }

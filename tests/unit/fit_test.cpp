@@ -1,0 +1,207 @@
+// Optimisers, transforms, the file of a fit's state; forward mode against reverse mode.
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "compiler/adjoint/tangent.h"
+#include "compiler/program/interpret.h"
+#include "runtime/fit/fit_state.h"
+#include "runtime/fit/optimiser.h"
+#include "runtime/fit/transform.h"
+#include "runtime/trajectory/trajectory.h"
+
+namespace hebb {
+namespace {
+
+TEST(adam, its_first_step_has_the_length_of_the_rate) {
+  Adam adam;
+  std::vector<double> x = {1, -2};
+  step(adam, x, std::vector{1e-3, -50.0}, 0.1);
+  EXPECT_NEAR(x[0], 0.9, 1e-5);
+  EXPECT_NEAR(x[1], -1.9, 1e-9);
+}
+
+TEST(lbfgs, finds_the_minimum_of_a_narrow_valley) {
+  const auto value = [](const std::vector<double>& x) { return 50 * (x[1] - x[0]) * (x[1] - x[0]) + (1 - x[0]) * (1 - x[0]); };
+  const auto slope = [](const std::vector<double>& x) {
+    return std::vector{-100 * (x[1] - x[0]) - 2 * (1 - x[0]), 100 * (x[1] - x[0])};
+  };
+  Lbfgs state;
+  std::vector<double> x = {-3, 4};
+  accept(state, x, slope(x));
+  int updates = 0;
+  for (; updates < 50 && value(x) > 1e-20; ++updates) {
+    const auto d = direction(state, state.gradient);
+    double t = 1;
+    std::vector<double> there = x;
+    for (int k = 0; k < 40; ++k, t *= 0.5) {
+      for (size_t i = 0; i < x.size(); ++i) there[i] = x[i] + t * d[i];
+      if (value(there) < value(x)) break;
+    }
+    x = there;
+    accept(state, x, slope(x));
+  }
+  EXPECT_LT(updates, 30);
+  EXPECT_NEAR(x[0], 1, 1e-9);
+  EXPECT_NEAR(x[1], 1, 1e-9);
+}
+
+TEST(damped_step, without_damping_solves_the_normal_equations) {
+  const auto d = damped_step(std::vector{4.0, 1.0, 1.0, 3.0}, std::vector{1.0, 2.0}, 0);
+  ASSERT_EQ(d.size(), 2u);
+  EXPECT_NEAR(4 * d[0] + d[1], -1, 1e-9);
+  EXPECT_NEAR(d[0] + 3 * d[1], -2, 1e-9);
+}
+
+TEST(damped_step, a_direction_that_nothing_sees_stays_finite) {
+  const auto d = damped_step(std::vector{1.0, 0.0, 0.0, 0.0}, std::vector{1.0, 0.0}, 1e-3);
+  ASSERT_EQ(d.size(), 2u);
+  EXPECT_NEAR(d[0], -1 / 1.001, 1e-9);
+  EXPECT_EQ(d[1], 0);
+}
+
+TEST(inverse, leaves_out_what_cannot_be_inverted) {
+  const PseudoInverse found = inverse(std::vector{2.0, 2.0, 2.0, 2.0}, 1e-12);
+  EXPECT_EQ(found.left_out, 1);
+  EXPECT_NEAR(found.matrix[0], 0.125, 1e-12);
+}
+
+TEST(schedule, ends_where_it_says) {
+  EXPECT_EQ(schedule_factor(Schedule::Constant, 99, 100), 1);
+  EXPECT_NEAR(schedule_factor(Schedule::Cosine, 50, 100), 0.5, 1e-15);
+  EXPECT_NEAR(schedule_factor(Schedule::Cosine, 100, 100), 0, 1e-15);
+  EXPECT_EQ(schedule_factor(Schedule::Step, 60, 100), 0.1);
+}
+
+TEST(clip_norm, shortens_only_what_is_too_long) {
+  std::vector<double> g = {3, 4};
+  EXPECT_EQ(clip_norm(g, 10), 5);
+  EXPECT_EQ(g, (std::vector<double>{3, 4}));
+  clip_norm(g, 1);
+  EXPECT_NEAR(g[0], 0.6, 1e-15);
+}
+
+TEST(transform, there_and_back_and_its_slope) {
+  const double inf = std::numeric_limits<double>::infinity();
+  for (const Interval i : {Interval{1, 500, true}, Interval{0, inf, true}, Interval{-inf, 2, true}, Interval{0, 1, false}}) {
+    for (const double value : {1.5, 0.25, 1.99}) {
+      if (value <= i.low || value >= i.high) continue;
+      const double free = to_free(i, value);
+      EXPECT_NEAR(from_free(i, free), value, 1e-12);
+      constexpr double h = 1e-6;
+      EXPECT_NEAR(slope(i, free), (from_free(i, free + h) - from_free(i, free - h)) / (2 * h), 1e-6 * (1 + slope(i, free)));
+    }
+  }
+  EXPECT_EQ(moved_inside({0, 1, false}, 1.5), 1);
+}
+
+TEST(fit_state, its_file_is_whole_or_refused) {
+  const auto path = (std::filesystem::temp_directory_path() / "hebb_fit_state_test").string();
+  FitState state;
+  state.x = {1, 2.5};
+  state.adam = {.first = {0.1, 0.2}, .second = {0.3, 0.4}, .updates = 7};
+  state.lbfgs.moves = {{1, 2}, {3, 4}};
+  state.best = 0.25;
+  ASSERT_TRUE(save_state(path, 42, state).ok());
+  const auto read = load_state(path, 42);
+  ASSERT_TRUE(read.ok()) << read.error();
+  EXPECT_EQ(read->x, state.x);
+  EXPECT_EQ(read->adam.second, state.adam.second);
+  EXPECT_EQ(read->lbfgs.moves, state.lbfgs.moves);
+  EXPECT_EQ(read->best, 0.25);
+  EXPECT_FALSE(load_state(path, 43).ok());
+  std::string bytes;
+  {
+    std::ifstream in(path, std::ios::binary);
+    bytes.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  for (const size_t length : {size_t{0}, size_t{10}, size_t{20}, bytes.size() - 1}) {
+    std::ofstream(path, std::ios::binary) << bytes.substr(0, length);
+    EXPECT_FALSE(load_state(path, 42).ok()) << length << " bytes";
+  }
+  bytes[40] = static_cast<char>(bytes[40] ^ 1);
+  std::ofstream(path, std::ios::binary) << bytes;
+  EXPECT_FALSE(load_state(path, 42).ok());
+  std::filesystem::remove(path);
+}
+
+/// x (fed) → y = tanh(sum x w) → w += theta0 x y + theta1 w; the sum of y and of the last w.
+struct Example {
+  Program program;
+  ColumnId theta, x, w, u, y;
+  Example() {
+    Program& p = program;
+    const SpaceId one = p.add(Space{.kind = SpaceKind::Uniform, .name = "uniform"});
+    const SpaceId pre = p.add(Space{.kind = SpaceKind::Neurons, .name = "X", .size = 3});
+    const SpaceId post = p.add(Space{.kind = SpaceKind::Neurons, .name = "Y", .size = 2});
+    const SpaceId dense = p.add(Space{.kind = SpaceKind::Dense, .name = "S", .pre = pre, .post = post});
+    p.dt = p.add(Column{.name = "dt", .space = one, .role = Role::Param});
+    theta = p.add(Column{.name = "S.theta", .space = one, .role = Role::Param, .width = 2});
+    x = p.add(Column{.name = "x", .space = pre, .role = Role::Fed});
+    w = p.add(Column{.name = "S.w", .space = dense, .role = Role::State});
+    u = p.add(Column{.name = "Y.I", .space = post, .role = Role::Value});
+    y = p.add(Column{.name = "Y.r", .space = post, .role = Role::Value});
+    p.plan.feeds.push_back({.name = "x", .column = x});
+    ExprPool& q = p.pool;
+    const auto xs = q.load(x, At::Pre), ws = q.load(w, At::Self), ys = q.load(y, At::Post);
+    const KernelId drive = p.add(Kernel{.name = "drive", .domain = dense,
+                                        .accumulates = {{u, 0, At::Post, Combine::Sum, q.mul(xs, ws)}}});
+    const KernelId rate = p.add(Kernel{.name = "rate", .domain = post,
+                                       .stores = {{y, 0, q.make(Op::Tanh, q.load(u, At::Self))}}});
+    const auto dw = q.add(q.mul(q.load(theta, At::Uniform, 0), q.mul(xs, ys)), q.mul(q.load(theta, At::Uniform, 1), ws));
+    const KernelId update = p.add(Kernel{.name = "update", .domain = dense, .stores = {{w, 0, q.add(ws, dw)}}});
+    p.plan.step = {{drive}, {rate}, {update}};
+  }
+};
+
+TEST(Tangent, AgreesWithTheAdjoint) {
+  constexpr int64_t kSteps = 6;
+  const Example example;
+  const std::vector<double> theta = {0.3, -0.1}, w = {0.1, -0.2, 0.3, 0.05, -0.15, 0.25};
+  std::vector<double> x;
+  for (int64_t k = 0; k < 3 * kSteps; ++k) x.push_back(std::sin(static_cast<double>(k)));
+  const std::vector<FeedValues> feeds = {{.name = "x", .values = x, .rows = 3}};
+  const std::vector<ColumnId> targets = {example.theta}, outputs = {example.y, example.w};
+
+  TangentResult made = tangent(example.program, targets, outputs);
+  ASSERT_TRUE(made.tangent.has_value());
+  EXPECT_EQ(made.tangent->directions, 2);
+  EXPECT_EQ(verify(made.tangent->program), std::vector<std::string>{});
+  const auto moving = std::make_shared<const Program>(made.tangent->program);
+  auto simulation = Simulation::create(moving, interpret(moving, Precision::Float64), {.precision = Precision::Float64});
+  ASSERT_TRUE(simulation.ok());
+  ASSERT_TRUE(simulation->set(example.theta, theta).ok());
+  simulation->initialise();
+  ASSERT_TRUE(simulation->set(example.w, w).ok());
+  const std::vector<Recording> recordings = {
+      {.name = "y", .column = made.tangent->tangent_of[example.y.value]},
+      {.name = "w", .column = made.tangent->tangent_of[example.w.value], .final_only = true}};
+  ASSERT_TRUE(simulation->run(kSteps, 1, feeds, recordings).ok());
+  std::vector<double> forward(2);
+  for (const Recorded& recorded : simulation->recorded())
+    for (size_t i = 0; i < recorded.values.size(); ++i) forward[i % 2] += recorded.values[i];
+
+  AdjointResult back = adjoint(example.program, targets, outputs);
+  ASSERT_TRUE(back.adjoint.has_value());
+  const auto shared = std::make_shared<const Adjoint>(std::move(*back.adjoint));
+  auto trajectory = Trajectory::create(
+      shared, interpret(std::shared_ptr<const Program>(shared, &shared->program), Precision::Float64), {});
+  ASSERT_TRUE(trajectory.ok());
+  ASSERT_TRUE(trajectory->set(example.theta, theta).ok());
+  trajectory->initialise();
+  ASSERT_TRUE(trajectory->set(example.w, w).ok());
+  const std::vector<TrajectoryOutput> read = {{example.y}, {example.w, true}};
+  const auto recorded = trajectory->forward(kSteps, 1, feeds, read);
+  ASSERT_TRUE(recorded.ok());
+  EXPECT_EQ((*recorded)[1].size(), 6u);
+  trajectory->reverse(read, std::vector<std::vector<double>>{std::vector<double>(2 * kSteps, 1.0), std::vector<double>(6, 1.0)});
+  const std::vector<double> reverse = trajectory->gradient(example.theta);
+  ASSERT_EQ(reverse.size(), 2u);
+  for (size_t k = 0; k < 2; ++k) EXPECT_NEAR(forward[k], reverse[k], 1e-13 * std::fabs(reverse[k]));
+}
+
+}  // namespace
+}  // namespace hebb
