@@ -248,7 +248,9 @@ std::string json_string(std::string_view text) {
 
 std::string json_number(double value) { return std::isfinite(value) ? shortest(value) : "null"; }
 
-const char* kind_name(Kind kind) {
+}  // namespace
+
+const char* kind_name(EmbedField::Kind kind) {
   switch (kind) {
     case Kind::Param: return "parameter";
     case Kind::Weight: return "weight";
@@ -266,8 +268,6 @@ const char* kind_name(Kind kind) {
   }
   return "";
 }
-
-}  // namespace
 
 std::string c_header(const EmbedUnit& unit) { return HeaderWriter(unit).write(); }
 

@@ -12,4 +12,7 @@ std::string c_header(const EmbedUnit& unit);
 /// JSON: everything the header says, for other generators of bindings.
 std::string metadata_json(const EmbedUnit& unit, const std::string& target);
 
+/// "parameter", "pre spikes"
+const char* kind_name(EmbedField::Kind kind);
+
 }  // namespace hebb

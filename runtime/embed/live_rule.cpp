@@ -1,0 +1,77 @@
+#include "runtime/embed/live_rule.h"
+
+#include "compiler/codegen/codegen.h"
+
+namespace hebb {
+namespace {
+
+int32_t space_code(const Program& program, SpaceId id) {
+  const Space& space = program[id];
+  if (space.kind == SpaceKind::Uniform) return HEBB_SPACE_UNIFORM;
+  if (space.kind != SpaceKind::Neurons) return HEBB_SPACE_SYNAPSE;
+  return space.name == "pre" ? HEBB_SPACE_PRE : HEBB_SPACE_POST;
+}
+
+int32_t number(ColumnId id) { return id.valid() ? static_cast<int32_t>(id.value) : -1; }
+
+}  // namespace
+
+Result<std::unique_ptr<LiveRule>> LiveRule::create(EmbedUnit unit) {
+  // Sizes are only known by an instance; code is laid out for large matrices, as in objects.
+  Program large = *unit.program;
+  for (Space& space : large.spaces)
+    if (space.kind == SpaceKind::Neurons) space.size += 1024;
+  auto kernels = jit(large, {.precision = unit.precision});
+  if (!kernels) return kernels.failure();
+  return std::unique_ptr<LiveRule>(new LiveRule(std::move(unit), *std::move(kernels)));
+}
+
+LiveRule::LiveRule(EmbedUnit unit, Kernels kernels)
+    : unit_(std::move(unit)), code_(std::move(kernels)), layout_(input_layout(unit_.object.inputs)) {
+  describe();
+}
+
+void LiveRule::describe() {
+  const Program& program = *unit_.program;
+  const ObjectUnit& object = unit_.object;
+  for (const auto& kernel : code_.run) {
+    const hebb_kernel* address = kernel.target<hebb_kernel>();
+    assert(address != nullptr && "compiled kernels are plain functions");
+    kernels_.push_back(*address);
+  }
+  const std::vector<bool> summed = summed_columns(program);
+  for (uint32_t k = 0; k < program.columns.size(); ++k) {
+    const Column& column = program.columns[k];
+    columns_.push_back({.space = space_code(program, column.space), .width = static_cast<int32_t>(column.width),
+                        .summed = summed[k], .indicator = column.role == Role::Indicator, .reset = column.reset});
+  }
+  for (size_t k = 0; k < object.inputs.size(); ++k)
+    inputs_.push_back({.kind = static_cast<int32_t>(object.inputs[k].kind), .column = number(object.inputs[k].column),
+                       .offset = layout_.offsets[k], .unused = 0});
+  for (const Clock& clock : program.plan.clocks)
+    clocks_.push_back({.indicator = number(clock.indicator), .period = number(clock.period)});
+  for (int list = 0; list < HEBB_LISTS; ++list) {
+    for (const KernelId id : object.lists[list])
+      launches_[list].push_back({.kernel = static_cast<int32_t>(id.value),
+                                 .space = space_code(program, program[id].domain),
+                                 .touched_only = touched_only(program, program[id]), .unused = 0});
+    rule_.lists[list] = {.launches = launches_[list].data(), .count = static_cast<int64_t>(launches_[list].size())};
+  }
+  rule_.block_size = static_cast<uint32_t>(sizeof(hebb_block) + sizeof(void*) * (columns_.size() + 1));
+  rule_.inputs_size = static_cast<uint32_t>(layout_.bytes);
+  rule_.real_bytes = unit_.precision == Precision::Float32 ? 4 : 8;
+  rule_.column_count = static_cast<int32_t>(columns_.size());
+  rule_.input_count = static_cast<int32_t>(inputs_.size());
+  rule_.clock_count = static_cast<int32_t>(clocks_.size());
+  rule_.pre_count = number(object.pre_count);
+  rule_.post_count = number(object.post_count);
+  rule_.dt = number(program.dt);
+  rule_.split_step = object.split_step;
+  rule_.variant_count = 1;
+  rule_.columns = columns_.data();
+  rule_.inputs = inputs_.data();
+  rule_.clocks = clocks_.data();
+  rule_.variants[0] = kernels_.data();
+}
+
+}  // namespace hebb
