@@ -234,6 +234,14 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
   s.network = e.model.find_network(run.network.parts.back().text);
   auto prepared = prepare_run(e, run, false);
   if (!prepared || !s.network) return std::nullopt;
+  const auto is_sparse = [](const Space& space) { return space.kind == SpaceKind::Sparse; };
+  const Program& whole = *prepared->program;
+  if (std::any_of(whole.spaces.begin(), whole.spaces.end(), is_sparse) || !whole.plan.delays.empty()) {
+    e.diags.report(DiagKind::NotSupportedYet, run.network.span,
+                   "not supported yet: derivatives of a network with delays, or synapses that are not all there")
+        .help = "write  connect all;";
+    return std::nullopt;
+  }
 
   bool drew = false;
   for (const Target& target : targets) {
