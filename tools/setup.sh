@@ -11,6 +11,7 @@ ninja-build|runs the build
 ccache|makes later builds short
 llvm-22-dev|the compiler back end
 llvm-22|its tools: the math functions are built with them
+clang-22|compiles the math functions to LLVM code, and the loops to compare with
 llvm-22-tools|FileCheck and lit, for the tests
 lld-22|the linker
 libclc-22|math functions as LLVM code
