@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "compiler/expr/transform.h"
+#include "compiler/support/hash.h"
 
 namespace hebb {
 
@@ -313,21 +314,6 @@ ExprId assuming(ExprPool& pool, ExprId root, ColumnId indicator, At at, double v
   })(root);
   return simplify(pool, known);
 }
-
-namespace {
-
-uint64_t mix(uint64_t hash, uint64_t word) {
-  hash = (hash ^ word) * 0x9E3779B97F4A7C15ull;
-  return hash ^ (hash >> 29);
-}
-
-uint64_t hash_text(const std::string& text) {
-  uint64_t hash = 0xCBF29CE484222325ull;
-  for (const char c : text) hash = mix(hash, static_cast<unsigned char>(c));
-  return hash;
-}
-
-}  // namespace
 
 uint64_t fingerprint(const Program& program, ExprId root) {
   std::unordered_map<uint32_t, uint64_t> hashes;

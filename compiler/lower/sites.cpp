@@ -7,20 +7,10 @@
 #include <unordered_map>
 
 #include "compiler/expr/transform.h"
+#include "compiler/support/hash.h"
 
 namespace hebb {
 namespace {
-
-uint64_t mix(uint64_t hash, uint64_t word) {
-  hash = (hash ^ word) * 0x9E3779B97F4A7C15ull;
-  return hash ^ (hash >> 29);
-}
-
-uint64_t hash_text(const std::string& text) {
-  uint64_t hash = 0xCBF29CE484222325ull;
-  for (const char c : text) hash = mix(hash, static_cast<unsigned char>(c));
-  return hash;
-}
 
 constexpr uint32_t kNone = UINT32_MAX;
 
