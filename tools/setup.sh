@@ -21,6 +21,7 @@ libeigen3-dev|linear algebra
 libzip-dev|NPZ files
 libcli11-dev|the command line
 libgtest-dev|the unit tests
+python3-venv|virtual environments, for the tests of the Python package and the comparisons
 "
 
 say() { printf '%s\n' "$*" >&2; }
