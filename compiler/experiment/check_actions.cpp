@@ -31,6 +31,14 @@ class Checker {
     known_.insert("pi");
   }
 
+  /// Remembers that `name` was said at `span`; the second time is a mistake.
+  void report_second(std::map<std::string, Span>& said, const std::string& name, Span span, std::string_view what) {
+    const auto [first, fresh] = said.try_emplace(name, span);
+    if (fresh) return;
+    diags_.report(DiagKind::DuplicateName, span, cat(quoted(name), " ", what))
+        .labels.push_back({first->second, "here first"});
+  }
+
   void check(const std::vector<ast::Action>& actions) {
     lets_.clear();
     for (const ast::Action& action : actions) {
@@ -177,9 +185,12 @@ class Checker {
       return;
     }
     if (!call) return;
+    std::map<std::string, Span> given;
     for (const ast::Argument& argument : call->arguments) {
       visit(*argument.value);
-      if (argument.name) check_parameter(*rule, *argument.name);
+      if (!argument.name) continue;
+      check_parameter(*rule, *argument.name);
+      report_second(given, argument.name->text, argument.name->span, "is given twice");
     }
   }
 
@@ -259,8 +270,12 @@ class Checker {
 
 void check_actions(const Model& model, const ast::File& file, Diagnostics& diags) {
   Checker checker(model, file, diags);
+  std::map<std::string, Span> experiments;
   for (const ast::Item& item : file.items) {
-    if (const auto* experiment = std::get_if<ast::ExperimentDecl>(&item)) checker.check(experiment->actions);
+    if (const auto* experiment = std::get_if<ast::ExperimentDecl>(&item)) {
+      checker.report_second(experiments, experiment->name.text, experiment->name.span, "is the name of two experiments");
+      checker.check(experiment->actions);
+    }
     if (const auto* test = std::get_if<ast::TestDecl>(&item)) checker.check(test->actions);
   }
 }

@@ -369,6 +369,12 @@ void read_record(NetworkReading& reading, const ast::Record& record) {
     }
     def.every = period.only();
   }
+  for (const auto& earlier : reading.network.records) {
+    if (earlier.name != def.name) continue;
+    report(frame, DiagKind::DuplicateName, def.span, cat(quoted(def.name), " is recorded twice"))
+        .labels.push_back({earlier.span, "here first"});
+    return;
+  }
   reading.network.records.push_back(std::move(def));
 }
 
