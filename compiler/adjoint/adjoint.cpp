@@ -5,6 +5,7 @@
 #include <set>
 
 #include "compiler/adjoint/activity.h"
+#include "compiler/adjoint/reverse_parts.h"
 #include "compiler/expr/transform.h"
 #include "compiler/support/text.h"
 
@@ -132,17 +133,22 @@ class Versions {
 class Reverse {
  public:
   Reverse(Program& program, const Activity& activity, std::map<ColumnId, ColumnId>& adjoints,
-          const std::set<ColumnId>& persistent)
-      : program_(program), activity_(activity), adjoints_(adjoints), persistent_(persistent) {}
+          const std::set<ColumnId>& persistent, const KeptValues& kept)
+      : program_(program), activity_(activity), adjoints_(adjoints), persistent_(persistent), kept_(kept) {}
 
   /// Dense adjoints in `needed` to which nothing contributed become zero.
   std::vector<KernelId> operator()(const std::vector<KernelId>& forward,
                                    const std::vector<ColumnId>& needed) {
+    Ties ties = count_ties(program_, forward, kept_);
+    ties_ = std::move(ties.columns);
+    kernels_ = std::move(ties.kernels);
+    for (const auto& [extreme, column] : ties_) extra_zero.push_back(column);
     std::map<std::pair<ColumnId, uint32_t>, int> stores_before;
     for (const KernelId id : forward)
       for (const Store& store : program_[id].stores) ++stores_before[{store.into, store.element}];
     for (size_t i = forward.size(); i-- > 0;) {
       const Kernel kernel = program_[forward[i]];
+      forward_ = forward[i];
       std::vector<Store> again;   // what an earlier kernel of the step stored as well
       for (const Store& store : kernel.stores)
         if (--stores_before[{store.into, store.element}] > 0) again.push_back(store);
@@ -185,8 +191,22 @@ class Reverse {
     const bool uniform = program_[forward.domain].kind == SpaceKind::Uniform;
     const At own = uniform ? At::Uniform : At::Self;
     for (const Store& store : forward.stores) seed(store.into, own, store.element, store.value);
-    for (const Accumulate& sum : forward.accumulates) seed(sum.into, sum.at, sum.element, sum.value);
+    for (size_t k = 0; k < forward.accumulates.size(); ++k) {
+      const Accumulate& sum = forward.accumulates[k];
+      if (sum.combine == Combine::Sum) {
+        seed(sum.into, sum.at, sum.element, sum.value);
+      } else if (activity_.active(sum.into)) {
+        const ExprId share = share_of_extreme(pool, sum, adjoints_.at(sum.into), kept_.at({forward_.value, k}),
+                                              ties_.at({sum.into, sum.element}));
+        const ExprId term = pool.mul(share, sum.value);
+        total = total.valid() ? pool.add(total, term) : term;
+      }
+    }
     if (!total.valid()) return;
+    PulledScans scanned = pull_scans(program_, forward, total);
+    total = scanned.total;
+    kernels_.insert(kernels_.end(), scanned.before.begin(), scanned.before.end());
+    extra_zero.insert(extra_zero.end(), scanned.zero.begin(), scanned.zero.end());
 
     std::vector<ExprId> leaves;
     for (const ExprId leaf : load_leaves(pool, {total})) {
@@ -197,8 +217,9 @@ class Reverse {
     const std::vector<ExprId> partials = gradient(pool, total, leaves);
 
     Kernel kernel{.name = cat("adjoint of ", forward.name), .domain = forward.domain};
+    std::vector<FixedSum> fixed;
     for (size_t i = 0; i < leaves.size(); ++i) {
-      contribute(kernel, pool[leaves[i]].leaf, simplify(pool, partials[i]));
+      contribute(kernel, fixed, pool[leaves[i]].leaf, simplify(pool, partials[i]));
     }
     for (const Store& store : again)
       if (activity_.active(store.into)) kernel.stores.push_back({adjoints_.at(store.into), store.element, pool.constant(0)});
@@ -210,10 +231,12 @@ class Reverse {
     for (Store& store : kernel.stores) store.value = roots[next++];
     for (Accumulate& sum : kernel.accumulates) sum.value = roots[next++];
     if (kernel.stores.empty() && kernel.accumulates.empty()) return;
+    kernel.scans = needed_scans(pool, scanned.scans, roots);
     std::vector<Kernel> after = separate_sums(kernel);
     for (Kernel& part : separate_spaces(kernel)) after.push_back(std::move(part));
     if (!kernel.stores.empty() || !kernel.accumulates.empty()) kernels_.push_back(program_.add(std::move(kernel)));
     for (const Kernel& part : after) kernels_.push_back(program_.add(part));
+    for (const KernelId added : add_fixed_sums(program_, fixed)) kernels_.push_back(added);
   }
 
   /// A kernel over neurons may read its row of another space of the same size, but not store there: a kernel over that
@@ -264,11 +287,18 @@ class Reverse {
     return sums;
   }
 
-  void contribute(Kernel& kernel, const Leaf& leaf, ExprId partial) {
+  void contribute(Kernel& kernel, std::vector<FixedSum>& fixed, const Leaf& leaf, ExprId partial) {
     ExprPool& pool = program_.pool;
     const ColumnId column{leaf.index};
     const ColumnId adjoint = adjoints_.at(column);
     if (pool.is_constant(partial, 0)) return;
+    if (leaf.at == At::Fixed) {
+      const ColumnId sum = add_beside(program_, program_[program_.dt].space, cat(program_[adjoint].name, "/fixed"));
+      extra_zero.push_back(sum);
+      fixed.push_back({adjoint, leaf.element, sum});
+      kernel.accumulates.push_back({sum, 0, At::Uniform, Combine::Sum, partial});
+      return;
+    }
     if (leaf.at != At::Self) {
       kernel.accumulates.push_back({adjoint, leaf.element, leaf.at, Combine::Sum, partial});
       return;
@@ -284,6 +314,9 @@ class Reverse {
   const Activity& activity_;
   std::map<ColumnId, ColumnId>& adjoints_;
   const std::set<ColumnId>& persistent_;
+  const KeptValues& kept_;
+  KernelId forward_;                          // being reversed
+  std::map<ExtremeId, ColumnId> ties_;
   std::set<std::pair<ColumnId, uint32_t>> touched_;
   std::vector<KernelId> kernels_;
 };
@@ -301,6 +334,7 @@ bool whole_run(const Program& program, ColumnId column) {
 std::optional<AdjointRefusal> refuse(const Program& program, const Activity& activity,
                                      const std::vector<KernelId>& kernels,
                                      std::span<const std::pair<ColumnId, ColumnId>> carries,
+                                     std::span<const KernelId> init,
                                      std::span<const ColumnId> targets, std::span<const ColumnId> events) {
   using Why = AdjointRefusal::Why;
   for (uint32_t i = 0; i < program.columns.size(); ++i) {
@@ -312,18 +346,10 @@ std::optional<AdjointRefusal> refuse(const Program& program, const Activity& act
   }
   for (const KernelId id : kernels) {
     const Kernel& kernel = program[id];
-    for (const ExprId leaf : load_leaves(program.pool, roots(kernel))) {
-      const Leaf read = program.pool[leaf].leaf;
-      if (read.at != At::Fixed || !activity.active(ColumnId{read.index})) continue;
-      return AdjointRefusal{Why::Unsupported, path_to(program, activity, ColumnId{read.index})};
-    }
-    for (const Accumulate& sum : kernel.accumulates) {
+    for (const Accumulate& sum : kernel.accumulates) {   // initial values have no maxima over synapses
       if (sum.combine == Combine::Sum || !activity.active(sum.into)) continue;
+      if (std::find(init.begin(), init.end(), id) == init.end()) continue;
       return AdjointRefusal{Why::Unsupported, path_to(program, activity, sum.into)};
-    }
-    for (const Store& store : kernel.stores) {
-      if (kernel.scans.empty() || !activity.active(store.into)) continue;
-      return AdjointRefusal{Why::Unsupported, path_to(program, activity, store.into)};
     }
   }
   for (const ColumnId target : targets) {
@@ -365,8 +391,12 @@ AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
   std::vector<ColumnId> after_step;
   for (const ColumnId output : outputs) after_step.push_back(versions.next(output));
 
-  const Activity activity = find_activity(program, all, carries, targets, after_step);
-  if (auto refusal = refuse(program, activity, all, carries, targets, events)) return {.refusal = std::move(refusal)};
+  Activity activity = find_activity(program, all, carries, targets, after_step);
+  std::vector<KernelId> in_steps = result.quiet.forward;
+  in_steps.insert(in_steps.end(), result.eventful.forward.begin(), result.eventful.forward.end());
+  const KeptValues kept = keep_extremes(program, in_steps, activity);
+  if (!kept.empty()) activity = find_activity(program, all, carries, targets, after_step);
+  if (auto refusal = refuse(program, activity, all, carries, result.init.forward, targets, events)) return {.refusal = std::move(refusal)};
 
   std::map<ColumnId, ColumnId> adjoints;
   std::set<ColumnId> persistent;
@@ -393,7 +423,7 @@ AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
   }
 
   const auto reverse = [&](const std::vector<KernelId>& forward, const std::vector<ColumnId>& nows) {
-    Reverse make(program, activity, adjoints, persistent);
+    Reverse make(program, activity, adjoints, persistent, kept);
     std::vector<KernelId> kernels = make(forward, nows);
     result.zero_each_step.insert(result.zero_each_step.end(), make.extra_zero.begin(),
                                  make.extra_zero.end());

@@ -29,6 +29,7 @@ class Checker {
     for (const auto& [name, function] : model.functions) functions_.insert(name);
     for (const auto& [name, value] : model.constants) known_.insert(name);
     known_.insert("pi");
+    known_.insert("nan");
   }
 
   /// Remembers that `name` was said at `span`; the second time is a mistake.

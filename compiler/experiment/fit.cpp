@@ -448,7 +448,7 @@ class Fitting {
   std::string share_at_bounds() {
     Trajectory::AtBounds sum;
     for (RunGradient& run : problem_.runs) {
-      const auto one = run.at_bounds(e_);
+      const auto one = run.at_bounds(e_, problem_.targets);
       sum.at += one.at;
       sum.all += one.all;
     }

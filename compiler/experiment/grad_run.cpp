@@ -122,8 +122,8 @@ void report_refusal(Evaluation& e, const Network& network, const ast::Run& run, 
     }
     case AdjointRefusal::Why::Unsupported: {
       Diagnostic& diag = e.diags.report(DiagKind::NoDerivative, span,
-                                        cat(quoted(path.empty() ? refusal.path.back() : path.back()), " has no derivative yet: a running sum (cumsum), a "
-                                            "minimum or maximum over synapses, or one neuron read by all"));
+                                        cat("the first value of ", quoted(path.empty() ? refusal.path.back() : path.back()),
+                                            " is a minimum or maximum over synapses, which has no derivative here"));
       diag.note = cat("path: ", joined(path, " -> "));
       return;
     }
@@ -512,17 +512,19 @@ bool RunGradient::reverse(Evaluation& e, const Lanes& lanes, std::span<const Ten
   return true;
 }
 
-Trajectory::AtBounds RunGradient::at_bounds(const Evaluation& e) {
+Trajectory::AtBounds RunGradient::at_bounds(const Evaluation& e, std::span<const Target> targets) {
   State& s = *state_;
+  set_targets(targets);
   Trajectory::AtBounds sum;
   for (const ProjectionDef& projection : s.network->projections) {
     if (!projection.rule.weight.valid()) continue;
     const Variable& weight = e.model[projection.rule.weight];
     const ColumnId column = s.prepared.program->find_column(cat(projection.name, ".", weight.name));
     if (!column.valid() || !weight.bounds.bounded()) continue;
-    for (const auto& trajectory : s.trajectories) {
-      if (!trajectory) continue;
-      const auto one = trajectory->at_bounds(column, weight.bounds.low, weight.bounds.high);
+    for (int64_t lane = 0; lane < s.prepared.lanes; ++lane) {
+      if (!s.forward_lane(lane).empty()) continue;
+      const auto one = s.trajectories[lane]->at_bounds(column, weight.bounds.low, weight.bounds.high);
+      if (!s.keep_all) s.trajectories[lane].reset();
       sum.at += one.at;
       sum.all += one.all;
     }

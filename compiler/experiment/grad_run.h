@@ -59,8 +59,8 @@ class RunGradient {
   MaybeDimension dimension_of(int leaf) const;
   /// Gives every lane the values of the targets, without running.
   void set_targets(std::span<const Target> targets);
-  /// Weight-steps of bounded weights at one of their bounds, and all of them, in the last forward pass.
-  Trajectory::AtBounds at_bounds(const Evaluation& e);
+  /// Weight-steps of bounded weights at one of their bounds, and all of them: every step of every lane.
+  Trajectory::AtBounds at_bounds(const Evaluation& e, std::span<const Target> targets);
 
  private:
   struct State;

@@ -397,15 +397,18 @@ Trajectory::AtBounds Trajectory::at_bounds(ColumnId state, double low, double hi
   AtBounds count;
   const auto found = std::find(s.now.begin(), s.now.end(), state);
   if (found == s.now.end()) return count;
-  const int64_t held = std::min(s.memory.segment, s.steps - s.ring_begin);
-  for (int64_t slot = 1; slot <= held; ++slot) {
-    s.states.bind(s.columns, s.now, slot);
-    for (const double value : s.read(state)) {
-      count.at += value <= low || value >= high;
-      ++count.all;
+  for (int64_t begin = 0; begin < s.steps; begin += s.memory.segment) {
+    s.load_segment(begin);
+    const int64_t held = std::min(s.memory.segment, s.steps - begin);
+    for (int64_t slot = 1; slot <= held; ++slot) {
+      s.states.bind(s.columns, s.now, slot);
+      for (const double value : s.read(state)) {
+        count.at += value <= low || value >= high;
+        ++count.all;
+      }
     }
+    s.bind_step(s.ring_begin);
   }
-  s.bind_step(s.ring_begin);
   return count;
 }
 

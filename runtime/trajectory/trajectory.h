@@ -60,8 +60,8 @@ class Trajectory {
   std::vector<double> gradient_of_feed(ColumnId fed) const;
   const TrajectoryMemory& memory() const;
 
-  /// Of the values of a carried state that are still held from the last forward pass (all steps, or the
-  /// last segment): how many lie at or beyond a bound, and how many there are.
+  /// Of the values of a carried state after every step of the last forward pass: how many lie at or beyond a
+  /// bound, and how many there are. What is not held any more is run again.
   struct AtBounds { int64_t at = 0, all = 0; };
   AtBounds at_bounds(ColumnId state, double low, double high);
 
