@@ -3,6 +3,7 @@
 #include <array>
 
 #include "compiler/ast/print.h"
+#include "compiler/codegen/nvptx.h"
 #include "compiler/lower/lower.h"
 #include "compiler/parse/parse.h"
 #include "compiler/support/text.h"
@@ -19,6 +20,7 @@ struct EmitName {
 constexpr std::array kEmitNames = {
     EmitName{"tokens", Emit::Tokens}, EmitName{"ast", Emit::Ast},        EmitName{"model", Emit::Model},
     EmitName{"program", Emit::Program}, EmitName{"llvm-ir", Emit::LlvmIr}, EmitName{"asm", Emit::Asm},
+    EmitName{"ptx", Emit::Ptx},
 };
 
 std::string token_text(const Sources& sources, FileId file, Diagnostics& diags) {
@@ -77,6 +79,7 @@ Result<std::string> emit(Sources& sources, FileId file, Emit stage, const Pipeli
   if (!program) return program.failure();
   assert(verify(*program).empty() && "lowering keeps the promises of a program");
   if (stage == Emit::Program) return print(*program);
+  if (stage == Emit::Ptx) return ptx(for_device(*program), {.precision = options.codegen.precision, .sm = options.sm});
   if (stage == Emit::LlvmIr) return llvm_ir(*program, options.codegen);
   return assembly(*program, options.codegen);
 }

@@ -9,12 +9,13 @@
 
 namespace hebb {
 
-enum class Emit { Tokens, Ast, Model, Program, LlvmIr, Asm };
+enum class Emit { Tokens, Ast, Model, Program, LlvmIr, Asm, Ptx };
 std::optional<Emit> parse_emit(std::string_view name);
 
 struct PipelineOptions {
   CheckOptions check;
   CodegenOptions codegen;
+  int sm = 75;           // of PTX
   std::string network;   // empty: the only network, or the only rule as one synapse
 };
 

@@ -47,10 +47,10 @@ struct Code {
 
 }  // namespace
 
-Result<Kernels> load_module(std::unique_ptr<llvm::LLVMContext> context,
-                            std::unique_ptr<llvm::Module> module,
-                            std::unique_ptr<llvm::TargetMachine> machine,
-                            std::span<const std::string> symbols) {
+Result<Functions> load_functions(std::unique_ptr<llvm::LLVMContext> context,
+                                 std::unique_ptr<llvm::Module> module,
+                                 std::unique_ptr<llvm::TargetMachine> machine,
+                                 std::span<const std::string> symbols) {
   const auto code = std::make_shared<Code>();
   JITTargetMachineBuilder target(machine->getTargetTriple());
   target.setCPU(machine->getTargetCPU().str());
@@ -79,13 +79,25 @@ Result<Kernels> load_module(std::unique_ptr<llvm::LLVMContext> context,
           ThreadSafeModule(std::move(module), ThreadSafeContext(std::move(context)))))
     return failure(std::move(error), code->errors);
 
-  Kernels kernels;
+  Functions functions;
   for (const std::string& symbol : symbols) {
     llvm::Expected<ExecutorAddr> address = code->jit->lookup(symbol);
     if (!address) return failure(address.takeError(), code->errors);
-    kernels.run.emplace_back(address->toPtr<hebb_kernel>());
+    functions.address.push_back(address->toPtr<void*>());
   }
-  kernels.keep_alive = code;
+  functions.keep_alive = code;
+  return functions;
+}
+
+Result<Kernels> load_module(std::unique_ptr<llvm::LLVMContext> context,
+                            std::unique_ptr<llvm::Module> module,
+                            std::unique_ptr<llvm::TargetMachine> machine,
+                            std::span<const std::string> symbols) {
+  auto functions = load_functions(std::move(context), std::move(module), std::move(machine), symbols);
+  if (!functions) return functions.failure();
+  Kernels kernels;
+  for (void* address : functions->address) kernels.run.emplace_back(reinterpret_cast<hebb_kernel>(address));
+  kernels.keep_alive = std::move(functions->keep_alive);
   return kernels;
 }
 

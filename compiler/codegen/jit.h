@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "compiler/program/kernels.h"
 #include "compiler/support/result.h"
@@ -15,6 +16,16 @@ class TargetMachine;
 }
 
 namespace hebb {
+
+/// Addresses of `symbols`, in order; the code lives as long as `keep_alive`.
+struct Functions {
+  std::vector<void*> address;
+  std::shared_ptr<const void> keep_alive;
+};
+Result<Functions> load_functions(std::unique_ptr<llvm::LLVMContext> context,
+                                 std::unique_ptr<llvm::Module> module,
+                                 std::unique_ptr<llvm::TargetMachine> machine,
+                                 std::span<const std::string> symbols);
 
 /// Compiles and links `module` by itself: it may call nothing outside but fma. `symbols` become the
 /// kernels, in order; the code lives as long as `keep_alive`.

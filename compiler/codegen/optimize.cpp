@@ -74,6 +74,25 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine, int level) {
   run(module, builder, std::move(passes));
 }
 
+void optimize_threads(llvm::Module& module, llvm::TargetMachine& machine) {
+  llvm::PassBuilder builder(&machine);
+  llvm::ModulePassManager passes;
+  passes.addPass(llvm::AlwaysInlinerPass());
+  passes.addPass(llvm::GlobalDCEPass());
+  llvm::FunctionPassManager each;
+  each.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
+  for (int round = 0; round < 2; ++round) {
+    each.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/true));
+    each.addPass(llvm::InstCombinePass());
+    each.addPass(llvm::SimplifyCFGPass());
+    each.addPass(llvm::createFunctionToLoopPassAdaptor(
+        llvm::LICMPass(llvm::LICMOptions()), /*UseMemorySSA=*/true));
+  }
+  each.addPass(llvm::ADCEPass());
+  passes.addPass(llvm::createModuleToFunctionPassAdaptor(std::move(each)));
+  run(module, builder, std::move(passes));
+}
+
 void specialise(llvm::Module& module, llvm::TargetMachine& machine) {
   llvm::PassBuilder builder(&machine);
   llvm::ModulePassManager passes;

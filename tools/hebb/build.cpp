@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "compiler/codegen/nvptx.h"
 #include "compiler/support/text.h"
 #include "runtime/data/atomic_file.h"
 #include "tools/hebb/build.h"
@@ -9,8 +10,8 @@ namespace hebb::tool {
 
 namespace {
 
-const std::vector<std::string> kStages = {"tokens", "ast", "model", "program", "llvm-ir", "asm"};
-const std::vector<std::string> kLater = {"ptx", "c", "jax", "torch"};
+const std::vector<std::string> kStages = {"tokens", "ast", "model", "program", "llvm-ir", "asm", "ptx"};
+const std::vector<std::string> kLater = {"c", "jax", "torch"};
 
 std::vector<std::string> split(const std::string& list) {
   std::vector<std::string> out;
@@ -47,6 +48,19 @@ std::string path_in(const std::string& folder, const std::string& source, const 
   return (std::filesystem::path(folder) / (stem + file_ending(kind))).string();
 }
 
+/// 80 of "sm_80".
+std::optional<int> device_of(const std::string& target) {
+  for (const int sm : ptx_targets())
+    if (target == cat("sm_", sm)) return sm;
+  return {};
+}
+
+int unknown_device(const std::string& target) {
+  std::vector<std::string> names;
+  for (const int sm : ptx_targets()) names.push_back(cat("sm_", sm));
+  return usage_error(cat("PTX is written for no ", quoted(target)), cat("there are ", listed(names)));
+}
+
 int write(const std::string& path, const std::string& text) {
   if (path.empty() || path == "-") {
     std::cout << text << std::flush;
@@ -68,15 +82,20 @@ int run_build(const Options& options) {
   pipeline.network = options.name;
 
   const std::vector<std::string> kinds = split(options.emit);
+  const auto sm = device_of(options.target);
+  if (options.target.starts_with("sm_") && !sm) return unknown_device(options.target);
+  if (sm) pipeline.sm = *sm;
   std::vector<std::string> stages, embedded;
   for (const std::string& kind : kinds) {
     if (!known_kind(kind)) return kUsage;
+    if (sm && kind != "ptx") return usage_error(cat("--target=", options.target, " is for ptx, --emit has ", quoted(kind)));
+    if (kind == "ptx" && !sm && !options.target.empty()) return unknown_device(options.target);
     const bool of_unit = embedded_kind(kind) || (!options.target.empty() && (kind == "llvm-ir" || kind == "asm"));
     (of_unit ? embedded : stages).push_back(kind);
   }
   if (kinds.size() > 1 && options.output.empty())
     return usage_error("several kinds of output need a folder", "add  -o FOLDER");
-  if (!options.target.empty() && embedded.empty())
+  if (!options.target.empty() && !sm && embedded.empty())
     return usage_error("--target is for object, header, static-lib, shared-lib, llvm-ir, llvm-bc, asm and json");
   if (kinds.size() > 1) {
     std::error_code error;
