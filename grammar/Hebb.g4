@@ -83,7 +83,9 @@ action : letDecl                                                                
        | 'search' paths+=path (',' paths+=path)* 'minimize' objective=disj with? ';'  # Search
        | 'measure' name=ID '=' value=expr ';'                                         # Measure
        | 'accept' name=ID 'when' condition=expr ';'                                   # Accept
+       | 'for' loops+=loop (',' loops+=loop)* '{' actions+=action* '}'                # For
        ;
+loop   : name=ID 'in' first=sum ('..' last=sum)? ;
 with   : 'with' '(' (settings+=setting (',' settings+=setting)*)? ')' ;
 
 // --- expressions, lowest precedence first --------------------------------------------------------

@@ -234,7 +234,20 @@ struct Fit { std::vector<Path> paths; ExprPtr loss; std::vector<Setting> setting
 struct Search { std::vector<Path> paths; ExprPtr objective; std::vector<Setting> settings; Span span; };
 struct Measure { Name name; ExprPtr value; Span span; };
 struct Accept { Name name; ExprPtr condition; Span span; };
-using Action = std::variant<Let, Print, Plot, Save, Assert, Fit, Search, Measure, Accept>;
+/// name in first..last, or in the rows of a list
+struct Loop { Name name; ExprPtr first, last; Span span; };
+struct ActionBlock;
+struct For { std::vector<Loop> loops; std::shared_ptr<const ActionBlock> body; Span span; };
+using Action = std::variant<Let, Print, Plot, Save, Assert, Fit, Search, Measure, Accept, For>;
+struct ActionBlock { std::vector<Action> actions; };
+/// Every action and those inside it, in order of the text.
+template <class F>
+void for_each_action(const std::vector<Action>& actions, const F& f) {
+  for (const Action& action : actions) {
+    f(action);
+    if (const auto* block = std::get_if<For>(&action)) for_each_action(block->body->actions, f);
+  }
+}
 struct ExperimentDecl { Name name; std::vector<Action> actions; std::string doc; Span span; };
 struct TestDecl { std::string title; std::vector<Action> actions; std::string doc; Span span; };
 

@@ -234,6 +234,12 @@ struct ItemTree {
   std::string operator()(const Measure& m) const {
     return line(depth, cat("measure ", m.name.text, " = ", tree(m.value)));
   }
+  std::string operator()(const For& f) const {
+    std::string loops;
+    for (const Loop& l : f.loops)
+      loops += cat(" ", l.name.text, " in ", tree(l.first), l.last ? cat(" .. ", tree(l.last)) : "");
+    return line(depth, cat("for", loops)) + items_tree(depth + 1, f.body->actions);
+  }
   std::string operator()(const Accept& a) const {
     return line(depth, cat("accept ", a.name.text, " when ", tree(a.condition)));
   }

@@ -186,6 +186,7 @@ void perform(Evaluation& e, const ast::Action& action) {
                  [&](const ast::Save& a) { save(e, a); },
                  [&](const ast::Assert& a) { check(e, a); },
                  [&](const ast::Fit& a) { perform_fit(e, a); },
+                 [&](const ast::For& a) { perform_rounds(e, a); },
                  [&](const ast::Search& a) { not_yet(e, a.span, "searching parameters ('search')"); },
                  [&](const ast::Measure& a) { not_yet(e, a.span, "measures of a run ('measure')"); },
                  [&](const ast::Accept& a) { not_yet(e, a.span, "windows on measures ('accept')"); },

@@ -10,6 +10,9 @@ namespace hebb {
 
 void perform(Evaluation& e, const ast::Action& action);
 
+/// The actions of a block for every combination of its names; see docs/language.md.
+void perform_rounds(Evaluation& e, const ast::For& block);
+
 /// Writes a file of this name in the output folder and says so; reports what the world refuses.
 void write_output(Evaluation& e, Span span, const std::string& name,
                   const std::function<Status(const std::string& path)>& write);

@@ -42,23 +42,44 @@ class Checker {
 
   void check(const std::vector<ast::Action>& actions) {
     lets_.clear();
-    for (const ast::Action& action : actions) {
+    ast::for_each_action(actions, [&](const ast::Action& action) {
       const auto* let = std::get_if<ast::Let>(&action);
-      if (!let) continue;
+      if (!let) return;
       if (!lets_.emplace(let->name.text, let).second) {
         diags_.report(DiagKind::DuplicateName, let->name.span, cat(quoted(let->name.text), " is defined twice"))
             .labels.push_back({lets_[let->name.text]->name.span, "first here"});
       }
-    }
-    for (const ast::Action& action : actions) {
-      unsupported(action);
-      if (std::holds_alternative<ast::Fit>(action)) continue;
-      for (const ast::Expr* expr : expressions(action)) visit(*expr);
-    }
+    });
+    each(actions);
     cycles();
   }
 
  private:
+  void each(const std::vector<ast::Action>& actions) {
+    for (const ast::Action& action : actions) {
+      unsupported(action);
+      if (std::holds_alternative<ast::Fit>(action)) continue;
+      if (const auto* block = std::get_if<ast::For>(&action)) {
+        rounds(*block);
+        continue;
+      }
+      for (const ast::Expr* expr : expressions(action)) visit(*expr);
+    }
+  }
+
+  void rounds(const ast::For& block) {
+    for (const ast::Loop& loop : block.loops) {
+      visit(*loop.first);
+      if (loop.last) visit(*loop.last);
+      const bool twice = lets_.contains(loop.name.text) ||
+                         std::find(locals_.begin(), locals_.end(), loop.name.text) != locals_.end();
+      if (twice) diags_.report(DiagKind::DuplicateName, loop.name.span, cat(quoted(loop.name.text), " is defined twice"));
+      locals_.push_back(loop.name.text);
+    }
+    each(block.body->actions);
+    locals_.resize(locals_.size() - block.loops.size());
+  }
+
   void unsupported(const ast::Action& action) {
     const auto report = [&](Span span, std::string_view what) {
       diags_.report(DiagKind::NotSupportedYet, span, cat("not supported yet: ", what));
@@ -68,7 +89,7 @@ class Checker {
                      if (a.drawn) report(a.span, "a drawn 'let' in an experiment; write  = normal(…)");
                    },
                    [](const ast::Print&) {}, [](const ast::Plot&) {}, [](const ast::Save&) {},
-                   [](const ast::Assert&) {},
+                   [](const ast::Assert&) {}, [](const ast::For&) {},
                    [&](const ast::Fit& a) { check_fit(a); },
                    [&](const ast::Search& a) { report(a.span, "searching parameters ('search')"); },
                    [&](const ast::Measure& a) { report(a.span, "measures of a run ('measure')"); },

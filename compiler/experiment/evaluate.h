@@ -19,6 +19,7 @@ struct Let {
   Span span;
   enum class Progress { Waiting, Running, Done } progress = Progress::Waiting;
   std::optional<Value> value;   // Done and none: the mistake was reported
+  bool fixed = false;           // of a round, or what the rounds left: its value, whatever happens later
 };
 
 /// Names that hold inside one expression: variables of a comprehension, parameters of a function.
@@ -42,7 +43,9 @@ struct Evaluation {
   std::map<const ast::Run*, Wanted> wanted;
   std::map<std::string, std::shared_ptr<const Synapse>> synapses;   // by rules and parameters
   std::map<std::string, Tensor> fitted;    // "Net.S.theta": what a fit found
-  std::vector<const ast::Fit*> fits;       // done so far
+  std::vector<const ast::Fit*> fits;       // done so far, and still in force
+  int64_t fits_begun = 0;                  // all of them: the files of their states are numbered
+  const std::vector<ast::Action>* actions = nullptr;   // of the whole experiment
   std::map<std::string, Kernels> compiled; // networks run before, by the text of their program
   const Scope* scope = nullptr;
   int depth = 0;                           // of nested calls of functions

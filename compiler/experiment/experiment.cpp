@@ -24,6 +24,7 @@ Evaluation begin(const Model& model, const std::vector<ast::Action>& actions, co
   for (const ast::Action& action : actions)
     if (const auto* let = std::get_if<ast::Let>(&action))
       e.lets[let->name.text] = {.definition = let->value.get(), .span = let->name.span, .value = {}};
+  e.actions = &actions;
   return e;
 }
 

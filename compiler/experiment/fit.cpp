@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 #include <numbers>
 #include <numeric>
 #include <ostream>
@@ -415,12 +416,13 @@ class Fitting {
   }
 
   std::string state_file() const {
-    const size_t number = e_.fits.size();
+    const int64_t number = e_.fits_begun - 1;
     return number == 0 ? e_.options.checkpoint : cat(e_.options.checkpoint, ".", number);
   }
   uint64_t fingerprint() const {
     uint64_t hash = 14695981039346656037ull;
-    const std::string text = cat(e_.sources[fit_.span.file].text, "\n", fit_.span.begin, "\n", e_.options.seed);
+    std::string text = cat(e_.sources[fit_.span.file].text, "\n", fit_.span.begin, "\n", e_.options.seed);
+    for (const auto& [name, value] : e_.model.constants) text += cat("\n", name, " ", value);
     for (const unsigned char c : text) hash = (hash ^ c) * 1099511628211ull;
     return hash;
   }
@@ -434,6 +436,8 @@ class Fitting {
   }
   bool resume() {
     if (!e_.options.resume) return true;
+    // The first fit has a state; one after it has none if it was not reached.
+    if (e_.fits_begun > 1 && !std::filesystem::exists(state_file())) return true;
     auto state = load_state(state_file(), fingerprint());
     if (!state) {
       e_.diags.report(DiagKind::FileProblem, fit_.span, state.error());
@@ -553,16 +557,18 @@ bool check_lanes(Evaluation& e, const LossProblem& problem, const FitOptions& op
   return false;
 }
 
-/// Lets that read a run of one of these networks, or a path, are evaluated anew.
-void forget(Evaluation& e, const std::vector<Target>& targets) {
-  TraceOptions what;
-  for (const Target& target : targets) what.paths.insert(target.path);
+}  // namespace
+
+void forget_lets(Evaluation& e, const std::set<std::string>& paths) {
+  const TraceOptions what{.paths = paths};
   for (auto& [name, let] : e.lets) {
-    if (let.progress != Let::Progress::Done || !depends_on_paths(e, *let.definition, what)) continue;
+    if (let.fixed || let.progress != Let::Progress::Done || !depends_on_paths(e, *let.definition, what)) continue;
     let.progress = Let::Progress::Waiting;
     let.value.reset();
   }
 }
+
+namespace {
 
 /// Every update allocates and frees recordings of the same sizes: give none of it back to the system in between,
 /// which costs more than the arithmetic on small networks.
@@ -590,12 +596,15 @@ void perform_fit(Evaluation& e, const ast::Fit& fit) {
   auto free = free_numbers(e, *problem, *options, fit.span);
   if (!free) return give_up();
   keep_freed_memory();
+  ++e.fits_begun;
   Fitting fitting(e, fit, *problem, *options, std::move(*free));
   if (!fitting.run()) return give_up();
   fitting.summary();
   for (const Target& target : problem->targets) e.fitted[target.path] = target.value;
   e.fits.push_back(&fit);
-  forget(e, problem->targets);
+  std::set<std::string> paths;
+  for (const Target& target : problem->targets) paths.insert(target.path);
+  forget_lets(e, paths);
   if (options->report)
     for (const Target& target : problem->targets) print_report(e, target.path, target.span);
 }

@@ -8,6 +8,9 @@ namespace hebb {
 
 void perform_fit(Evaluation& e, const ast::Fit& fit);
 
+/// Lets that read a run of a network with one of these paths, or a path, are evaluated anew.
+void forget_lets(Evaluation& e, const std::set<std::string>& paths);
+
 /// What the last fit of a path can and cannot know: a table whose text is the report.
 std::optional<Value> evaluate_report(Evaluation& e, const ast::Call& call, Span span);
 

@@ -103,7 +103,7 @@ class Tracer {
       if (names_node(name->name)) return true;
       if (names_constant(name->name) || inside_function()) return false;
       const auto let = e_.lets.find(name->name);
-      if (let == e_.lets.end() || !open_.insert(name->name).second) return false;
+      if (let == e_.lets.end() || let->second.fixed || !open_.insert(name->name).second) return false;
       const bool result = depends(*let->second.definition);
       open_.erase(name->name);
       return result;

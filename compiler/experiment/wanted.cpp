@@ -27,12 +27,13 @@ struct Recording {
 class Scan {
  public:
   explicit Scan(const std::vector<ast::Action>& actions) : actions_(actions) {
-    for (const ast::Action& action : actions)
+    ast::for_each_action(actions, [&](const ast::Action& action) {
       if (const auto* let = std::get_if<ast::Let>(&action)) lets_[let->name.text] = let->value.get();
+    });
   }
 
   std::map<const ast::Run*, Wanted> result() {
-    for (const ast::Action& action : actions_) {
+    ast::for_each_action(actions_, [&](const ast::Action& action) {
       const bool is_let = std::holds_alternative<ast::Let>(action);
       for (const ast::Expr* expr : expressions(action)) {
         if (is_let && recording(*expr, 0).run) {
@@ -41,7 +42,7 @@ class Scan {
         }
         visit(*expr);
       }
-    }
+    });
     return std::move(wanted_);
   }
 
@@ -177,6 +178,12 @@ std::vector<const ast::Expr*> expressions(const ast::Action& action) {
                  },
                  [&](const ast::Measure& a) { append(out, a.value); },
                  [&](const ast::Accept& a) { append(out, a.condition); },
+                 [&](const ast::For& a) {
+                   for (const ast::Loop& loop : a.loops) {
+                     append(out, loop.first);
+                     append(out, loop.last);
+                   }
+                 },
              },
              action);
   return out;

@@ -19,7 +19,7 @@ std::map<const ast::Run*, Wanted> wanted_recordings(const std::vector<ast::Actio
 
 /// The expressions directly below one; all terms of a chain of infix operators.
 std::vector<const ast::Expr*> children(const ast::Expr& expr);
-/// The expressions an action is made of.
+/// The expressions an action is made of; of a block, those of its loops.
 std::vector<const ast::Expr*> expressions(const ast::Action& action);
 
 }  // namespace hebb

@@ -408,7 +408,9 @@ bool control_flow(Scan& scan) {
   if (!scan.at_statement()) return false;
   const Lexeme& word = scan.now();
   const bool choice = word.is("if");
-  const bool loop = word.is("for") || ((word.is("while") || word.is("foreach")) && scan.now(1).is("("));
+  const bool rounds = word.is("for") && scan.blocks.back() == Block::Experiment && scan.now(1).kind == LexKind::Name &&
+                      scan.now(2).is("in");
+  const bool loop = (word.is("for") && !rounds) || ((word.is("while") || word.is("foreach")) && scan.now(1).is("("));
   // In 'fun f(x) { return x; }' the braces are the mistake, and the grammar tells it.
   const bool in_braces_of_fun = scan.blocks.size() > 1 && scan.blocks.back() == Block::File;
   const bool leave = word.kind == LexKind::Name && word.is("return") && !scan.now(1).is("'") &&
@@ -420,6 +422,7 @@ bool control_flow(Scan& scan) {
       : loop ? cat("there is no loop ", quoted(word.text))
              : "there is no 'return'");
   diag.help = choice ? "write the choice where its value goes:  x += if c then a else b;"
+              : loop && scan.blocks.back() == Block::Experiment ? "rounds of an experiment are  for k in 0..9 { … }"
               : loop ? "a sum over an index is  sum(x[i] for i in 0..9);  a batch is a list where a number stands"
                      : "a function is one expression:  fun f(x) = x^2;";
   do skip_statement(scan);

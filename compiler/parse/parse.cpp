@@ -712,6 +712,10 @@ struct Builder {
   std::vector<ast::Path> paths(const std::vector<Grammar::PathContext*>& list) const {
     return each(list, [&](auto* p) { return path(p); });
   }
+  // loop : ID 'in' sum ('..' sum)?
+  ast::Loop loop(Grammar::LoopContext* ctx) const {
+    return {name(ctx->name), sum(ctx->first), maybe_sum(ctx->last), span(ctx)};
+  }
   ast::Action action(Grammar::ActionContext* ctx) const {
     const Span at = span(ctx);
     if (auto* one = dynamic_cast<Grammar::LetActionContext*>(ctx)) return let(one->letDecl());
@@ -737,6 +741,10 @@ struct Builder {
     }
     if (auto* one = dynamic_cast<Grammar::MeasureContext*>(ctx)) {
       return ast::Measure{name(one->name), expr(one->value), at};
+    }
+    if (auto* one = dynamic_cast<Grammar::ForContext*>(ctx)) {
+      return ast::For{each(one->loops, [&](auto* l) { return loop(l); }),
+                      std::make_shared<const ast::ActionBlock>(ast::ActionBlock{actions(one->actions)}), at};
     }
     auto* one = dynamic_cast<Grammar::AcceptContext*>(ctx);
     return ast::Accept{name(one->name), expr(one->condition), at};

@@ -138,9 +138,9 @@ void find_runs(Session& session, const ast::ExprPtr& start) {
 void lint_steps(Session& session, const ast::File& file) {
   if (!session.options.lints || session.diags.has_errors()) return;
   const auto actions = [&](const std::vector<ast::Action>& list) {
-    for (const ast::Action& action : list) {
+    ast::for_each_action(list, [&](const ast::Action& action) {
       if (const auto* let = std::get_if<ast::Let>(&action)) find_runs(session, let->value);
-    }
+    });
   };
   for (const ast::Item& item : file.items) {
     if (const auto* node = std::get_if<ast::ExperimentDecl>(&item)) actions(node->actions);

@@ -159,7 +159,7 @@ void lint_neuron(Reading& reading) {
 void collect_mentioned(Session& session, const ast::File& file) {
   Mentions mention{session.mentioned};
   const auto actions = [&](const std::vector<ast::Action>& list) {
-    for (const ast::Action& action : list) {
+    ast::for_each_action(list, [&](const ast::Action& action) {
       if (const auto* node = std::get_if<ast::Let>(&action)) mention(node->value);
       if (const auto* node = std::get_if<ast::Assert>(&action)) mention(node->condition);
       if (const auto* node = std::get_if<ast::Measure>(&action)) mention(node->value);
@@ -174,7 +174,9 @@ void collect_mentioned(Session& session, const ast::File& file) {
         for (const auto& path : node->paths) mention.path(path);
       if (const auto* node = std::get_if<ast::Search>(&action))
         for (const auto& path : node->paths) mention.path(path);
-    }
+      if (const auto* node = std::get_if<ast::For>(&action))
+        for (const ast::Loop& loop : node->loops) mention(loop.first), mention(loop.last);
+    });
   };
   for (const ast::Item& item : file.items) {
     if (const auto* node = std::get_if<ast::ExperimentDecl>(&item)) actions(node->actions);
