@@ -118,7 +118,7 @@ MaybeValue named(Evaluation& e, const std::string& name, Span span) {
   const auto constant = e.constants.find(name);
   if (constant != e.constants.end()) return evaluate_let(e, name, constant->second, span);
   const auto plain = e.model.constants.find(name);
-  if (plain != e.model.constants.end()) return value_of(scalar(plain->second, std::nullopt));
+  if (plain != e.model.constants.end()) return value_of(scalar(plain->second, e.model.constant_dimensions.at(name)));
   if (name == "nan") return value_of(scalar(std::nan(""), std::nullopt));   // missing
   if (name == "pi") return value_of(scalar(3.14159265358979323846));
   const bool type = e.model.find_rule(name) || e.model.find_neuron(name) || e.model.find_network(name);

@@ -252,7 +252,9 @@ struct Model {
   std::vector<Rule> rules;               // declared ones, imported ones included
   std::vector<Neuron> neurons;
   std::vector<Network> networks;
-  std::map<std::string, double> constants;  // file constants that are plain scalars, in internal units
+  std::map<std::string, double> constants;  // file constants that are scalars, in internal units
+  /// …and their dimensions. None: a literal 0 or inf, which fits any.
+  std::map<std::string, std::optional<Dimension>> constant_dimensions;
   /// What imported files declare with `fun`, under the names the main file uses: for experiments.
   std::map<std::string, ast::FunctionDecl> functions;
   uint32_t draw_sites = 0;               // Draw leaves use sites [0, draw_sites)

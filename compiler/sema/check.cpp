@@ -55,7 +55,10 @@ void read_constants(Session& session, FileTable& main) {
   for (const auto& [name, global] : main.constants) {
     const Value value = read_constant(frame, global, name);
     if (value.poisoned || !value.scalar()) continue;
-    if (const auto constant = constant_of(frame, value.only())) session.model.constants[name] = *constant;
+    const auto constant = constant_of(frame, value.only());
+    if (!constant) continue;
+    session.model.constants[name] = *constant;
+    session.model.constant_dimensions[name] = dimensions.value(value.dimension);
   }
 }
 

@@ -1,0 +1,57 @@
+"""Runs each network of bench/networks three times on both sides, in turns, and prints medians and ratios.
+
+Run: time of the steps alone. Brian2 reports it; Hebb's is the time of a long run less that of one step, both from exec to
+exit. Start: from the text to the end of the first step: exec to exit of `hebb run` with one step; for Brian2 the
+time from the first equation to the end of a run of one step, without importing it.
+Both sides draw their own synapses and spikes, so rates and weights agree in their statistics: checked here.
+"""
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+STEPS = 20_000
+REPEATS = 3
+
+
+def hebb(network, steps):
+    begun = time.perf_counter()
+    done = subprocess.run([os.environ["HEBB"], "run", "--quiet", f"bench/networks/{network}.hebb", "--set", f"steps={steps}"],
+                          check=True, capture_output=True, text=True)
+    elapsed = time.perf_counter() - begun
+    words = dict(line.split()[:2] for line in done.stdout.splitlines())
+    return elapsed, float(words["rate"]), float(words["weight"])
+
+
+def brian(network, steps, folder):
+    done = subprocess.run([sys.executable, "-W", "ignore", "bench/brian2_networks.py", network, str(steps), folder],
+                          check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def compare(network):
+    ours, theirs, starts, builds = [], [], [], []
+    for repeat in range(REPEATS):
+        first, _, _ = hebb(network, 1)
+        whole, rate, weight = hebb(network, STEPS)
+        starts.append(first)
+        ours.append(whole - first)
+        with tempfile.TemporaryDirectory() as folder:
+            other = brian(network, STEPS, folder)
+        theirs.append(other["run"])
+        builds.append(other["build"])
+        agree = abs(rate - other["rate"]) < 0.05 * rate and abs(weight - other["weight"]) < 0.002 * weight
+        if not agree:
+            sys.exit(f"{network}: rates {rate} and {other['rate']}, weights {weight} and {other['weight']} DISAGREE")
+    run, run_other = statistics.median(ours), statistics.median(theirs)
+    start, build = statistics.median(starts), statistics.median(builds)
+    print(f"{network}: {STEPS * 1e-4:g} s at 0.1 ms, {other['synapses']} plastic synapses, {rate:.2f} and {other['rate']:.2f} Hz")
+    print(f"  the run itself    Hebb {run:8.3f} s   Brian2 {other['version']} {run_other:8.3f} s   ratio {run_other / run:6.1f}")
+    print(f"  text to step one  Hebb {start:8.3f} s   Brian2 {other['version']} {build:8.3f} s   ratio {build / start:6.1f}", flush=True)
+
+
+for name in ("balance", "pair_stdp"):
+    compare(name)
