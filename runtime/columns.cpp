@@ -184,21 +184,23 @@ void Columns::write(ColumnId id, std::span<const double> values) {
   const ColumnLayout& at = layout(id);
   if (values.size() == 1 && at.size() != 1) return fill(id, values[0]);
   assert(static_cast<int64_t>(values.size()) == at.size() && "one number per element");
-  if (precision_ == Precision::Float32) scatter(at, static_cast<float*>(base(id)), values.data());
-  else scatter(at, static_cast<double*>(base(id)), values.data());
+  if (precision_ == Precision::Float32) scatter(at, static_cast<float*>(memory(id)), values.data());
+  else scatter(at, static_cast<double*>(memory(id)), values.data());
+  host_wrote(id);
 }
 
 void Columns::fill(ColumnId id, double value) {
   if (value == 0 && !std::signbit(value)) {
-    std::memset(base(id), 0, bytes(id));
-    return;
-  }
-  if (precision_ == Precision::Float32) {
-    std::fill_n(static_cast<float*>(base(id)), bytes(id) / sizeof(float), static_cast<float>(value));
+    std::memset(memory(id), 0, bytes(id));
+  } else if (precision_ == Precision::Float32) {
+    std::fill_n(static_cast<float*>(memory(id)), bytes(id) / sizeof(float), static_cast<float>(value));
   } else {
-    std::fill_n(static_cast<double*>(base(id)), bytes(id) / sizeof(double), value);
+    std::fill_n(static_cast<double*>(memory(id)), bytes(id) / sizeof(double), value);
   }
+  if (device_ != nullptr) device_->host_filled(id, value);
 }
+
+void Columns::set_device(std::unique_ptr<DeviceRun> device) { device_ = std::move(device); }
 
 int64_t Columns::nonzero_rows(ColumnId id, uint32_t* into) const {
   const int64_t rows = layout(id).posts;

@@ -13,6 +13,7 @@
 #include "compiler/program/kernels.h"
 #include "compiler/support/result.h"
 #include "runtime/connectivity.h"
+#include "runtime/device_run.h"
 
 namespace hebb {
 
@@ -45,10 +46,27 @@ class Columns {
   size_t bytes() const { return bytes_; }
   size_t bytes(ColumnId id) const { return sizes_[id.value]; }
 
-  void* base(ColumnId id) { return bases_[id.value]; }
-  const void* base(ColumnId id) const { return bases_[id.value]; }
+  void* base(ColumnId id) {
+    host_reads(id);
+    host_wrote(id);
+    return bases_[id.value];
+  }
+  const void* base(ColumnId id) const {
+    host_reads(id);
+    return bases_[id.value];
+  }
   /// Lets a column lie elsewhere, in memory the caller owns: bytes(id) bytes, aligned to 64.
-  void rebind(ColumnId id, void* memory) { bases_[id.value] = memory; }
+  void rebind(ColumnId id, void* memory) {
+    host_reads(id);
+    bases_[id.value] = memory;
+    host_wrote(id);
+  }
+  /// From now on kernels run on a device, which keeps columns there; null: on the host, as at first. What the
+  /// functions of this class read and write is copied when it must be.
+  void set_device(std::unique_ptr<DeviceRun> device);
+  DeviceRun* device() const { return device_.get(); }
+  /// The host's copy, as it is: for the device.
+  void* memory(ColumnId id) const { return bases_[id.value]; }
   /// For hebb_launch.
   void* const* bases() const { return bases_.data(); }
   const int64_t* planes() const { return planes_.data(); }
@@ -68,6 +86,12 @@ class Columns {
 
  private:
   struct Free { void operator()(void* memory) const; };
+  void host_reads(ColumnId id) const {
+    if (device_ != nullptr) device_->host_reads(id);
+  }
+  void host_wrote(ColumnId id) {
+    if (device_ != nullptr) device_->host_wrote(id);
+  }
   Precision precision_ = Precision::Float32;
   std::vector<Connections> connections_;  // of each space; empty where it is not sparse
   std::vector<ColumnLayout> layouts_;
@@ -76,6 +100,7 @@ class Columns {
   std::vector<void*> bases_;
   std::vector<int64_t> planes_;
   size_t bytes_ = 0;
+  std::unique_ptr<DeviceRun> device_;
 };
 
 }  // namespace hebb

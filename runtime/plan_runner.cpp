@@ -108,6 +108,7 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
     list_of(delayed.into);
   }
   in_flight_.resize(program.plan.delays.size());
+  if (columns.device() != nullptr) return;  // it knows the plan
   assert(kernels.run.size() == program.kernels.size() && "one function per kernel");
   for (const Launch& launch : program.plan.init)
     init_.push_back(prepare(program, launch.kernel, key, rows_per_part));
@@ -199,20 +200,32 @@ void PlanRunner::reset(const std::vector<ColumnId>& accumulated) {
   for (const ColumnId id : accumulated) columns_.fill(id, program_[id].reset);
 }
 
+/// Runs a list of the plan on the device, if there is one.
+bool PlanRunner::on_device(DeviceRun::List list, int64_t step) {
+  if (columns_.device() == nullptr) return false;
+  columns_.device()->run(list, step);
+  for (SpikeList& spikes : lists_) spikes.current = false;
+  return true;
+}
+
 void PlanRunner::run_init() {
+  if (on_device(DeviceRun::List::Init, -1)) return;
   reset(init_resets_);
   for (Prepared& prepared : init_) launch(prepared, -1);
 }
 
 void PlanRunner::run_begin() {
+  if (on_device(DeviceRun::List::Begin, -1)) return;
   for (Prepared& prepared : begin_) launch(prepared, -1);
 }
 
 void PlanRunner::run_step(int64_t step, bool eventful) {
   for (SpikeList& list : lists_) list.current = false;
   for (size_t k = 0; k < in_flight_.size(); ++k) deliver(k);
-  reset(step_resets_);
-  for (Prepared& prepared : eventful ? eventful_ : quiet_) launch(prepared, step);
+  if (!on_device(eventful ? DeviceRun::List::Eventful : DeviceRun::List::Quiet, step)) {
+    reset(step_resets_);
+    for (Prepared& prepared : eventful ? eventful_ : quiet_) launch(prepared, step);
+  }
   for (size_t k = 0; k < in_flight_.size(); ++k) depart(k);
 }
 

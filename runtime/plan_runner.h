@@ -76,6 +76,7 @@ class PlanRunner {
   Prepared prepare(const Program& program, KernelId kernel, uint64_t key, int64_t rows_per_part);
   void launch(Prepared& prepared, int64_t step);
   void reset(const std::vector<ColumnId>& accumulated);
+  bool on_device(DeviceRun::List list, int64_t step);
 
   const Program& program_;
   const Kernels& kernels_;

@@ -105,6 +105,7 @@ struct Simulation::State {
   Result<std::vector<BoundFeed>> bind(int64_t steps, std::span<const FeedValues> feeds) const;
   Status check_clocks() const;
   bool finite(const std::vector<ColumnId>& ids) const;
+  Status device_status() const;
   Divergence find_divergence(int64_t step) const;
   bool room_for_snapshot() const;
   Snapshot take_snapshot(const Recorder& recorder, Snapshot last) const;
@@ -254,6 +255,11 @@ bool Simulation::State::finite(const std::vector<ColumnId>& ids) const {
   return std::all_of(ids.begin(), ids.end(), [&](ColumnId id) { return all_finite(columns, id); });
 }
 
+Status Simulation::State::device_status() const {
+  if (columns.device() == nullptr || columns.device()->failure().empty()) return Done{};
+  return Failure{columns.device()->failure()};
+}
+
 Divergence Simulation::State::find_divergence(int64_t step) const {
   for (const ColumnId id : states) {
     if (all_finite(columns, id)) continue;
@@ -337,6 +343,12 @@ Result<Simulation> Simulation::create(std::shared_ptr<const Program> program, Ke
   state->options = options;
   state->columns = *std::move(columns);
   state->classify();
+  if (state->kernels.device != nullptr) {
+    auto device = state->kernels.device->start(state->columns, random_key(options.seed, options.lane));
+    if (!device) return device.failure();
+    state->columns.set_device(*std::move(device));
+    state->few_neurons = false;  // looking at them costs a copy
+  }
   state->runner.emplace(*state->program, state->kernels, state->columns,
                         random_key(options.seed, options.lane), options.threads, options.rows_per_thread);
   return Simulation(std::move(state));
@@ -417,6 +429,7 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   for (int64_t n = 0; n < steps && !s.divergence; ++n) {
     const bool stop = s.options.interrupted != nullptr && *s.options.interrupted;
     if (!stop) s.one_step(n, dt_ms, *bound, recorder);
+    if (Status working = s.device_status(); !working) return working;
     const int64_t done = stop ? n : n + 1;
     const bool full = stop || done == steps || done - searched >= window;
     if (search && (full || s.few_neurons) && !s.finite(full ? s.states : s.small_states)) {
@@ -442,7 +455,7 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   }
   recorder.run_ends(s.columns);
   s.recorded = std::move(recorder.recorded);
-  return Done{};
+  return s.device_status();
 }
 
 const std::vector<Recorded>& Simulation::recorded() const { return state_->recorded; }

@@ -1,7 +1,10 @@
 #include "compiler/experiment/engine.h"
 
 #include "compiler/codegen/codegen.h"
+#include "compiler/codegen/nvptx.h"
 #include "compiler/program/interpret.h"
+#include "compiler/support/text.h"
+#include "runtime/device/device.h"
 
 namespace hebb {
 
@@ -25,6 +28,25 @@ Result<Kernels> make_kernels(std::shared_ptr<const Program> program, Precision p
   options.precision = precision;
   options.level = level;
   return jit(*program, options);
+}
+
+Result<Kernels> make_device_kernels(const Program& program, Precision precision, Resets resets,
+                                    std::shared_ptr<const CudaDevice> device) {
+  // PTX for a smaller GPU runs too: the driver finishes the translation.
+  int sm = 0;
+  for (const int target : ptx_targets())
+    if (target <= device->sm()) sm = target;
+  if (sm == 0)
+    return Failure{cat(device->name(), " has compute capability ", device->sm() / 10, ".", device->sm() % 10, ", Hebb needs ",
+                       ptx_targets()[0] / 10, ".", ptx_targets()[0] % 10, " or more")};
+  DeviceProgram made = for_device(program, resets);
+  const auto text = ptx(made, {.precision = precision, .sm = sm, .comments = false});
+  if (!text) return text.failure();
+  auto code = load_code(std::move(device), std::move(made), *text);
+  if (!code) return code.failure();
+  Kernels kernels;
+  kernels.device = *std::move(code);
+  return kernels;
 }
 
 }  // namespace hebb

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "compiler/experiment/experiment.h"
+#include "compiler/program/device.h"
 #include "compiler/program/program.h"
 #include "compiler/support/result.h"
 
@@ -17,6 +18,10 @@ Program without_initial_values(Program program, const std::set<uint32_t>& column
 
 Result<Kernels> make_kernels(std::shared_ptr<const Program> program, Precision precision,
                              ExperimentOptions::Engine engine, int level);
+
+/// The same on a GPU.
+Result<Kernels> make_device_kernels(const Program& program, Precision precision, Resets resets,
+                                    std::shared_ptr<const CudaDevice> device);
 
 /// The dimension of a column, from its unit text; none when it is empty.
 std::optional<Dimension> dimension_of_unit(std::string_view unit);

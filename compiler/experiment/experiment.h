@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <iosfwd>
+#include <memory>
 
 #include "compiler/ast/ast.h"
 #include "compiler/experiment/value.h"
@@ -12,6 +13,8 @@
 #include "compiler/support/diagnostic.h"
 
 namespace hebb {
+
+class CudaDevice;   // runtime/device/device.h
 
 struct ExperimentOptions {
   uint64_t seed = 1;
@@ -22,6 +25,7 @@ struct ExperimentOptions {
   std::string output_folder;            // `-o`; empty: the current folder
   std::string data_folder;              // `load` looks beside the source file
   std::ostream* notes = nullptr;        // "wrote digits_pca.npz"; none: nothing is said
+  std::shared_ptr<const CudaDevice> device;   // where networks run; null: on the CPU
   int level = 3;                        // of optimisation, 0…3
   std::string program;                  // "hebb 0.1.0": into saved files
   const ast::File* file = nullptr;      // whose `fun`s and array constants the actions may use

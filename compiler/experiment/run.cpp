@@ -399,7 +399,9 @@ Result<Kernels> kernels_of(Evaluation& e, const Prepared& prepared) {
   const Precision precision = prepared.options.precision;
   const std::string key = cat(precision == Precision::Float32 ? "float " : "double ", print(*prepared.program));
   if (const auto known = e.compiled.find(key); known != e.compiled.end()) return known->second;
-  auto kernels = make_kernels(prepared.program, precision, e.options.engine, e.options.level);
+  auto kernels = e.options.device != nullptr
+                     ? make_device_kernels(*prepared.program, precision, Resets::InPlan, e.options.device)
+                     : make_kernels(prepared.program, precision, e.options.engine, e.options.level);
   if (kernels) e.compiled[key] = *kernels;
   return kernels;
 }

@@ -35,14 +35,14 @@ class Splitter {
     out_.pieces.resize(program.kernels.size());
   }
 
-  DeviceProgram run() {
+  DeviceProgram run(Resets resets) {
     find_kept();
     for (uint32_t k = 0; k < from_.kernels.size(); ++k) split({k});
     out_.program.plan.init = launches(from_.plan.init);
     out_.program.plan.begin = launches(from_.plan.begin);
     out_.program.plan.step = launches(from_.plan.step);
-    begin_sums(from_.plan.init, out_.program.plan.init, /*steps=*/false);
-    begin_sums(from_.plan.step, out_.program.plan.step, /*steps=*/true);
+    if (resets == Resets::InPlan) begin_sums(from_.plan.init, out_.program.plan.init, /*steps=*/false);
+    if (resets == Resets::InPlan) begin_sums(from_.plan.step, out_.program.plan.step, /*steps=*/true);
     for (uint32_t k = 0; k < out_.kernels.size(); ++k) finish({k});
     return std::move(out_);
   }
@@ -283,7 +283,7 @@ std::string shape_of(const Program& program, const Space& space) {
 
 }  // namespace
 
-DeviceProgram for_device(const Program& program) { return Splitter(program).run(); }
+DeviceProgram for_device(const Program& program, Resets resets) { return Splitter(program).run(resets); }
 
 bool reads_by_post(Spread spread) { return spread == Spread::ByPost || spread == Spread::ColumnBlocks; }
 

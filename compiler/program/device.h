@@ -44,13 +44,14 @@ struct DeviceKernel {
 };
 
 struct DeviceProgram {
-  /// The same spaces, and columns by the same ids; kernels and plan made for a device. Columns need no
-  /// resets between steps: the plan does them. A scan whose result several threads need has memory for it.
+  /// The same spaces, and columns by the same ids; kernels and plan made for a device. A scan whose result several threads need has memory for it.
   Program program;
   std::vector<DeviceKernel> kernels;            // KernelId of `program` indexes this
   std::vector<std::vector<KernelId>> pieces;    // by KernelId of the original: what it became, in order
 };
-DeviceProgram for_device(const Program& program);
+/// Who sets sums to their reset before a step: the plan, or the host.
+enum class Resets { InPlan, ByHost };
+DeviceProgram for_device(const Program& program, Resets resets = Resets::InPlan);
 
 /// How many threads a launch takes. Blocks are rows of `threads` threads.
 struct Grid {

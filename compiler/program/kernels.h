@@ -12,9 +12,12 @@ namespace hebb {
 
 enum class Precision { Float32, Float64 };
 
+class DeviceCode;  // runtime/device_run.h
+
 struct Kernels {
-  std::vector<std::function<void(const hebb_launch*)>> run;  // KernelId indexes this
+  std::vector<std::function<void(const hebb_launch*)>> run;  // KernelId indexes this; none on a device
   std::shared_ptr<const void> keep_alive;                    // code or program
+  std::shared_ptr<const DeviceCode> device;                  // the same kernels on a device, and nothing in `run`
 };
 
 }  // namespace hebb

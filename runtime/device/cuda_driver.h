@@ -46,10 +46,12 @@ inline constexpr unsigned kStreamNonBlocking = 1;
   X("cuModuleGetFunction", module_function, (Function * function, Module module, const char* name))            \
   X("cuMemAlloc_v2", memory_alloc, (Pointer * pointer, size_t bytes))                                          \
   X("cuMemFree_v2", memory_free, (Pointer pointer))                                                            \
+  X("cuMemAllocHost_v2", host_alloc, (void** memory, size_t bytes))                                            \
+  X("cuMemFreeHost", host_free, (void* memory))                                                                \
   X("cuMemcpyHtoDAsync_v2", copy_to_device, (Pointer into, const void* from, size_t bytes, Stream stream))     \
   X("cuMemcpyDtoHAsync_v2", copy_to_host, (void* into, Pointer from, size_t bytes, Stream stream))             \
   X("cuMemcpyDtoDAsync_v2", copy_on_device, (Pointer into, Pointer from, size_t bytes, Stream stream))         \
-  X("cuMemsetD8Async", fill_bytes, (Pointer into, unsigned char value, size_t bytes, Stream stream))           \
+  X("cuMemsetD32Async", fill_words, (Pointer into, unsigned value, size_t words, Stream stream))               \
   X("cuStreamCreate", stream_create, (Stream * stream, unsigned flags))                                        \
   X("cuStreamDestroy_v2", stream_destroy, (Stream stream))                                                     \
   X("cuStreamSynchronize", stream_wait, (Stream stream))                                                       \

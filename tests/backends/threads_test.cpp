@@ -99,9 +99,7 @@ void run_piece(Shared& shared, KernelId id, const hebb_launch& launch) {
 
 Result<Kernels> compile_threads(std::shared_ptr<const Program> program, Precision precision, bool backwards) {
   auto shared = std::make_shared<Shared>();
-  shared->device = for_device(*program);
-  // The runner of the suite resets sums; launches are those of the program before it was cut.
-  for (DeviceKernel& kernel : shared->device.kernels) kernel.fresh.assign(kernel.fresh.size(), false);
+  shared->device = for_device(*program, Resets::ByHost);
   const std::vector<std::string> faults = verify(shared->device.program);
   if (!faults.empty()) return Failure{faults[0]};
   auto threads = host_threads(shared->device, precision);

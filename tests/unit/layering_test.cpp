@@ -47,6 +47,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
      {"compiler", "compiler/codegen", "compiler/embed", "compiler/experiment", "compiler/lower", "compiler/model",
       "compiler/program", "compiler/support", "runtime", "runtime/hebb_abi.h"}},
     {"runtime", {"compiler/expr", "compiler/program", "compiler/support"}},
+    {"runtime/device", {"compiler/expr", "compiler/program", "compiler/support", "runtime"}},
     {"runtime/data", {"compiler/support"}},
     {"runtime/plot", {"compiler/support"}},
     {"runtime/trajectory", {"compiler/adjoint", "compiler/expr", "compiler/program", "compiler/support", "runtime"}},
@@ -59,7 +60,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"compiler/experiment",
      {"compiler", "compiler/adjoint", "compiler/ast", "compiler/codegen", "compiler/expr", "compiler/lower",
       "compiler/model", "compiler/program", "compiler/support", "compiler/transform", "compiler/units", "runtime",
-      "runtime/data", "runtime/fit", "runtime/plot", "runtime/trajectory"}},
+      "runtime/data", "runtime/device", "runtime/fit", "runtime/plot", "runtime/trajectory"}},
     {"tools/hebb", {"*"}},
 };
 

@@ -10,6 +10,7 @@
 #include <random>
 
 #include "compiler/support/text.h"
+#include "runtime/device/device.h"
 #include "runtime/data/atomic_file.h"
 
 namespace hebb::tool {
@@ -120,6 +121,18 @@ std::optional<ExperimentOptions> experiment_options(const Options& options) {
   out.precision = precision_of(options.precision);
   out.engine = options.engine == "interpreter" ? ExperimentOptions::Engine::Interpreter
                                                : ExperimentOptions::Engine::Jit;
+  if (options.device != "cpu") {
+    if (out.engine == ExperimentOptions::Engine::Interpreter) {
+      usage_error(cat("--engine=interpreter runs on the CPU, --device asks for ", quoted(options.device)));
+      return std::nullopt;
+    }
+    auto device = CudaDevice::open();
+    if (!device && options.device == "cuda") {
+      usage_error(device.error(), "--device=auto takes the CPU where there is no GPU");
+      return std::nullopt;
+    }
+    if (device) out.device = *std::move(device);
+  }
   out.level = options.level;
   out.output_folder = options.output;
   if (!options.quiet) out.notes = &std::cerr;

@@ -36,6 +36,7 @@ struct Options {
   int threads = 1;
   std::string precision;                 // float, double, or empty
   std::string engine = "jit";
+  std::string device = "cpu";            // cpu, cuda, auto
   int level = 3;
   std::string max_memory, checkpoint;    // of gradients and fits
   bool resume = false, report = false;

@@ -49,6 +49,8 @@ void add_run_options(CLI::App& app, Options& o) {
   app.add_option("--seed", o.seed, "a whole number, or random (default 1)");
   app.add_option("--threads", o.threads, "threads; results do not depend on it")->check(CLI::Range(1, 4096));
   app.add_option("--engine", o.engine, "jit or interpreter")->check(CLI::IsMember({"jit", "interpreter"}));
+  app.add_option("--device", o.device, "where networks run: cpu, cuda (an NVIDIA GPU), or auto: a GPU when there is one")
+      ->check(CLI::IsMember({"cpu", "cuda", "auto"}));
   app.add_option("-o,--output", o.output, "the folder for saved files");
   app.add_option("--max-memory", o.max_memory, "what a gradient may keep: 500M, 2G (default 2G)");
   app.add_option("--checkpoint", o.checkpoint, "a file for the state of a fit, written now and then");
