@@ -8,6 +8,7 @@
 #include "compiler/experiment/functions.h"
 #include "compiler/experiment/grad_tangent.h"
 #include "compiler/support/text.h"
+#include "runtime/fit/profile.h"
 
 namespace hebb {
 
@@ -59,13 +60,109 @@ std::optional<Curvature> by_differences(Evaluation& e, LossProblem& problem, con
   return out;
 }
 
-std::optional<Curvature> curvature(Evaluation& e, LossProblem& problem, const LossQuestion& question) {
-  if (!has_tangent(problem)) return by_differences(e, problem, question);
-  const auto tangent = LossTangent::create(e, problem);
-  if (!tangent) return std::nullopt;
-  auto second = const_cast<LossTangent&>(*tangent).evaluate(e, problem, question);
+/// `tangent`: of the problem, where it has one.
+std::optional<Curvature> curvature(Evaluation& e, LossProblem& problem, const LossQuestion& question, std::optional<LossTangent>& tangent) {
+  if (!tangent) return by_differences(e, problem, question);
+  auto second = tangent->evaluate(e, problem, question);
   if (!second) return std::nullopt;
   return Curvature{std::move(second->matrix), std::move(second->terms), "exact forward derivatives"};
+}
+
+// --- profiles -----------------------------------------------------------------------------------------
+
+/// An element that was fitted.
+struct FreeElement {
+  size_t target, element, place;   // place: among all elements of all targets
+};
+
+/// The loss as a function of the free elements alone.
+class LossOfFree {
+ public:
+  LossOfFree(Evaluation& e, LossProblem& problem, LossQuestion question, std::optional<LossTangent>& tangent,
+             const std::vector<FreeElement>& free, const std::vector<double>& matrix)
+      : e_(e), problem_(problem), question_(std::move(question)), tangent_(tangent), free_(free), matrix_(matrix) {
+    question_.diverged = &why_;
+  }
+
+  std::vector<double> now() const {
+    std::vector<double> x;
+    for (const FreeElement& f : free_) x.push_back(problem_.targets[f.target].value.values[f.element]);
+    return x;
+  }
+  void put(std::span<const double> x) {
+    for (size_t i = 0; i < free_.size(); ++i) problem_.targets[free_[i].target].value.values[free_[i].element] = x[i];
+  }
+  std::optional<LocalLoss> operator()(std::span<const double> x) {
+    put(x);
+    why_.clear();
+    const size_t n = free_.size();
+    LocalLoss out{.loss = 0, .gradient = std::vector<double>(n), .matrix = matrix_};
+    if (!tangent_) {
+      const auto value = evaluate_problem(e_, problem_, question_);
+      if (!value) return std::nullopt;
+      out.loss = value->loss;
+      for (size_t i = 0; i < n; ++i) out.gradient[i] = value->gradients[free_[i].target].values[free_[i].element];
+      return out;
+    }
+    const auto second = tangent_->evaluate(e_, problem_, question_);
+    if (!second) return std::nullopt;
+    const size_t all = second->gradient.size();
+    out.loss = second->loss;
+    for (size_t i = 0; i < n; ++i) {
+      out.gradient[i] = second->gradient[free_[i].place];
+      for (size_t j = 0; j < n; ++j) out.matrix[i * n + j] = second->matrix[free_[i].place * all + free_[j].place];
+    }
+    return out;
+  }
+
+ private:
+  Evaluation& e_;
+  LossProblem& problem_;
+  LossQuestion question_;
+  std::optional<LossTangent>& tangent_;
+  const std::vector<FreeElement>& free_;
+  std::vector<double> matrix_;   // where no other is known: that of the minimum
+  std::string why_;
+};
+
+/// Synapse-steps with their derivatives, about, that the profiles of `shown` elements take.
+double profile_work(const LossProblem& problem, size_t directions, size_t shown) {
+  constexpr double kEvaluations = 20;   // of one element, both sides
+  double work = 0;
+  for (const RunGradient& run : problem.runs) {
+    const PreparedRun& prepared = run.prepared();
+    double largest = 1;
+    for (const Column& column : prepared.program->columns)
+      largest = std::max(largest, static_cast<double>(count(column_shape(*prepared.program, prepared.program->find_column(column.name)))));
+    work += largest * static_cast<double>(prepared.lanes) * static_cast<double>(prepared.options.steps);
+  }
+  return work * static_cast<double>(directions) * static_cast<double>(shown) * kEvaluations;
+}
+constexpr double kMostProfileWork = 2e10;
+
+/// Newton steps that lower the loss, from where the fit ended to its minimum.
+LocalLoss polished(LossOfFree& around, std::vector<double>& x, LocalLoss here) {
+  constexpr int kMostSteps = 20;
+  double damping = 1e-6;
+  for (int step = 0; step < kMostSteps; ++step) {
+    const std::vector<double> d = damped_step(here.matrix, here.gradient, damping);
+    if (d.empty()) break;
+    std::vector<double> moved = x;
+    for (size_t i = 0; i < x.size(); ++i) moved[i] += d[i];
+    auto there = around(moved);
+    if (!there || !(there->loss < here.loss)) {
+      damping = std::max(damping * 100, 1e-3);
+      if (damping > 1e6) break;
+      continue;
+    }
+    const double gained = here.loss - there->loss;
+    x = std::move(moved);
+    here = std::move(*there);
+    damping *= 0.1;
+    if (gained <= 1e-12 * std::fabs(here.loss)) break;
+  }
+  around.put(x);
+  return here;
 }
 
 /// What the loss has to be multiplied by to be a negative log likelihood.
@@ -180,7 +277,8 @@ std::optional<std::vector<bool>> mask_of(const FitOptions& options, const Target
   return fixed;
 }
 
-std::optional<std::shared_ptr<const Table>> make_report(Evaluation& e, const std::string& path, Span span) {
+/// `profile`: whether intervals are profiles; none: if they do not take too long.
+std::optional<std::shared_ptr<const Table>> make_report(Evaluation& e, const std::string& path, Span span, std::optional<bool> profile) {
   const ast::Fit* fit = fit_of(e, path);
   if (!fit) {
     e.diags.report(DiagKind::WrongArgument, span, cat(quoted(path), " was not fitted before this report"))
@@ -198,18 +296,26 @@ std::optional<std::shared_ptr<const Table>> make_report(Evaluation& e, const std
     question.lanes.assign(problem->lanes(), true);
     for (const int64_t lane : options->validation) question.lanes[lane] = false;
   }
-  const auto bend = curvature(e, *problem, question);
+  std::optional<LossTangent> tangent;
+  if (has_tangent(*problem)) {
+    tangent = LossTangent::create(e, *problem);
+    if (!tangent) return std::nullopt;
+  }
+  const auto bend = curvature(e, *problem, question, tangent);
   if (!bend) return std::nullopt;
 
   std::vector<size_t> places;              // of the free elements among all
+  std::vector<FreeElement> free;
   std::vector<std::string> names;
   size_t begin = 0, own_begin = 0;
   const Target* own = nullptr;
-  for (const Target& target : problem->targets) {
+  for (size_t t = 0; t < problem->targets.size(); ++t) {
+    const Target& target = problem->targets[t];
     const auto fixed = mask_of(*options, target);
     for (size_t i = 0; i < target.value.values.size(); ++i) {
       if ((*fixed)[i]) continue;
       places.push_back(begin + i);
+      free.push_back({t, i, begin + i});
       const std::string index = index_text(target.value.shape, i);
       const std::string name = target.path.substr(target.network.size() + 1);
       names.push_back(problem->targets.size() == 1 && !index.empty() ? index : name + index);
@@ -227,28 +333,59 @@ std::optional<std::shared_ptr<const Table>> make_report(Evaluation& e, const std
   for (size_t i = 0; i < n; ++i)
     for (size_t j = 0; j < n; ++j) information[i * n + j] = *scale * bend->matrix[places[i] * all + places[j]];
   const Known known = errors_of(information, n);
+  const Tensor value = own->value;        // as fitted; profiles move the target
+  size_t shown = 0;
+  for (const FreeElement& f : free) shown += &problem->targets[f.target] == own;
+  const bool too_long = profile_work(*problem, tangent ? all : 1, shown) > kMostProfileWork;
+  const bool profiles = profile.value_or(!too_long);
+  std::vector<double> fisher(n * n);       // of the loss, in the free elements
+  for (size_t k = 0; k < n * n; ++k) fisher[k] = information[k] / *scale;
+  LossOfFree around(e, *problem, question, tangent, free, fisher);
+  const std::vector<double> fitted = around.now();
+  std::vector<double> best = fitted;
+  LocalLoss at_best;
+  if (profiles) {
+    auto here = around(best);
+    if (!here) return std::nullopt;
+    at_best = polished(around, best, std::move(*here));
+  }
 
   auto table = std::make_shared<Table>();
   table->what = cat("report of ", path);
-  const Tensor& value = own->value;
   Tensor error = value, low = value, high = value;
   std::fill(error.values.begin(), error.values.end(), 0.0);
   std::string rows, zero;
-  size_t undecided = 0, shown = 0;
+  size_t undecided = 0;
+  double farthest = 0;                     // of the fit from the minimum, in standard errors
   for (size_t k = 0; k < n; ++k) {
     if (places[k] < own_begin || places[k] >= own_begin + value.values.size()) continue;
     const size_t i = places[k] - own_begin;
     error.values[i] = known.error[k];
     low.values[i] = value.values[i] - kInterval95 * known.error[k];
     high.values[i] = value.values[i] + kInterval95 * known.error[k];
+    if (std::isfinite(known.error[k]) && known.error[k] > 0)
+      farthest = std::max(farthest, std::fabs(best[k] - fitted[k]) / known.error[k]);
+    if (profiles && std::isfinite(known.error[k])) {
+      const Bounds& bounds = own->variable->bounds;
+      const ProfileOptions how{.scale = *scale, .low = bounds.low, .high = bounds.high};
+      const auto loss = [&](std::span<const double> x) { return around(x); };
+      low.values[i] = profile_end(loss, best, at_best, k, -1, how);
+      high.values[i] = profile_end(loss, best, at_best, k, 1, how);
+    }
     const bool near_zero = low.values[i] <= 0 && high.values[i] >= 0;
     rows += cat("  ", padded(names[k], 14), padded(digits(value.values[i]), 13), padded(digits(known.error[k]), 12), "  ",
                 digits(low.values[i]), " … ", digits(high.values[i]), near_zero ? "   zero is inside" : "", "\n");
     if (near_zero) zero += cat(undecided++ ? ", " : "", names[k]);
-    ++shown;
   }
+  around.put(fitted);
+  std::string notes;
+  if (!profiles && !profile)
+    notes = cat("  the intervals are value +- 1.96 errors: profiles would take long; ask for them with  report(", path, ", profile = true)\n");
+  constexpr double kFar = 0.1;
+  if (profiles && farthest > kFar)
+    notes = cat("  the fit ended ", digits(farthest), " errors from its minimum; the intervals are those of the minimum\n");
   table->text = cat(path, ": ", shown, " fitted of ", value.values.size(), ", from ", digits(bend->terms[0].terms), " terms; Fisher information by ",
-                    bend->how, "\n  ", padded("", 14), padded("value", 13), padded("error", 12), "  95 % interval\n", rows,
+                    bend->how, "\n  ", padded("", 14), padded("value", 13), padded("error", 12), profiles ? "  95 % profile interval\n" : "  95 % interval\n", rows, notes,
                     directions_text(information, n, names), undecided ? cat("  not told from zero: ", zero) : "  all are told from zero");
   const auto add = [&](const std::string& name, Tensor tensor) {
     table->order.push_back(name);
@@ -265,16 +402,23 @@ std::optional<std::shared_ptr<const Table>> make_report(Evaluation& e, const std
 }  // namespace
 
 void print_report(Evaluation& e, const std::string& path, Span span) {
-  if (const auto table = make_report(e, path, span)) e.out << (*table)->text << '\n' << std::flush;
+  if (const auto table = make_report(e, path, span, std::nullopt)) e.out << (*table)->text << '\n' << std::flush;
 }
 
 std::optional<Value> evaluate_report(Evaluation& e, const ast::Call& call, Span span) {
-  const auto path = call.arguments.size() == 1 ? path_text(e, *call.arguments[0].value) : std::nullopt;
+  const bool two = call.arguments.size() == 2 && call.arguments[1].name && call.arguments[1].name->text == "profile";
+  const auto path = call.arguments.size() == 1 || two ? path_text(e, *call.arguments[0].value) : std::nullopt;
   if (!path) {
-    report_argument(e, span, "'report' takes one path that was fitted", "report(Net.S.theta)");
+    report_argument(e, span, "'report' takes one path that was fitted, and may take 'profile'", "report(Net.S.theta, profile = true)");
     return std::nullopt;
   }
-  auto table = make_report(e, *path, span);
+  std::optional<bool> profile;
+  if (two) {
+    const auto given = evaluate_number(e, *call.arguments[1].value);
+    if (!given) return std::nullopt;
+    profile = *given != 0;
+  }
+  auto table = make_report(e, *path, span, profile);
   if (!table) return std::nullopt;
   return Value{std::move(*table)};
 }

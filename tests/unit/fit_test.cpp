@@ -10,6 +10,7 @@
 #include "compiler/program/interpret.h"
 #include "runtime/fit/fit_state.h"
 #include "runtime/fit/optimiser.h"
+#include "runtime/fit/profile.h"
 #include "runtime/fit/transform.h"
 #include "runtime/trajectory/trajectory.h"
 
@@ -201,6 +202,89 @@ TEST(Tangent, AgreesWithTheAdjoint) {
   const std::vector<double> reverse = trajectory->gradient(example.theta);
   ASSERT_EQ(reverse.size(), 2u);
   for (size_t k = 0; k < 2; ++k) EXPECT_NEAR(forward[k], reverse[k], 1e-13 * std::fabs(reverse[k]));
+}
+
+// y = a exp(-b t) with noise of known size: the ends of the profile of each coefficient, against a search for them by
+// bisection with the other one minimised by golden section. The profile of b is visibly lopsided.
+struct Decay {
+  std::vector<double> t, y;
+  double sigma = 0.3;
+  Decay() {
+    for (int i = 0; i < 12; ++i) {
+      t.push_back(0.5 * i);
+      y.push_back(2 * std::exp(-0.4 * t.back()) + sigma * std::sin(7.0 * i + 1));
+    }
+  }
+  double loss(double a, double b) const {
+    double sum = 0;
+    for (size_t i = 0; i < t.size(); ++i) sum += std::pow(y[i] - a * std::exp(-b * t[i]), 2);
+    return sum / static_cast<double>(t.size());
+  }
+  LocalLoss around(std::span<const double> x) const {
+    LocalLoss out{.loss = loss(x[0], x[1]), .gradient = std::vector<double>(2), .matrix = std::vector<double>(4)};
+    for (size_t i = 0; i < t.size(); ++i) {
+      const double e = std::exp(-x[1] * t[i]), left = x[0] * e - y[i];
+      const double slope[] = {e, -x[0] * t[i] * e};
+      for (int p = 0; p < 2; ++p) {
+        out.gradient[p] += 2 * left * slope[p] / static_cast<double>(t.size());
+        for (int q = 0; q < 2; ++q) out.matrix[2 * p + q] += 2 * slope[p] * slope[q] / static_cast<double>(t.size());
+      }
+    }
+    return out;
+  }
+  /// The least loss with coefficient k fixed.
+  double least(int k, double value) const {
+    double low = -1, high = 8;
+    const double golden = 0.618033988749895;
+    const auto at = [&](double other) { return k == 0 ? loss(value, other) : loss(other, value); };
+    for (int step = 0; step < 200; ++step) {
+      const double a = high - golden * (high - low), b = low + golden * (high - low);
+      if (at(a) < at(b)) high = b;
+      else low = a;
+    }
+    return at(0.5 * (low + high));
+  }
+};
+
+TEST(profile, ends_where_the_likelihood_ratio_does) {
+  const Decay decay;
+  std::vector<double> best = {2, 0.4};
+  for (int step = 0; step < 50; ++step) {
+    const LocalLoss here = decay.around(best);
+    const std::vector<double> d = damped_step(here.matrix, here.gradient, 1e-9);
+    for (size_t i = 0; i < 2; ++i) best[i] += d[i];
+  }
+  const LocalLoss at_best = decay.around(best);
+  const double scale = static_cast<double>(decay.t.size()) / (2 * decay.sigma * decay.sigma);
+  const ProfileOptions how{.scale = scale, .low = -INFINITY, .high = INFINITY};
+  const auto around = [&](std::span<const double> x) { return std::optional(decay.around(x)); };
+  double widths[2][2];
+  for (int k = 0; k < 2; ++k) {
+    for (const int side : {-1, 1}) {
+      double inside = best[k], outside = best[k] + side * 1.0;
+      while (2 * scale * (decay.least(k, outside) - at_best.loss) < how.threshold) outside += side * 0.5;
+      for (int step = 0; step < 60; ++step) {
+        const double middle = 0.5 * (inside + outside);
+        (2 * scale * (decay.least(k, middle) - at_best.loss) < how.threshold ? inside : outside) = middle;
+      }
+      const double got = profile_end(around, best, at_best, k, side, how);
+      EXPECT_NEAR(got, inside, 0.01 * std::fabs(inside - best[k])) << "coefficient " << k << ", side " << side;
+      widths[k][side > 0] = std::fabs(got - best[k]);
+    }
+  }
+  EXPECT_GT(widths[1][1], 1.1 * widths[1][0]);
+}
+
+TEST(profile, stays_inside_its_bounds_and_says_what_nothing_ends) {
+  const Decay decay;
+  const std::vector<double> best = {2, 0.4};
+  LocalLoss at_best = decay.around(best);
+  at_best.gradient = {0, 0};
+  const auto around = [&](std::span<const double> x) { return std::optional(decay.around(x)); };
+  EXPECT_EQ(profile_end(around, best, at_best, 0, 1, {.scale = 1e-4, .low = 1.5, .high = 2.5}), 2.5);
+  EXPECT_EQ(profile_end(around, best, at_best, 0, -1, {.scale = 1e-4, .low = 1.5, .high = 2.5}), 1.5);
+  at_best.matrix = {0, 0, 0, 1};
+  EXPECT_EQ(profile_end(around, best, at_best, 0, 1, {.scale = 1, .low = -INFINITY, .high = INFINITY}), INFINITY);
 }
 
 }  // namespace
