@@ -60,7 +60,7 @@ class Fitting {
     if (!resume()) return false;
     began_ = shown_ = saved_ = Clock::now();
     const std::vector<double> start = x_of_targets();
-    if (options_.method == Method::GaussNewton) {
+    if (options_.method == Method::GaussNewton || forward_mode()) {
       tangent_ = LossTangent::create(e_, problem_);
       if (!tangent_) return false;
     }
@@ -128,12 +128,37 @@ class Fitting {
     return out;
   }
 
+  /// Gradients of first order from forward derivatives: cheaper than going back when there are few directions. They
+  /// are in double.
+  bool forward_mode() const {
+    constexpr size_t kFew = 2;
+    if (options_.gradient != GradientMode::Auto) return options_.gradient == GradientMode::Forward;
+    size_t directions = 0;
+    for (const Target& target : problem_.targets) directions += target.value.values.size();
+    return options_.precision == Precision::Float64 && directions <= kFew && has_tangent(problem_);
+  }
+
+  std::optional<LossValue> value_and_gradient(const LossQuestion& question) {
+    if (options_.method == Method::GaussNewton || !tangent_ || !question.gradient) return evaluate_problem(e_, problem_, question);
+    auto second = tangent_->evaluate(e_, problem_, question);
+    if (!second) return std::nullopt;
+    LossValue out{.loss = second->loss, .gradients = {}, .terms = {}};
+    size_t begin = 0;
+    for (const Target& target : problem_.targets) {
+      const size_t n = target.value.values.size();
+      out.gradients.push_back(target.value);
+      std::copy_n(second->gradient.begin() + static_cast<std::ptrdiff_t>(begin), n, out.gradients.back().values.begin());
+      begin += n;
+    }
+    return out;
+  }
+
   /// What diverged is kept in `why_`; a mistake is reported and ends the fit.
   std::optional<Answer> ask(const std::vector<double>& x, const Lanes& lanes, bool gradient) {
     put(x);
     why_.clear();
-    LossQuestion question{.lanes = lanes, .burn_in = options_.burn_in, .gradient = gradient, .diverged = &why_};
-    const auto value = evaluate_problem(e_, problem_, question);
+    LossQuestion question{.lanes = lanes, .burn_in = options_.burn_in, .gradient = gradient, .matrix = false, .diverged = &why_};
+    const auto value = value_and_gradient(question);
     if (!value) {
       failed_ = failed_ || why_.empty();
       return std::nullopt;

@@ -16,8 +16,11 @@ std::optional<Value> evaluate_report(Evaluation& e, const ast::Call& call, Span 
 
 // --- options -------------------------------------------------------------------------------------------
 
+enum class GradientMode { Auto, Reverse, Forward };
+
 struct FitOptions {
   Method method = Method::Adam;
+  GradientMode gradient = GradientMode::Auto;
   double lr = 1e-3;
   std::optional<int64_t> steps, epochs;
   std::optional<double> clip;

@@ -31,6 +31,10 @@ class Reader {
       return word<Schedule>(setting, out.schedule, {{"constant", int(Schedule::Constant)},
                                                     {"cosine", int(Schedule::Cosine)}, {"step", int(Schedule::Step)}});
     }
+    if (name == "gradient") {
+      return word<GradientMode>(setting, out.gradient, {{"auto", int(GradientMode::Auto)}, {"reverse", int(GradientMode::Reverse)},
+                                                        {"forward", int(GradientMode::Forward)}});
+    }
     if (name == "precision") {
       return word<Precision>(setting, out.precision, {{"float", int(Precision::Float32)},
                                                       {"double", int(Precision::Float64)}});
@@ -170,12 +174,12 @@ class Reader {
 const std::vector<std::string>& fit_option_names() {
   static const std::vector<std::string> names = {
       "method", "lr", "steps", "epochs", "batch", "schedule", "clip", "start", "fixed", "restarts", "spread",
-      "seed", "burn_in", "validation", "patience", "tol", "precision", "report"};
+      "seed", "burn_in", "validation", "patience", "tol", "precision", "gradient", "report"};
   return names;
 }
 
 bool fit_option_is_word(const std::string& name) {
-  return name == "method" || name == "schedule" || name == "precision" || name == "batch";
+  return name == "method" || name == "schedule" || name == "precision" || name == "gradient" || name == "batch";
 }
 
 std::string setting_path(const ast::Path& path) {

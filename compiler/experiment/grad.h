@@ -36,6 +36,7 @@ struct LossQuestion {
   int64_t burn_in = 0;
   bool gradient = true;
   bool terms = false;              // with the gradient: the independent terms of the loss
+  bool matrix = true;              // of LossTangent: the curvature too
   std::string* diverged = nullptr; // where to say what became infinite, instead of reporting it
 };
 /// None: reported.

@@ -72,9 +72,9 @@ std::optional<LossTangent> LossTangent::create(Evaluation& e, LossProblem& probl
                           static_cast<int64_t>(what.value.values.size()) == width;
       if (!shared || what.initial || what.fed) {
         e.diags.report(DiagKind::NoDerivative, what.span,
-                       cat("the second order of ", quoted(what.path), " is not known here: it is not one value for "
+                       cat("there is no forward derivative by ", quoted(what.path), ": it is not one value for "
                            "all neurons, synapses and recordings"))
-            .help = "fit it with  method = lbfgs";
+            .help = "fit it with  method = lbfgs,  gradient = reverse";
         return std::nullopt;
       }
       targets.push_back(column);
@@ -230,6 +230,7 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
     return sum;
   };
   for (size_t k = 0; k < n; ++k) out.gradient[k] = along(adjoints, k);
+  if (!question.matrix) return out;
   // H times a direction, by central differences of the exact gradient of the loss in its recordings: exact
   // for squares.
   std::vector<std::vector<double>> rows(n, std::vector<double>(n));

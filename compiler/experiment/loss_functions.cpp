@@ -23,9 +23,10 @@ std::optional<Pair> model_and_data(Evaluation& e, const FunctionCall& call) {
   auto data = as_tensor(e, call, *call.slots[1]);
   if (!model || !data) return std::nullopt;
   if (model->values.size() != data->values.size() || !broadcast(model->shape, data->shape)) {
+    const auto name = [&](size_t k) { return quoted(std::string(e.sources.text(call.slots[k]->span))); };
     e.diags.report(DiagKind::ShapesDiffer, call.span,
-                   cat(quoted(call.name), " compares arrays of one shape, got ", shape_text(model->shape), " and ",
-                       shape_text(data->shape)));
+                   cat(quoted(call.name), " compares arrays of one shape: ", name(0), " is ", shape_text(model->shape), ", ", name(1),
+                       " is ", shape_text(data->shape)));
     return std::nullopt;
   }
   if (!common_dimension(model->dimension, data->dimension).fits) {

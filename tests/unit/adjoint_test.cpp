@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <complex>
+#include <map>
 
 #include "compiler/adjoint/adjoint.h"
 #include "compiler/program/interpret.h"
@@ -169,6 +171,71 @@ TEST(Adjoint, RefusesSpikeTimesAndSaysByWhichPath) {
   EXPECT_EQ(made.refusal->why, AdjointRefusal::Why::SpikeTimes);
   EXPECT_EQ(made.refusal->path.front(), "S.theta");
   EXPECT_EQ(made.refusal->path.back(), "Y.spike");
+}
+
+// One kernel, against a complex step: Im f(x + ih) / h has no cancellation, so h may be tiny and the derivative is
+// right to rounding.
+using Complex = std::complex<double>;
+Complex in_complex(const ExprPool& pool, ExprId root, const std::function<Complex(const Leaf&)>& leaf) {
+  std::map<uint32_t, Complex> value;
+  for (const ExprId id : nodes_below(pool, std::vector{root})) {
+    const ExprNode node = pool[id];
+    const auto x = [&](int k) { return value.at(node.operands[k].value); };
+    Complex& out = value[id.value];
+    if (node.op == Op::Const) out = node.value;
+    else if (node.op == Op::Load) out = leaf(node.leaf);
+    else if (node.op == Op::Add) out = x(0) + x(1);
+    else if (node.op == Op::Sub) out = x(0) - x(1);
+    else if (node.op == Op::Mul) out = x(0) * x(1);
+    else if (node.op == Op::Div) out = x(0) / x(1);
+    else if (node.op == Op::Neg) out = -x(0);
+    else if (node.op == Op::Fma) out = x(0) * x(1) + x(2);
+    else if (node.op == Op::Exp) out = std::exp(x(0));
+    else if (node.op == Op::Tanh) out = std::tanh(x(0));
+    else ADD_FAILURE() << "an operation that has no complex value here: " << info(node.op).name;
+  }
+  return value.at(root.value);
+}
+
+TEST(adjoint, agrees_with_a_complex_step_to_1e_9) {
+  Program p;
+  const SpaceId one = p.add(Space{.kind = SpaceKind::Uniform, .name = "uniform"});
+  const SpaceId rows = p.add(Space{.kind = SpaceKind::Neurons, .name = "N", .size = 1});
+  p.dt = p.add(Column{.name = "dt", .space = one, .role = Role::Param});
+  const ColumnId theta = p.add(Column{.name = "theta", .space = one, .role = Role::Param, .width = 4});
+  const ColumnId w = p.add(Column{.name = "w", .space = rows, .role = Role::State});
+  const ColumnId x = p.add(Column{.name = "x", .space = rows, .role = Role::State});
+  ExprPool& q = p.pool;
+  const auto th = [&](uint32_t k) { return q.load(theta, At::Uniform, k); };
+  const ExprId ws = q.load(w, At::Self), xs = q.load(x, At::Self);
+  const ExprId y = q.make(Op::Tanh, q.mul(ws, xs));
+  const ExprId decay = q.make(Op::Exp, q.neg(q.div(xs, th(3))));
+  const ExprId moved = q.add(q.mul(ws, decay), q.add(q.mul(th(0), q.mul(xs, y)), q.sub(q.mul(th(1), q.mul(y, q.mul(y, ws))), th(2))));
+  p.plan.step = {{p.add(Kernel{.name = "update", .domain = rows, .stores = {{w, 0, moved}}})}};
+  AdjointResult made = adjoint(p, std::vector{theta, w, x}, std::vector{w});
+  ASSERT_TRUE(made.adjoint.has_value());
+  const auto shared = std::make_shared<const Adjoint>(std::move(*made.adjoint));
+  auto trajectory = Trajectory::create(shared, interpret(std::shared_ptr<const Program>(shared, &shared->program), Precision::Float64), {});
+  ASSERT_TRUE(trajectory.ok());
+  const std::vector<double> at = {0.7, -0.4, 0.2, 1.7, 0.9, 1.3};   // theta, w, x
+  trajectory->initialise();
+  ASSERT_TRUE(trajectory->set(theta, std::span(at).first(4)).ok());
+  ASSERT_TRUE(trajectory->set(w, std::span(at).subspan(4, 1)).ok());
+  ASSERT_TRUE(trajectory->set(x, std::span(at).subspan(5, 1)).ok());
+  const std::vector<TrajectoryOutput> read = {{w, true}};
+  ASSERT_TRUE(trajectory->forward(1, 1, {}, read).ok());
+  trajectory->reverse(read, std::vector<std::vector<double>>{{1.0}});
+  std::vector<double> got = trajectory->gradient(theta);
+  got.push_back(trajectory->gradient(w)[0]);
+  got.push_back(trajectory->gradient(x)[0]);
+  constexpr double h = 1e-30;
+  for (size_t k = 0; k < at.size(); ++k) {
+    const Complex f = in_complex(q, moved, [&](const Leaf& leaf) {
+      const size_t place = leaf.index == theta.value ? leaf.element : leaf.index == w.value ? 4 : 5;
+      return Complex(at[place], place == k ? h : 0.0);
+    });
+    EXPECT_NEAR(got[k], f.imag() / h, 1e-14 * std::fabs(got[k]) + 1e-16) << "element " << k;
+  }
 }
 
 }  // namespace
