@@ -218,6 +218,10 @@ class Fitting {
     if (whole_ && options_.validation.empty() && !stop_) {   // the last update was not looked at yet
       if (const auto last = ask(s_.x, lanes_of(training_), false)) keep(last->loss, s_.x);
     }
+    if (s_.start_x.empty() && s_.epoch_updates > 0 && !stop_) {   // it ended within its first epoch
+      s_.start_best = s_.epoch_sum / static_cast<double>(s_.epoch_updates);
+      s_.start_x = s_.x;
+    }
     if (s_.start_best < s_.best) {
       s_.best = s_.start_best;
       s_.best_x = s_.start_x;

@@ -93,10 +93,10 @@ std::optional<Value> together(Evaluation& e, const Gathered& gathered, const Ext
   return value_of(std::move(out));
 }
 
-/// Something was reported that the next round would say again.
-bool told_a_mistake(const Diagnostics& diags, size_t first) {
+/// An error was reported since `first`: one that the next round would repeat, or any, a divergence too.
+bool told(const Diagnostics& diags, size_t first, bool any) {
   for (size_t k = first; k < diags.size(); ++k)
-    if (info(diags.all()[k].kind).severity == Severity::Error && diags.all()[k].kind != DiagKind::Diverged) return true;
+    if (info(diags.all()[k].kind).severity == Severity::Error && (any || diags.all()[k].kind != DiagKind::Diverged)) return true;
   return false;
 }
 
@@ -155,13 +155,16 @@ void perform_rounds(Evaluation& e, const ast::For& block) {
     for (const ast::Action& action : block.body->actions)
       if (const auto* let = std::get_if<ast::Let>(&action))
         e.lets[let->name.text] = {.definition = let->value.get(), .span = let->name.span, .value = {}};
+    const size_t begun = e.diags.size();
+    bool failed = false;   // what follows would be computed from what a failed fit or run left
     for (const ast::Action& action : block.body->actions) {
-      if (e.interrupted) break;
+      if (e.interrupted || failed) break;
       perform(e, action);
+      failed = told(e.diags, begun, true);
     }
     for (Gathered& one : gathered) {
       const ast::Expr name{.span = one.let->name.span, .node = ast::NameRef{one.let->name.text}};
-      one.rounds.push_back(e.interrupted ? std::nullopt : evaluate_tensor(e, name));
+      one.rounds.push_back(e.interrupted || failed ? std::nullopt : evaluate_tensor(e, name));
     }
     std::set<std::string> paths;
     for (size_t k = fits; k < e.fits.size(); ++k)
@@ -171,7 +174,7 @@ void perform_rounds(Evaluation& e, const ast::For& block) {
     if (!paths.empty()) forget_lets(e, paths);
     forget_readers(e, own);
     for (const std::string& name : own) e.lets.erase(name);
-    if (told_a_mistake(e.diags, before)) break;
+    if (told(e.diags, before, false)) break;
   }
   for (const ast::Loop& loop : block.loops) e.lets.erase(loop.name.text);
   for (Gathered& one : gathered) {
