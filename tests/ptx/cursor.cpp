@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 namespace {
 
 uint64_t digits(const Cursor& at, std::string_view text, int base) {
@@ -61,4 +61,4 @@ std::optional<Type> type_of(std::string_view text) {
   return Type{letter, bytes};
 }
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

@@ -8,7 +8,7 @@
 #include "compiler/support/text.h"
 #include "tests/ptx/lex.h"
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 
 struct Refused {
   uint32_t line;
@@ -63,4 +63,4 @@ struct Type {
 };
 std::optional<Type> type_of(std::string_view text);
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 namespace {
 
 struct OpcodeRow {
@@ -489,4 +489,4 @@ void decode_body(Cursor& at, const Module& module, Function& function) {
   BodyDecoder(at, module, function).decode();
 }
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

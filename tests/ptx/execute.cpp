@@ -7,7 +7,7 @@
 #include "compiler/support/text.h"
 #include "tests/ptx/operations.h"
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 namespace {
 
 /// Every number below `count` once, in an order that the seed decides.
@@ -124,7 +124,7 @@ class Execution {
 
   uint8_t* touch_global(const Instruction& i, Allocation& a, uint64_t offset, uint32_t size, bool is_write) {
     const auto where = [&] { return memory_.describe(a.address + offset); };
-    if (is_write && a.read_only) return fault(i, FaultKind::Address, cat("writes a constant at ", where())), nullptr;
+    if (is_write && a.read_only) return fault(i, FaultKind::Address, cat("writes what it may only read, at ", where())), nullptr;
     if (is_write) std::memset(a.written.data() + offset, 1, size);
     else if (std::memchr(a.written.data() + offset, 0, size) != nullptr)
       return fault(i, FaultKind::Address, cat("reads what nobody wrote at ", where())), nullptr;
@@ -293,4 +293,4 @@ void load_variables(const Module& module, DeviceMemory& memory) {
   for (const Variable& variable : module.variables) memory.place(variable.address, variable.bytes);
 }
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

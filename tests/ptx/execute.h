@@ -15,7 +15,7 @@
 #include "tests/ptx/memory.h"
 #include "tests/ptx/module.h"
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 
 struct Grid {
   std::array<uint32_t, 3> blocks = {1, 1, 1};
@@ -56,4 +56,4 @@ RunResult run(const Module& module, const Function& function, const Grid& grid, 
 /// Puts the module's tables where its code finds them.
 void load_variables(const Module& module, DeviceMemory& memory);
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

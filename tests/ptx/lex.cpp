@@ -4,7 +4,7 @@
 
 #include "compiler/support/text.h"
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 namespace {
 
 bool starts_word(char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_' || c == '%' || c == '$' || c == '.'; }
@@ -54,4 +54,4 @@ Result<std::vector<Token>> lex(std::string_view text) {
   return tokens;
 }
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

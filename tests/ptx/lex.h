@@ -7,7 +7,7 @@
 
 #include "compiler/support/result.h"
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 
 enum class TokenKind { Word, Number, Text, Mark, End };
 
@@ -22,4 +22,4 @@ struct Token {
 /// The views are into `text`. The last token is End.
 Result<std::vector<Token>> lex(std::string_view text);
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

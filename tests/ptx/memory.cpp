@@ -6,7 +6,7 @@
 
 #include "compiler/support/text.h"
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 namespace {
 
 constexpr uint64_t kAlign = 256, kRoom = 1 << 16;
@@ -84,7 +84,7 @@ std::string DeviceMemory::describe(uint64_t address) const {
 bool DeviceMemory::write(uint64_t address, const void* from, uint64_t count) {
   if (count == 0) return true;
   Allocation* const into = find(address);
-  if (into == nullptr || !into->holds(address, count) || into->read_only) return false;
+  if (into == nullptr || !into->holds(address, count)) return false;
   const uint64_t offset = address - into->address;
   std::memcpy(into->bytes.data() + offset, from, count);
   std::memset(into->written.data() + offset, 1, count);
@@ -103,4 +103,4 @@ bool DeviceMemory::read(uint64_t address, void* into, uint64_t count, bool must_
   return true;
 }
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

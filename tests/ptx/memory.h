@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 
 struct Allocation {
   uint64_t address = 0;
@@ -18,7 +18,7 @@ struct Allocation {
   std::vector<uint8_t> written;        // 1 for each byte that holds something
   std::vector<uint64_t> writer;        // by four bytes: thread of the last write, see Stamp
   std::vector<uint64_t> reader;        // … of the reads
-  bool read_only = false;              // tables of a module
+  bool read_only = false;              // for kernels: tables of a module, and what the host says
   bool holds(uint64_t at, uint64_t count) const { return at - address < size && size - (at - address) >= count; }
 };
 
@@ -29,6 +29,7 @@ class DeviceMemory {
   /// At an address of the caller's choice, holding `bytes`.
   void place(uint64_t address, const std::vector<uint8_t>& bytes);
   bool free(uint64_t address);
+  void set_read_only(uint64_t address, bool read_only) { allocations_.at(address).read_only = read_only; }
   /// Removes what `place` put there.
   void remove(uint64_t address) { allocations_.erase(address); }
   /// The one that `address` lies in; null: none.
@@ -54,4 +55,4 @@ class DeviceMemory {
   uint64_t launches_ = 0;
 };
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

@@ -9,7 +9,7 @@
 
 #include "tests/ptx/slot.h"
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 
 enum class Opcode : uint16_t {
 #define OP(NAME, SPELLINGS, OPERANDS, ...) NAME,
@@ -95,4 +95,4 @@ constexpr uint64_t kLocalWindow = 0x0100'0000'0000;
 /// Nothing lies at 0 of local memory.
 constexpr uint64_t kFirstOffset = 256;
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

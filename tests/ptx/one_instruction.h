@@ -12,7 +12,7 @@
 #include "tests/ptx/execute.h"
 #include "tests/ptx/parse.h"
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 
 /// A module around the statements of one kernel.
 inline std::string kernel_text(const std::string& parameters, const std::string& body) {
@@ -58,4 +58,4 @@ inline Result<uint64_t> one_instruction(const std::string& spelling, const std::
   return words[0];
 }
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

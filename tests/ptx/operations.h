@@ -8,7 +8,7 @@
 #include <limits>
 #include <type_traits>
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 
 template <class Real> using BitsOf = std::conditional_t<sizeof(Real) == 4, uint32_t, uint64_t>;
 template <class Real> BitsOf<Real> bits(Real a) { return std::bit_cast<BitsOf<Real>>(a); }
@@ -168,4 +168,4 @@ Int to_integer(Real a) {
   return static_cast<Int>(rounded);
 }
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

@@ -9,7 +9,7 @@
 
 #include "tests/ptx/one_instruction.h"
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
@@ -414,4 +414,4 @@ TEST(PtxOperationsLast, NothingOfTheTableWasForgottenAndNothingIsThereTwice) {
 }
 
 }  // namespace
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

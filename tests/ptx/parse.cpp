@@ -5,7 +5,7 @@
 
 #include "tests/ptx/decode.h"
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 namespace {
 
 class ModuleParser {
@@ -158,4 +158,4 @@ Result<Module> parse(std::string_view text, uint64_t variables) {
   }
 }
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

@@ -7,9 +7,9 @@
 #include "compiler/support/result.h"
 #include "tests/ptx/module.h"
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 
 /// The tables of the module lie from `variables` on.
 Result<Module> parse(std::string_view text, uint64_t variables = kVariables);
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

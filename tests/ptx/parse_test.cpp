@@ -2,7 +2,7 @@
 
 #include "tests/ptx/one_instruction.h"
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 namespace {
 
 std::string refusal(const std::string& text) {
@@ -79,4 +79,4 @@ TEST(PtxParse, ParametersAreLaidOutByTheirAlignment) {
 }
 
 }  // namespace
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace hebb::ptx {
+namespace hebb::emulator {
 
 union Slot {
   uint64_t u64 = 0;
@@ -19,4 +19,4 @@ union Slot {
   bool truth;
 };
 
-}  // namespace hebb::ptx
+}  // namespace hebb::emulator

@@ -24,12 +24,12 @@ int version_number(std::string_view text) {
   return 100 * major + minor;
 }
 
-Code code_of(ptx::FaultKind kind) {
+Code code_of(emulator::FaultKind kind) {
   switch (kind) {
-    case ptx::FaultKind::Launch: return kLaunchFailed;
-    case ptx::FaultKind::Address: return kIllegalAddress;
-    case ptx::FaultKind::Misaligned: return kMisalignedAddress;
-    case ptx::FaultKind::Timeout: return kLaunchTimeout;
+    case emulator::FaultKind::Launch: return kLaunchFailed;
+    case emulator::FaultKind::Address: return kIllegalAddress;
+    case emulator::FaultKind::Misaligned: return kMisalignedAddress;
+    case emulator::FaultKind::Timeout: return kLaunchTimeout;
   }
   return kLaunchFailed;
 }
@@ -118,7 +118,7 @@ Code Driver::make_current(void* context) {
 // --- modules ---
 
 Code Driver::load(void** module, const char* text, std::string* log) {
-  Result<ptx::Module> parsed = ptx::parse(text, next_variables_);
+  Result<emulator::Module> parsed = emulator::parse(text, next_variables_);
   if (!parsed.ok()) {
     *log = cat("ptxas application ptx input, ", parsed.error());
     say(parsed.error());
@@ -131,9 +131,9 @@ Code Driver::load(void** module, const char* text, std::string* log) {
   if (!target.starts_with("sm_") || sm > settings.sm) return kNoBinaryForGpu;
   auto made = std::make_unique<LoadedModule>();
   made->module = *std::move(parsed);
-  for (const ptx::Variable& variable : made->module.variables)
+  for (const emulator::Variable& variable : made->module.variables)
     next_variables_ = std::max(next_variables_, (variable.address + variable.bytes.size() + 512) / 256 * 256);
-  ptx::load_variables(made->module, memory_);
+  emulator::load_variables(made->module, memory_);
   *module = made.get();
   modules_.insert(std::move(made));
   return kSuccess;
@@ -143,7 +143,7 @@ Code Driver::unload(void* module) {
   const auto found = std::find_if(modules_.begin(), modules_.end(), [&](const auto& one) { return one.get() == module; });
   if (found == modules_.end()) return kInvalidHandle;
   if (const Code code = wait_for_all(); code != kSuccess) return code;
-  for (const ptx::Variable& variable : (*found)->module.variables) memory_.remove(variable.address);
+  for (const emulator::Variable& variable : (*found)->module.variables) memory_.remove(variable.address);
   modules_.erase(found);
   return kSuccess;
 }
@@ -152,7 +152,7 @@ Code Driver::find(void** function, void* module, const char* name) {
   const auto found = std::find_if(modules_.begin(), modules_.end(), [&](const auto& one) { return one.get() == module; });
   if (found == modules_.end()) return kInvalidHandle;
   LoadedModule& loaded = **found;
-  const ptx::Function* const code = loaded.module.find(name);
+  const emulator::Function* const code = loaded.module.find(name);
   if (code == nullptr || !code->is_entry) return kNotFound;
   std::unique_ptr<EntryPoint>& entry = loaded.entry_points[name];
   if (entry == nullptr) entry = std::make_unique<EntryPoint>(EntryPoint{&loaded, code});
@@ -201,7 +201,7 @@ bool Driver::is_pinned(const void* memory, size_t bytes) const {
 
 bool Driver::is_allocated(uint64_t address, size_t bytes, std::string_view what) {
   if (bytes == 0) return true;
-  const ptx::Allocation* const found = memory_.find(address);
+  const emulator::Allocation* const found = memory_.find(address);
   if (found != nullptr && found->holds(address, bytes)) return true;
   say(cat(what, " ", bytes, " bytes at ", memory_.describe(address)));
   return false;
@@ -303,7 +303,7 @@ Code Driver::wait_for_all() {
   return broken_;
 }
 
-Code Driver::launch(void* function, const ptx::Grid& grid, void** parameters, void* handle) {
+Code Driver::launch(void* function, const emulator::Grid& grid, void** parameters, void* handle) {
   Stream* const stream = stream_of(handle);
   if (stream == nullptr || function == nullptr) return kInvalidHandle;
   const EntryPoint* entry = nullptr;
@@ -315,7 +315,7 @@ Code Driver::launch(void* function, const ptx::Grid& grid, void** parameters, vo
   const auto& [tx, ty, tz] = grid.threads;
   const bool fits = bx > 0 && by > 0 && bz > 0 && tx > 0 && ty > 0 && tz > 0 && bx <= 0x7fffffff && by <= 65535 &&
                     bz <= 65535 && tx <= 1024 && ty <= 1024 && tz <= 64 && uint64_t(tx) * ty * tz <= 1024;
-  const ptx::Function& code = *entry->function;
+  const emulator::Function& code = *entry->function;
   if (!fits || (parameters == nullptr && !code.parameters.empty())) {
     say(cat("launches '", code.name, "' on a grid of ", bx, " x ", by, " x ", bz, " blocks of ", tx, " x ", ty, " x ", tz,
             " threads", parameters == nullptr ? ", without parameters" : ""));
@@ -327,10 +327,10 @@ Code Driver::launch(void* function, const ptx::Grid& grid, void** parameters, vo
   return add(*stream, [this, entry, grid, values = std::move(values)] { return run_kernel(*entry, grid, values); });
 }
 
-Code Driver::run_kernel(const EntryPoint& entry, const ptx::Grid& grid, const std::vector<uint8_t>& parameters) {
+Code Driver::run_kernel(const EntryPoint& entry, const emulator::Grid& grid, const std::vector<uint8_t>& parameters) {
   ++kernels_;
-  const ptx::RunOptions options{.order = settings.order == 0 ? 0 : settings.order + kernels_};
-  const ptx::RunResult result = ptx::run(entry.module->module, *entry.function, grid, parameters, memory_, options);
+  const emulator::RunOptions options{.order = settings.order == 0 ? 0 : settings.order + kernels_};
+  const emulator::RunResult result = emulator::run(entry.module->module, *entry.function, grid, parameters, memory_, options);
   counts_.threads += result.counts.threads;
   counts_.instructions += result.counts.instructions;
   if (result.ok) return kSuccess;

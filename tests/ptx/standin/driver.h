@@ -25,10 +25,10 @@ using Work = std::function<Code()>;
 struct LoadedModule;
 struct EntryPoint {
   LoadedModule* module = nullptr;
-  const ptx::Function* function = nullptr;
+  const emulator::Function* function = nullptr;
 };
 struct LoadedModule {
-  ptx::Module module;
+  emulator::Module module;
   std::map<std::string, std::unique_ptr<EntryPoint>> entry_points;
 };
 struct Stream {
@@ -79,7 +79,7 @@ class Driver {
   Code destroy_stream(void* stream);
   Code wait(void* stream);
   Code wait_for_all();
-  Code launch(void* function, const ptx::Grid& grid, void** parameters, void* stream);
+  Code launch(void* function, const emulator::Grid& grid, void** parameters, void* stream);
 
   Code begin_capture(void* stream);
   Code end_capture(void* stream, void** graph);
@@ -96,14 +96,14 @@ class Driver {
   Code add(Stream& stream, Work work);
   Code do_waiting(Stream& stream);
   bool is_any_capturing() const;
-  Code run_kernel(const EntryPoint& entry, const ptx::Grid& grid, const std::vector<uint8_t>& parameters);
+  Code run_kernel(const EntryPoint& entry, const emulator::Grid& grid, const std::vector<uint8_t>& parameters);
   void say(const std::string& what) const;
   void report() const;
 
   bool is_initialised_ = false;
   Code broken_ = kSuccess;                     // of the context: every call returns it
-  ptx::DeviceMemory memory_;
-  uint64_t next_variables_ = ptx::kVariables;
+  emulator::DeviceMemory memory_;
+  uint64_t next_variables_ = emulator::kVariables;
   Context context_;
   std::set<std::unique_ptr<LoadedModule>> modules_;
   std::map<void*, std::unique_ptr<Stream>> streams_;
@@ -112,7 +112,7 @@ class Driver {
   Stream default_stream_;
   std::map<std::string, uint64_t> calls_;
   uint64_t kernels_ = 0;
-  ptx::RunCounts counts_;
+  emulator::RunCounts counts_;
 };
 
 Driver& driver();
