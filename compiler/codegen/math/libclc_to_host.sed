@@ -4,7 +4,7 @@ s/^target datalayout.*/target datalayout = "e-m:e-p270:32:32-p271:32:32-p272:64:
 s/^target triple.*/target triple = "x86_64-unknown-linux-gnu"/
 s/ addrspace\(4\)//g
 s/, !fpmath ![0-9]+//
-s/fdiv arcp/fdiv/
+s/fdiv( arcp| afn)+ /fdiv /
 # The reader of the text declares intrinsics by itself.
 /^declare .*@llvm\.fma/d
 s/@llvm\.fmuladd\./@llvm.fma./
