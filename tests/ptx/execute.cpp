@@ -10,22 +10,26 @@
 namespace hebb::emulator {
 namespace {
 
-/// Every number below `count` once, in an order that the seed decides.
+/// Every number below `count` once, in an order that the seed decides; in ascending order with seed 0.
 class Order {
  public:
   Order(uint64_t count, uint64_t seed) : count_(count) {
     if (seed == 0 || count < 2) return;
     uint64_t mixed = seed * 0x9E3779B97F4A7C15;
     mixed ^= mixed >> 29;
-    start_ = mixed % count;
+    at_ = mixed % count;
     for (step_ = (mixed >> 20) % count | 1; std::gcd(step_, count) != 1;) step_ = step_ % count + 1;
+    step_ %= count;
   }
-  uint64_t operator[](uint64_t k) const {
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(k) * step_ + start_) % count_);
+  uint64_t next() {
+    const uint64_t now = at_;
+    at_ += step_;
+    if (at_ >= count_) at_ -= count_;
+    return now;
   }
 
  private:
-  uint64_t count_, start_ = 0, step_ = 1;
+  uint64_t count_, at_ = 0, step_ = 1;
 };
 
 class Execution {
@@ -41,17 +45,18 @@ class Execution {
     const auto& [bx, by, bz] = grid_.blocks;
     const auto& [tx, ty, tz] = grid_.threads;
     const uint64_t blocks = uint64_t(bx) * by * bz, threads = uint64_t(tx) * ty * tz;
-    const Order block_order(blocks, options_.order), thread_order(threads, options_.order + (options_.order != 0));
+    Order block_order(blocks, options_.order), thread_order(threads, options_.order + (options_.order != 0));
     fill_slots();
     for (uint64_t b = 0; b < blocks; ++b) {
-      const uint64_t block = block_order[b];
+      const uint64_t block = block_order.next();
       const uint32_t place[] = {uint32_t(block % bx), uint32_t(block / bx % by), uint32_t(block / bx / by)};
       for (int k = 0; k < 3; ++k) special(static_cast<Special>(kCtaidX + k)).u64 = place[k];
       for (uint64_t t = 0; t < threads; ++t) {
-        const uint64_t thread = thread_order[t];
-        special(kTidX).u64 = thread % tx;
-        special(kTidY).u64 = thread / tx % ty;
-        special(kTidZ).u64 = thread / tx / ty;
+        const uint64_t thread = thread_order.next();
+        const auto row = static_cast<uint32_t>(thread) / tx;
+        special(kTidX).u64 = static_cast<uint32_t>(thread) % tx;
+        special(kTidY).u64 = row % ty;
+        special(kTidZ).u64 = row / ty;
         stamp_ = launch_ | (block * threads + thread + 1);
         if (!local_.empty()) std::memset(local_written_.data(), 0, local_written_.size());
         if (!run_thread()) return result_;
