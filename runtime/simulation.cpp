@@ -393,10 +393,14 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   if (!(dt_ms >= 0) || std::isinf(dt_ms)) return Failure{cat("dt must be a number of ms from 0 up, is ", dt_ms)};
   const Result<std::vector<BoundFeed>> bound = s.bind(steps, feeds);
   if (!bound) return bound.failure();
-  if (const Status clocks = s.check_clocks(); !clocks) return clocks;
+  const Status clocks = s.check_clocks();
+  // Values of a device that failed are not judged.
+  if (Status working = s.device_status(); !working) return working;
+  if (!clocks) return clocks;
   for (const Delayed& delayed : s.program->plan.delays) {
     s.columns.fill(s.program->dt, dt_ms);
     if (delay_steps(*s.program, s.columns, delayed)) continue;
+    if (Status working = s.device_status(); !working) return working;
     return Failure{cat(quoted((*s.program)[delayed.delay].name), " is ", meant_value(s.columns, delayed.delay),
                        " ms, which is not a whole number of steps of ", dt_ms, " ms")};
   }

@@ -18,6 +18,8 @@ using Stream = struct StreamTag*;       // CUstream
 using Graph = struct GraphTag*;         // CUgraph
 using GraphExec = struct GraphExecTag*; // CUgraphExec
 
+inline constexpr Code kOutOfMemory = 2;
+
 // cuDeviceGetAttribute
 inline constexpr int kComputeMajor = 75, kComputeMinor = 76;
 // cuModuleLoadDataEx: where the driver writes what it has to say of a text it refuses

@@ -153,7 +153,9 @@ class Run : public DeviceRun {
     bytes = std::max(bytes, kArrayAlignment);
     size_t free = 0, total = 0;
     driver_.memory_info(&free, &total);
-    if (driver_.memory_alloc(&into, bytes) != 0)
+    const cuda::Code code = driver_.memory_alloc(&into, bytes);
+    if (code != 0 && code != cuda::kOutOfMemory) return status(code, "memory");
+    if (code != 0)
       return Failure{cat(quoted(program_.name), " needs ", bytes_text(static_cast<double>(bytes)), " more of the GPU's memory, ",
                          bytes_text(static_cast<double>(free)), " of ", bytes_text(static_cast<double>(total)), " free")};
     memory_.push_back(into);
