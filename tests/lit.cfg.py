@@ -1,6 +1,7 @@
 # Text tests: every .hebb file below with RUN lines. Programs come from the build folder, FileCheck and
 # not from LLVM.
 import os
+import sys
 
 import lit.formats
 
@@ -22,3 +23,5 @@ for name in ("NO_COLOR", "CLICOLOR_FORCE", "TERM"):
     config.environment.pop(name, None)
 
 config.substitutions.append(("%root", root))
+config.substitutions.append(("%python", sys.executable))
+config.substitutions.append(("%standin", os.path.join(build, "libcuda_standin.so")))

@@ -178,9 +178,7 @@ class LaunchOnDevice {
 
 Result<Kernels> compile_ptx(std::shared_ptr<const Program> program, Precision precision, int sm, const emulator::RunOptions& options) {
   auto loaded = std::make_shared<Loaded>();
-  loaded->device = for_device(*program);
-  // The runner of the suite resets sums.
-  for (DeviceKernel& kernel : loaded->device.kernels) kernel.fresh.assign(kernel.fresh.size(), false);
+  loaded->device = for_device(*program, Resets::ByHost);
   const Result<std::string> text = ptx(loaded->device, {.precision = precision, .sm = sm});
   if (!text) return text.failure();
   Result<emulator::Module> module = emulator::parse(*text);
@@ -203,7 +201,8 @@ Engine text(const char* name, Precision precision, int sm, const emulator::RunOp
   return {.name = name,
           .precision = precision,
           .compile = [=](std::shared_ptr<const Program> program) { return compile_ptx(std::move(program), precision, sm, options); },
-          .threads = 1};
+          .threads = 1,
+          .large = sm == 75 && precision == Precision::Float64};
 }
 
 const emulator::RunOptions kOtherNan = {.order = 0, .nan32 = 0xffc0'0000, .nan64 = 0x7ff8'0000'0000'0001};

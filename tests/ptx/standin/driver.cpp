@@ -363,6 +363,10 @@ Code Driver::end_capture(void* handle, void** graph) {
   return kSuccess;
 }
 
+void Driver::drop_capture(void* handle) {
+  if (Stream* const stream = lookup(streams_, handle)) stream->is_capturing = false;
+}
+
 Code Driver::instantiate(void** ready, void* handle) {
   const Graph* const graph = lookup(graphs_, handle);
   if (graph == nullptr) return kInvalidHandle;

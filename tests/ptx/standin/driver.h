@@ -83,6 +83,8 @@ class Driver {
 
   Code begin_capture(void* stream);
   Code end_capture(void* stream, void** graph);
+  /// A capture that could not be ended is over all the same.
+  void drop_capture(void* stream);
   Code instantiate(void** ready, void* graph);
   Code destroy_graph(void* graph);
   Code launch_graph(void* ready, void* stream);

@@ -200,7 +200,11 @@ ENTRY cuStreamBeginCapture_v2(void* stream, int mode) {
   return driver().begin_capture(stream);
 }
 ENTRY cuStreamEndCapture(void* stream, void** graph) {
-  BEGIN();
+  const std::lock_guard<std::recursive_mutex> guard(driver().lock);
+  if (const Code code = driver().enter(__func__); code != kSuccess) {
+    driver().drop_capture(stream);
+    return code;
+  }
   WANT(graph != nullptr);
   return driver().end_capture(stream, graph);
 }
