@@ -6,6 +6,7 @@
 
 #include "compiler/adjoint/activity.h"
 #include "compiler/adjoint/reverse_parts.h"
+#include "compiler/adjoint/whole_run.h"
 #include "compiler/expr/transform.h"
 #include "compiler/support/text.h"
 
@@ -133,8 +134,8 @@ class Versions {
 class Reverse {
  public:
   Reverse(Program& program, const Activity& activity, std::map<ColumnId, ColumnId>& adjoints,
-          const std::set<ColumnId>& persistent, const KeptValues& kept)
-      : program_(program), activity_(activity), adjoints_(adjoints), persistent_(persistent), kept_(kept) {}
+          const std::set<ColumnId>& persistent, const KeptValues& kept, OwedByNeuron& owed)
+      : program_(program), activity_(activity), adjoints_(adjoints), persistent_(persistent), kept_(kept), owed_(owed) {}
 
   /// Dense adjoints in `needed` to which nothing contributed become zero.
   std::vector<KernelId> operator()(const std::vector<KernelId>& forward,
@@ -170,6 +171,9 @@ class Reverse {
   std::vector<ColumnId> extra_zero;  // columns made here that the host zeroes before each reverse step
 
  private:
+  /// By uniform adjoint of one step: a sum for each neuron, and which elements.
+  using NeuronSums = std::map<ColumnId, std::pair<ColumnId, std::set<uint32_t>>>;
+
   bool dense(ColumnId column) const {
     return program_[program_[column].space].kind == SpaceKind::Dense;
   }
@@ -218,8 +222,9 @@ class Reverse {
 
     Kernel kernel{.name = cat("adjoint of ", forward.name), .domain = forward.domain};
     std::vector<FixedSum> fixed;
+    NeuronSums by_neuron;
     for (size_t i = 0; i < leaves.size(); ++i) {
-      contribute(kernel, fixed, pool[leaves[i]].leaf, simplify(pool, partials[i]));
+      contribute(kernel, fixed, by_neuron, pool[leaves[i]].leaf, simplify(pool, partials[i]));
     }
     for (const Store& store : again)
       if (activity_.active(store.into)) kernel.stores.push_back({adjoints_.at(store.into), store.element, pool.constant(0)});
@@ -234,6 +239,8 @@ class Reverse {
     kernel.scans = needed_scans(pool, scanned.scans, roots);
     std::vector<Kernel> after = separate_sums(kernel);
     for (Kernel& part : separate_spaces(kernel)) after.push_back(std::move(part));
+    for (const auto& [adjoint, sum] : by_neuron)
+      after.push_back(add_over_neurons(program_, sum.first, adjoint, sum.second));
     if (!kernel.stores.empty() || !kernel.accumulates.empty()) kernels_.push_back(program_.add(std::move(kernel)));
     for (const Kernel& part : after) kernels_.push_back(program_.add(part));
     for (const KernelId added : add_fixed_sums(program_, fixed)) kernels_.push_back(added);
@@ -287,7 +294,39 @@ class Reverse {
     return sums;
   }
 
-  void contribute(Kernel& kernel, std::vector<FixedSum>& fixed, const Leaf& leaf, ExprId partial) {
+  /// Of a uniform adjoint: how much each neuron owes. False: the kernel adds it up itself.
+  bool contribute_by_neuron(Kernel& kernel, NeuronSums& by_neuron, const Leaf& leaf, ExprId partial) {
+    const Space& domain = program_[kernel.domain];
+    const ColumnId column{leaf.index};
+    const ColumnId adjoint = adjoints_.at(column);
+    const bool lasts = persistent_.contains(column);
+    if (domain.kind == SpaceKind::Neurons && lasts) {
+      const ColumnId own = owed_.column(adjoint, kernel.domain, leaf.element);
+      const ExprId before = program_.pool.load(own, At::Self, leaf.element);
+      kernel.stores.push_back({own, leaf.element, program_.pool.add(before, partial)});
+      return true;
+    }
+    if (domain.kind != SpaceKind::Dense) return false;
+    ColumnId own;
+    if (lasts) {
+      own = owed_.column(adjoint, domain.post, leaf.element);
+    } else {
+      auto& [sum, elements] = by_neuron[adjoint];
+      if (!sum.valid()) {
+        Column made = program_[adjoint];
+        made.name = cat(made.name, "/", program_[domain.post].name, program_.columns.size());
+        made.space = domain.post;
+        sum = program_.add(std::move(made));
+        extra_zero.push_back(sum);
+      }
+      elements.insert(leaf.element);
+      own = sum;
+    }
+    kernel.accumulates.push_back({own, leaf.element, At::Post, Combine::Sum, partial});
+    return true;
+  }
+
+  void contribute(Kernel& kernel, std::vector<FixedSum>& fixed, NeuronSums& by_neuron, const Leaf& leaf, ExprId partial) {
     ExprPool& pool = program_.pool;
     const ColumnId column{leaf.index};
     const ColumnId adjoint = adjoints_.at(column);
@@ -299,6 +338,7 @@ class Reverse {
       kernel.accumulates.push_back({sum, 0, At::Uniform, Combine::Sum, partial});
       return;
     }
+    if (leaf.at == At::Uniform && contribute_by_neuron(kernel, by_neuron, leaf, partial)) return;
     if (leaf.at != At::Self) {
       kernel.accumulates.push_back({adjoint, leaf.element, leaf.at, Combine::Sum, partial});
       return;
@@ -315,6 +355,7 @@ class Reverse {
   std::map<ColumnId, ColumnId>& adjoints_;
   const std::set<ColumnId>& persistent_;
   const KeptValues& kept_;
+  OwedByNeuron& owed_;                        // to uniform adjoints that last for the whole run
   KernelId forward_;                          // being reversed
   std::map<ExtremeId, ColumnId> ties_;
   std::set<std::pair<ColumnId, uint32_t>> touched_;
@@ -325,6 +366,11 @@ std::set<ColumnId> all_states_stored(const Program& program, const std::vector<K
   std::set<ColumnId> stored;
   for (const KernelId id : kernels) stored.merge(Versions::states_stored(program, program[id]));
   return stored;
+}
+
+std::vector<KernelId> without(std::vector<KernelId> kernels, const std::vector<KernelId>& left_out) {
+  std::erase_if(kernels, [&](KernelId id) { return std::find(left_out.begin(), left_out.end(), id) != left_out.end(); });
+  return kernels;
 }
 
 bool whole_run(const Program& program, ColumnId column) {
@@ -378,11 +424,13 @@ AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
 
   Versions versions(program);
   versions.add_next(stored);
-  result.quiet.forward = versions.rewrite(quiet);
-  if (result.has_eventful) result.eventful.forward = versions.rewrite(eventful);
+  result.once.forward = whole_run_kernels(primal, quiet, result.has_eventful ? eventful : quiet, outputs);
+  result.quiet.forward = versions.rewrite(without(quiet, result.once.forward));
+  if (result.has_eventful) result.eventful.forward = versions.rewrite(without(eventful, result.once.forward));
   result.init.forward = sequence(primal.plan.init, When::Always);
 
-  std::vector<KernelId> all = result.quiet.forward;
+  std::vector<KernelId> all = result.once.forward;
+  all.insert(all.end(), result.quiet.forward.begin(), result.quiet.forward.end());
   all.insert(all.end(), result.eventful.forward.begin(), result.eventful.forward.end());
   all.insert(all.end(), result.init.forward.begin(), result.init.forward.end());
   std::vector<std::pair<ColumnId, ColumnId>> carries;
@@ -399,7 +447,9 @@ AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
   if (auto refusal = refuse(program, activity, all, carries, result.init.forward, targets, events)) return {.refusal = std::move(refusal)};
 
   std::map<ColumnId, ColumnId> adjoints;
-  std::set<ColumnId> persistent;
+  std::set<ColumnId> persistent, same_in_every_step;
+  for (const KernelId id : result.once.forward)
+    for (const Store& store : program[id].stores) same_in_every_step.insert(store.into);
   std::vector<ColumnId> needed;
   const uint32_t forward_columns = static_cast<uint32_t>(program.columns.size());
   result.adjoint_of.resize(forward_columns);
@@ -409,7 +459,8 @@ AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
     const ColumnId made = add_like(program, column, cat("d/", program[column].name), Role::Value);
     adjoints[column] = result.adjoint_of[i] = made;
     const bool state = program[column].role == Role::State;
-    const bool kept = whole_run(program, column) || (state && !stored.contains(column));
+    const bool kept = whole_run(program, column) || (state && !stored.contains(column)) ||
+                      same_in_every_step.contains(column);
     if (kept) persistent.insert(column);
     if (kept) result.zero_once.push_back(made);
     if (state && !kept) needed.push_back(column);
@@ -422,16 +473,38 @@ AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
     if (found != adjoints.end()) std::erase(result.zero_each_step, found->second);
   }
 
-  const auto reverse = [&](const std::vector<KernelId>& forward, const std::vector<ColumnId>& nows) {
-    Reverse make(program, activity, adjoints, persistent, kept);
+  const auto reverse = [&](const std::vector<KernelId>& forward, const std::vector<ColumnId>& nows, OwedByNeuron& owed) {
+    Reverse make(program, activity, adjoints, persistent, kept, owed);
     std::vector<KernelId> kernels = make(forward, nows);
     result.zero_each_step.insert(result.zero_each_step.end(), make.extra_zero.begin(),
                                  make.extra_zero.end());
     return kernels;
   };
-  result.quiet.reverse = reverse(result.quiet.forward, needed);
-  if (result.has_eventful) result.eventful.reverse = reverse(result.eventful.forward, needed);
-  result.init.reverse = reverse(result.init.forward, {});
+  const auto add_up = [&](OwedByNeuron& owed, std::vector<KernelId>& into) {
+    for (const KernelId id : owed.add_up()) into.push_back(id);
+    for (const ColumnId column : owed.columns()) result.zero_once.push_back(column);
+  };
+  OwedByNeuron in_steps_owed(program), once_owed(program), init_owed(program);
+  result.quiet.reverse = reverse(result.quiet.forward, needed, in_steps_owed);
+  if (result.has_eventful) result.eventful.reverse = reverse(result.eventful.forward, needed, in_steps_owed);
+  add_up(in_steps_owed, result.once.reverse);
+  for (const KernelId id : reverse(result.once.forward, {}, once_owed)) result.once.reverse.push_back(id);
+  add_up(once_owed, result.once.reverse);
+  result.init.reverse = reverse(result.init.forward, {}, init_owed);
+  add_up(init_owed, result.init.reverse);
+
+  result.targets.assign(targets.begin(), targets.end());
+  result.depends_on_targets = activity.from_targets;
+  result.depends_on_targets.resize(program.columns.size());
+  const Activity initially = find_activity(program, result.init.forward, {}, targets, after_step);
+  for (const KernelId id : result.init.forward) {
+    const auto& stores = program[id].stores;
+    const auto& sums = program[id].accumulates;
+    const auto moved = [&](const auto& effect) { return initially.from_targets[effect.into.value]; };
+    // A parameter that is a target is given, and then set again after its initial kernel ran.
+    if (std::any_of(stores.begin(), stores.end(), moved) || std::any_of(sums.begin(), sums.end(), moved))
+      result.moved_init.push_back(id);
+  }
 
   const auto adjoint_or_none = [&](ColumnId column) {
     const auto found = adjoints.find(column);

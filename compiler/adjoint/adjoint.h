@@ -26,6 +26,8 @@ struct StepAdjoint {
 struct Adjoint {
   Program program;
   StepAdjoint quiet, eventful, init;
+  /// What is the same in every step: forward before the first step, reverse after the last.
+  StepAdjoint once;
   bool has_eventful = false;
 
   /// A state carried from step to step: read in `now`, left in `next`. The same column when no kernel
@@ -41,6 +43,12 @@ struct Adjoint {
   /// whole run are zeroed once.
   std::vector<ColumnId> zero_each_step;
   std::vector<ColumnId> zero_once;
+
+  std::vector<ColumnId> targets;
+  /// By primal column and version: whether it changes with the targets. What does not is the same in every run
+  /// that is given the same.
+  std::vector<bool> depends_on_targets;
+  std::vector<KernelId> moved_init;   // of init.forward: what changes with the targets
 };
 
 /// Why a derivative does not exist or is not supported: the chain of columns that leads there.

@@ -1,0 +1,57 @@
+#pragma once
+// Memory for columns that move: equal slots, each column at a fixed offset of every slot.
+
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "runtime/columns.h"
+
+namespace hebb {
+
+class Slots {
+ public:
+  Slots() = default;
+  Slots(const Columns& columns, std::vector<ColumnId> ids) : ids_(std::move(ids)) {
+    for (const ColumnId id : ids_) {
+      offsets_.push_back(size_);
+      size_ += aligned(columns.bytes(id));
+    }
+  }
+  size_t slot_bytes() const { return size_; }
+  /// Of the first `count` columns.
+  size_t bytes_of_first(size_t count) const { return count < offsets_.size() ? offsets_[count] : size_; }
+  /// Keeps the memory, and what is in it, when the count stays. False: there is not so much.
+  bool allocate(int64_t count) {
+    if (memory_ && count == count_) return true;
+    count_ = count;
+    const size_t bytes = std::max<size_t>(aligned(size_ * static_cast<size_t>(count)), kAlignment);
+    memory_.reset();
+    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, bytes)));
+    if (!memory_) return false;
+    std::memset(memory_.get(), 0, bytes);
+    return true;
+  }
+  std::byte* slot(int64_t index) { return memory_.get() + static_cast<size_t>(index) * size_; }
+  /// Lets `as[k]` lie where column k of slot `index` lies.
+  void bind(Columns& columns, std::span<const ColumnId> as, int64_t index) {
+    std::byte* const base = slot(index);
+    for (size_t k = 0; k < ids_.size(); ++k) columns.rebind(as[k], base + offsets_[k]);
+  }
+  std::span<const ColumnId> ids() const { return ids_; }
+
+ private:
+  static constexpr size_t kAlignment = 64;
+  static size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+  struct Free { void operator()(std::byte* memory) const { std::free(memory); } };
+  std::vector<ColumnId> ids_;
+  std::vector<size_t> offsets_;
+  size_t size_ = 0;
+  int64_t count_ = -1;
+  std::unique_ptr<std::byte, Free> memory_;
+};
+
+}  // namespace hebb
