@@ -128,6 +128,24 @@ int64_t LossProblem::lanes() const {
   return most;
 }
 
+namespace {
+
+/// By leaf: the number of axes of a recording with one entry a lane, else 0.
+std::vector<int> ranks_by_lane(const LossProblem& problem) {
+  std::vector<int> out(problem.graph.leaves.size());
+  const int64_t lanes = problem.lanes();
+  for (const RunGradient& run : problem.runs) {
+    if (!run.batched() || run.lanes() != lanes) continue;
+    for (const RunGradient::Output& output : run.outputs_here()) {
+      const Extents one = column_shape(*run.prepared().program, output.column);
+      out[output.leaf] = static_cast<int>(one.size()) + (output.final_only ? 1 : 2);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 std::optional<LossProblem> make_problem(Evaluation& e, const ast::Expr& loss, std::vector<Target> targets,
                                         const RunGradient::Options& options) {
   TraceOptions how;
@@ -135,7 +153,7 @@ std::optional<LossProblem> make_problem(Evaluation& e, const ast::Expr& loss, st
   auto graph = trace_loss(e, loss, how);
   if (!graph) return std::nullopt;
   LossProblem out{.graph = std::move(*graph), .targets = std::move(targets), .runs = {}, .leaf_target = {},
-                  .span = loss.span};
+                  .cut = {}, .span = loss.span};
   if (out.graph.leaves.empty()) {
     e.diags.report(DiagKind::NotReached, loss.span,
                    cat("this loss does not depend on ", quoted(out.targets[0].path)))
@@ -162,6 +180,7 @@ std::optional<LossProblem> make_problem(Evaluation& e, const ast::Expr& loss, st
       if (!leaf.run && out.targets[k].path == leaf.name) index = static_cast<int>(k);
     out.leaf_target.push_back(index);
   }
+  out.cut = constants_by_lane(out.graph, ranks_by_lane(out), out.lanes());
   return out;
 }
 
@@ -169,9 +188,18 @@ std::optional<LossValue> evaluate_problem(Evaluation& e, LossProblem& problem, c
   std::vector<Tensor> leaves(problem.graph.leaves.size());
   for (size_t k = 0; k < leaves.size(); ++k)
     if (problem.leaf_target[k] >= 0) leaves[k] = problem.targets[problem.leaf_target[k]].value;
-  for (RunGradient& run : problem.runs)
-    if (!run.forward(e, problem.targets, question.lanes, question.burn_in, question.diverged, leaves)) return std::nullopt;
-  const auto tape = evaluate_loss(e, problem.graph, leaves);
+  LossCut part;
+  const bool cut = problem.cut && !question.lanes.empty();
+  if (cut) {
+    part.constants = *problem.cut;
+    for (size_t lane = 0; lane < question.lanes.size(); ++lane)
+      if (question.lanes[lane]) part.lanes.push_back(static_cast<int64_t>(lane));
+  }
+  for (RunGradient& run : problem.runs) {
+    if (!run.forward(e, problem.targets, question.lanes, cut && run.batched(), question.burn_in, question.diverged, leaves))
+      return std::nullopt;
+  }
+  const auto tape = evaluate_loss(e, problem.graph, leaves, cut ? &part : nullptr);
   if (!tape) return std::nullopt;
   if (!tape->back().scalar() && tape->back().values.size() != 1) {
     e.diags.report(DiagKind::LossShape, problem.span,
@@ -193,7 +221,7 @@ std::optional<LossValue> evaluate_problem(Evaluation& e, LossProblem& problem, c
     for (size_t i = 0; i < gradient.values.size(); ++i) gradient.values[i] += adjoints[k].values[i];
   }
   for (RunGradient& run : problem.runs)
-    if (!run.reverse(e, question.lanes, adjoints, out.gradients)) return std::nullopt;
+    if (!run.reverse(e, question.lanes, cut && run.batched(), adjoints, out.gradients)) return std::nullopt;
   return out;
 }
 

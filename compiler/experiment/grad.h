@@ -2,6 +2,7 @@
 // grad(loss, path): the loss, its runs and what is differentiated, put together. `fit` works on the same.
 
 #include "compiler/experiment/grad_run.h"
+#include "compiler/experiment/loss_lanes.h"
 #include "compiler/experiment/loss_trace.h"
 
 namespace hebb {
@@ -18,6 +19,7 @@ struct LossProblem {
   std::vector<Target> targets;
   std::vector<RunGradient> runs;
   std::vector<int> leaf_target;    // by leaf: the target it is, or -1
+  std::optional<std::vector<bool>> cut;   // of `constants_by_lane`; none: every evaluation looks at all recordings
   Span span;
 
   int64_t lanes() const;           // of the batch; 1 when no run is one

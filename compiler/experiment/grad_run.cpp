@@ -399,7 +399,7 @@ void RunGradient::set_targets(std::span<const Target> targets) {
   }
 }
 
-bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const Lanes& lanes, int64_t burn_in,
+bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const Lanes& lanes, bool cut, int64_t burn_in,
                           std::string* diverged, std::vector<Tensor>& leaves) {
   State& s = *state_;
   set_targets(targets);
@@ -444,26 +444,33 @@ bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const 
   for (size_t k = 0; k < s.outputs.size(); ++k) {
     const Seen& output = s.outputs[k];
     const int64_t size = count(output.shape), steps = output.final_only ? 1 : s.prepared.options.steps;
-    std::vector<Tensor> parts;
+    const int64_t entries = cut ? static_cast<int64_t>(active.size()) : all;
+    Tensor& into = leaves[output.leaf];
+    into = {.shape = output.shape, .values = {}, .dimension = output.dimension};
+    if (!output.final_only) into.shape.insert(into.shape.begin(), steps);
+    if (s.prepared.batched) into.shape.insert(into.shape.begin(), entries);
+    into.values.reserve(static_cast<size_t>(entries * steps * size));
     for (int64_t lane = 0; lane < all; ++lane) {
-      Tensor one{.shape = output.shape, .values = {}, .dimension = output.dimension};
-      if (!output.final_only) one.shape.insert(one.shape.begin(), steps);
-      if (taking_part(lanes, all, lane)) one.values = s.recorded[lane][k];
-      else one.values.assign(size * steps, std::nan(""));
-      if (!output.final_only)
-        std::fill_n(one.values.begin(), size * std::min(burn_in, steps), burn_in > 0 ? std::nan("") : 0.0);
-      parts.push_back(std::move(one));
+      const bool here = taking_part(lanes, all, lane);
+      if (!here && cut) continue;
+      const auto first = static_cast<std::ptrdiff_t>(into.values.size());
+      if (here) into.values.insert(into.values.end(), s.recorded[lane][k].begin(), s.recorded[lane][k].end());
+      else into.values.resize(into.values.size() + static_cast<size_t>(size * steps), std::nan(""));
+      if (!output.final_only && burn_in > 0)
+        std::fill_n(into.values.begin() + first, size * std::min(burn_in, steps), std::nan(""));
     }
-    leaves[output.leaf] = s.prepared.batched ? stack(parts) : std::move(parts[0]);
-    leaves[output.leaf].dimension = output.dimension;
   }
   return true;
 }
 
-bool RunGradient::reverse(Evaluation& e, const Lanes& lanes, std::span<const Tensor> adjoints,
+bool RunGradient::reverse(Evaluation& e, const Lanes& lanes, bool cut, std::span<const Tensor> adjoints,
                           std::vector<Tensor>& gradients) {
   State& s = *state_;
   const int64_t all = s.prepared.lanes;
+  std::vector<int64_t> entry(all);   // of each lane, in the adjoints
+  int64_t entries = 0;
+  for (int64_t lane = 0; lane < all; ++lane)
+    if (!cut || taking_part(lanes, all, lane)) entry[lane] = entries++;
   std::vector<std::vector<std::vector<double>>> found(all);   // by lane, by place
   std::vector<std::string> failures(all);
   for_each_lane(all, s.prepared.options.threads, [&](int64_t lane) {
@@ -473,8 +480,8 @@ bool RunGradient::reverse(Evaluation& e, const Lanes& lanes, std::span<const Ten
     std::vector<std::vector<double>> seeds;
     for (const Seen& output : s.outputs) {
       const std::vector<double>& all_lanes = adjoints[output.leaf].values;
-      const int64_t each = static_cast<int64_t>(all_lanes.size()) / (s.prepared.batched ? all : 1);
-      const int64_t first = s.prepared.batched ? lane * each : 0;
+      const int64_t each = static_cast<int64_t>(all_lanes.size()) / (s.prepared.batched ? entries : 1);
+      const int64_t first = s.prepared.batched ? entry[lane] * each : 0;
       seeds.emplace_back(all_lanes.begin() + first, all_lanes.begin() + first + each);
     }
     Trajectory& trajectory = *s.trajectories[lane];

@@ -41,11 +41,13 @@ class RunGradient {
   int64_t lanes() const;
   bool batched() const;
   /// Values of the leaves of this run into `leaves`; lanes that take no part, and the first `burn_in` steps,
-  /// are nan. False: reported; a value that is not finite is written to `diverged` instead, if there is one.
-  bool forward(Evaluation& e, std::span<const Target> targets, const Lanes& lanes, int64_t burn_in,
+  /// are nan, or, when `cut`, lanes that take no part are left out. False: reported; a value that is not finite is
+  /// written to `diverged` instead, if there is one.
+  bool forward(Evaluation& e, std::span<const Target> targets, const Lanes& lanes, bool cut, int64_t burn_in,
                std::string* diverged, std::vector<Tensor>& leaves);
   /// Adds to `gradients`, in the shapes of the targets' values, lane by lane in order.
-  bool reverse(Evaluation& e, const Lanes& lanes, std::span<const Tensor> adjoints, std::vector<Tensor>& gradients);
+  bool reverse(Evaluation& e, const Lanes& lanes, bool cut, std::span<const Tensor> adjoints,
+               std::vector<Tensor>& gradients);
 
   const PreparedRun& prepared() const;
   /// Which targets this run depends on, and which recordings the loss reads from it.

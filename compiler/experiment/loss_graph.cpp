@@ -3,6 +3,8 @@
 #include <cassert>
 #include <cmath>
 
+#include "compiler/experiment/loss_lanes.h"
+
 namespace hebb {
 
 namespace {
@@ -15,12 +17,14 @@ std::vector<const Tensor*> operands_of(const LossNode& node, const LossTape& tap
 
 }  // namespace
 
-std::optional<LossTape> evaluate_loss(Evaluation& e, const LossGraph& graph, std::span<const Tensor> leaves) {
+std::optional<LossTape> evaluate_loss(Evaluation& e, const LossGraph& graph, std::span<const Tensor> leaves,
+                                      const LossCut* cut) {
   LossTape tape;
   tape.reserve(graph.nodes.size());
   for (const LossNode& node : graph.nodes) {
     if (node.constant) {
-      tape.push_back(*node.constant);
+      const bool by_lane = cut && cut->constants[tape.size()];
+      tape.push_back(by_lane ? entries(*node.constant, cut->lanes) : *node.constant);
       continue;
     }
     if (node.leaf >= 0) {

@@ -33,6 +33,9 @@ struct LossNode {
   Span span;
   /// For `report`: how a mean over independent terms is to be read.
   enum class Likelihood { None, Gaussian, Bernoulli } likelihood = Likelihood::None;
+  /// What it does with the first axis of its operands: each entry by itself, one number over all of them in which
+  /// missing ones do not count, or anything.
+  enum class OverLanes { Unknown, Elementwise, Whole } lanes = OverLanes::Unknown;
 };
 
 struct LossGraph {
@@ -43,8 +46,10 @@ struct LossGraph {
 /// The value of each node.
 using LossTape = std::vector<Tensor>;
 
-/// None: reported (shapes, dimensions).
-std::optional<LossTape> evaluate_loss(Evaluation& e, const LossGraph& graph, std::span<const Tensor> leaves);
+struct LossCut;
+/// None: reported (shapes, dimensions). `cut`: of some recordings only, whose entries `leaves` hold.
+std::optional<LossTape> evaluate_loss(Evaluation& e, const LossGraph& graph, std::span<const Tensor> leaves,
+                                      const LossCut* cut = nullptr);
 /// d(loss)/d(leaf), in the shape of each leaf. The loss is one number.
 std::vector<Tensor> pull_loss(const LossGraph& graph, const LossTape& tape);
 
@@ -63,6 +68,7 @@ struct PullRule {
   bool found = false;
   decltype(LossNode::pull) pull;
   LossNode::Likelihood likelihood = LossNode::Likelihood::None;
+  LossNode::OverLanes lanes = LossNode::OverLanes::Unknown;
 };
 /// `axis`: of a reduction, none: over everything.
 PullRule pull_of_function(const std::string& name, std::optional<int64_t> axis);

@@ -195,23 +195,25 @@ double inside_or_end(double p) { return std::min(std::max(p, kSmallestProbabilit
 struct Row {
   const char* name;
   Pull pull;
+  LossNode::OverLanes lanes = LossNode::OverLanes::Unknown;
 };
 
 const std::vector<Row>& elementwise_rows() {
   constexpr double kTwoOverRootPi = 1.1283791670955126;
+  constexpr auto kEach = LossNode::OverLanes::Elementwise;
   static const std::vector<Row> rows = {
-      {"abs", elementwise([](double x, double) { return double((x > 0) - (x < 0)); })},
-      {"pos", elementwise([](double x, double) { return x > 0 ? 1.0 : 0.0; })},
-      {"sqrt", elementwise([](double, double y) { return 0.5 / y; })},
-      {"exp", elementwise([](double, double y) { return y; })},
-      {"expm1", elementwise([](double, double y) { return y + 1; })},
-      {"log", elementwise([](double x, double) { return 1 / x; })},
-      {"log1p", elementwise([](double x, double) { return 1 / (1 + x); })},
-      {"sin", elementwise([](double x, double) { return hebb_cos(x); })},
-      {"cos", elementwise([](double x, double) { return -hebb_sin(x); })},
-      {"tanh", elementwise([](double, double y) { return 1 - y * y; })},
-      {"erf", elementwise([](double x, double) { return kTwoOverRootPi * hebb_exp(-x * x); })},
-      {"sigmoid", elementwise([](double, double y) { return y * (1 - y); })},
+      {"abs", elementwise([](double x, double) { return double((x > 0) - (x < 0)); }), kEach},
+      {"pos", elementwise([](double x, double) { return x > 0 ? 1.0 : 0.0; }), kEach},
+      {"sqrt", elementwise([](double, double y) { return 0.5 / y; }), kEach},
+      {"exp", elementwise([](double, double y) { return y; }), kEach},
+      {"expm1", elementwise([](double, double y) { return y + 1; }), kEach},
+      {"log", elementwise([](double x, double) { return 1 / x; }), kEach},
+      {"log1p", elementwise([](double x, double) { return 1 / (1 + x); }), kEach},
+      {"sin", elementwise([](double x, double) { return hebb_cos(x); }), kEach},
+      {"cos", elementwise([](double x, double) { return -hebb_sin(x); }), kEach},
+      {"tanh", elementwise([](double, double y) { return 1 - y * y; }), kEach},
+      {"erf", elementwise([](double x, double) { return kTwoOverRootPi * hebb_exp(-x * x); }), kEach},
+      {"sigmoid", elementwise([](double, double y) { return y * (1 - y); }), kEach},
       {"floor", {}}, {"ceil", {}}, {"round", {}}, {"sign", {}}, {"is_finite", {}}, {"is_nan", {}},
       {"argmax", {}}, {"any", {}}, {"all", {}}, {"shape", {}}, {"length", {}}, {"rows", {}},
       {"min", pull_extremes}, {"max", pull_extremes}, {"dot", pull_dot}, {"reshape", pull_of_reshape()},
@@ -237,9 +239,10 @@ PullRule reduction_rule(const std::string& name, std::optional<int64_t> axis) {
 
 PullRule pull_of_function(const std::string& name, std::optional<int64_t> axis) {
   using Likelihood = LossNode::Likelihood;
+  using Lanes = LossNode::OverLanes;
   if (name == "mse") {
     return {true, masked_mean([](double a, double b) { return 2 * (a - b); },
-                              [](double a, double b) { return 2 * (b - a); }), Likelihood::Gaussian};
+                              [](double a, double b) { return 2 * (b - a); }), Likelihood::Gaussian, Lanes::Whole};
   }
   if (name == "cross_entropy") {
     return {true, masked_mean([](double p, double y) { return inside(p) ? (p - y) / (p * (1 - p)) : 0.0; },
@@ -247,15 +250,18 @@ PullRule pull_of_function(const std::string& name, std::optional<int64_t> axis) 
                                 const double q = inside_or_end(p);
                                 return std::log1p(-q) - std::log(q);
                               }),
-            Likelihood::Bernoulli};
+            Likelihood::Bernoulli, Lanes::Whole};
   }
   if (name == "cross_entropy_logits") {
     return {true, masked_mean([](double z, double y) { return 1 / (1 + std::exp(-z)) - y; },
-                              [](double z, double) { return -z; }), Likelihood::Bernoulli};
+                              [](double z, double) { return -z; }), Likelihood::Bernoulli, Lanes::Whole};
   }
   for (const Row& row : elementwise_rows())
-    if (name == row.name) return {true, row.pull};
-  return reduction_rule(name, axis);
+    if (name == row.name) return {true, row.pull, Likelihood::None, row.lanes};
+  PullRule rule = reduction_rule(name, axis);
+  const bool adds = name == "sum" || name == "mean" || name == "l1" || name == "l2";
+  if (rule.found && !axis && adds) rule.lanes = Lanes::Whole;
+  return rule;
 }
 
 PullRule pull_of_binary(ast::BinaryOp op) {

@@ -251,7 +251,7 @@ class Tracer {
     const ast::UnaryOp op = node.op;
     return add({.operands = {*operand}, .constant = {}, .leaf = -1,
                 .value = [op](Evaluation&, LossNode::Operands x) { return std::optional(apply(op, *x[0])); },
-                .pull = pull_of_unary(op), .span = span});
+                .pull = pull_of_unary(op), .span = span, .lanes = LossNode::OverLanes::Elementwise});
   }
 
   Node binary(const ast::Expr& expr) {
@@ -266,7 +266,8 @@ class Tracer {
                   .value = [node, span](Evaluation& e, LossNode::Operands x) {
                     return apply(*node, span, *x[0], *x[1], e.diags);
                   },
-                  .pull = pull_of_binary(node->op).pull, .span = span});
+                  .pull = pull_of_binary(node->op).pull, .span = span,
+                  .lanes = node->op == ast::BinaryOp::MatMul ? LossNode::OverLanes::Unknown : LossNode::OverLanes::Elementwise});
     }
     return left;
   }
@@ -283,7 +284,7 @@ class Tracer {
                 .value = [span](Evaluation& e, LossNode::Operands x) {
                   return select(*x[0], *x[1], *x[2], span, e.diags);
                 },
-                .pull = pull_of_select(), .span = span});
+                .pull = pull_of_select(), .span = span, .lanes = LossNode::OverLanes::Elementwise});
   }
 
   Node subscript(const ast::Subscript& node, Span span) {
@@ -502,7 +503,7 @@ class Tracer {
       return std::get<Tensor>(std::move(result->data));
     };
     return add({.operands = std::move(ordered), .constant = {}, .leaf = -1, .value = value, .pull = rule.pull,
-                .span = span, .likelihood = rule.likelihood});
+                .span = span, .likelihood = rule.likelihood, .lanes = rule.lanes});
   }
 
   static void place(FunctionCall& form, const Function& function, size_t slot, Given given) {

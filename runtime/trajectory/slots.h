@@ -1,6 +1,7 @@
 #pragma once
 // Memory for columns that move: equal slots, each column at a fixed offset of every slot.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +12,22 @@
 #include "runtime/columns.h"
 
 namespace hebb {
+
+/// Bytes aligned to 64.
+class AlignedBytes {
+ public:
+  AlignedBytes() = default;
+  explicit AlignedBytes(size_t bytes)
+      : memory_(static_cast<std::byte*>(std::aligned_alloc(64, std::max<size_t>((bytes + 63) / 64 * 64, 64)))) {
+    if (memory_) std::memset(memory_.get(), 0, bytes);
+  }
+  std::byte* data() { return memory_.get(); }
+  explicit operator bool() const { return memory_ != nullptr; }
+
+ private:
+  struct Free { void operator()(std::byte* memory) const { std::free(memory); } };
+  std::unique_ptr<std::byte, Free> memory_;
+};
 
 class Slots {
  public:

@@ -19,6 +19,10 @@ struct TrajectoryOptions {
   uint64_t seed = 1;
   uint32_t lane = 0;
   uint64_t max_bytes = uint64_t{2} << 30;  // for everything a gradient keeps
+  int threads = 1;                         // that share the neurons where they hear nothing of each other
+  /// Postsynaptic neurons that are taken through the whole run together where they hear nothing of each other;
+  /// 0: as many as suit the cache. Bits do not depend on it.
+  int64_t tile_posts = 0;
 };
 
 /// How the states of a trajectory are kept.
@@ -26,7 +30,11 @@ struct TrajectoryMemory {
   int64_t segment = 0;      // steps between two checkpoints; the number of steps when all are kept
   int64_t checkpoints = 0;
   uint64_t bytes = 0;
+  int64_t tiles = 1;        // groups of postsynaptic neurons, each taken through the whole run
 };
+
+/// Weight-steps at a bound, and all of them.
+struct TrajectoryAtBounds { int64_t at = 0, all = 0; };
 
 /// A column the host reads, and seeds, after every step or only after the last one.
 struct TrajectoryOutput {
@@ -62,7 +70,7 @@ class Trajectory {
 
   /// Of the values of a carried state after every step of the last forward pass: how many lie at or beyond a
   /// bound, and how many there are. What is not held any more is run again.
-  struct AtBounds { int64_t at = 0, all = 0; };
+  using AtBounds = TrajectoryAtBounds;
   AtBounds at_bounds(ColumnId state, double low, double high);
 
  private:

@@ -1,0 +1,515 @@
+#include "runtime/trajectory/core.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+
+#include "compiler/support/memory.h"
+#include "compiler/support/text.h"
+#include "runtime/clock.h"
+
+namespace hebb {
+
+void run_launches(std::vector<PreparedLaunch>& list, int64_t step) {
+  for (PreparedLaunch& each : list) {
+    each.launch.step = step;
+    if (each.function) each.function(&each.launch);
+    else (*each.other)(&each.launch);
+  }
+}
+
+Result<std::unique_ptr<TrajectoryCore>> TrajectoryCore::create(std::shared_ptr<const Adjoint> adjoint,
+                                                               std::shared_ptr<const Program> program, Kernels kernels,
+                                                               Precision precision, uint64_t key, PostWindow window) {
+  Result<Columns> columns = Columns::create(*program, precision);
+  if (!columns) return columns.failure();
+  auto core = std::make_unique<TrajectoryCore>();
+  core->adjoint = std::move(adjoint);
+  core->program_ = std::move(program);
+  core->kernels = std::move(kernels);
+  core->precision = precision;
+  core->columns = *std::move(columns);
+  core->key = key;
+  core->window = window;
+  core->classify();
+  // One slot so that initial values have a place before the number of steps is known.
+  if (!core->states.allocate(2) || !core->small.allocate(1) || !core->zeros.allocate(1))
+    return Failure{"no memory left for the states"};
+  core->bind_step(0);
+  core->zeros.bind(core->columns, core->zeros.ids(), 0);
+  core->prepare_launches();
+  return core;
+}
+
+bool TrajectoryCore::of_whole_run(ColumnId id) const {
+  for (const KernelId kernel : adjoint->once.forward)
+    for (const Store& store : program()[kernel].stores)
+      if (store.into == id) return true;
+  return false;
+}
+
+void TrajectoryCore::classify() {
+  const Program& p = program();
+  for (const Adjoint::Carried& carried : adjoint->carried) {
+    if (carried.now == carried.next) continue;
+    now.push_back(carried.now);
+    next.push_back(carried.next);
+    if (!carried.now_adjoint.valid()) continue;
+    now_adjoints.push_back(carried.now_adjoint);
+    next_adjoints.push_back(carried.next_adjoint.valid() ? carried.next_adjoint : carried.now_adjoint);
+  }
+  std::vector<ColumnId> summed;
+  for (const auto* list : {&adjoint->quiet.forward, &adjoint->eventful.forward})
+    for (const KernelId kernel : *list)
+      for (const Accumulate& sum : p[kernel].accumulates)
+        if (std::find(summed.begin(), summed.end(), sum.into) == summed.end()) summed.push_back(sum.into);
+  // Sums that begin at zero and change with the targets come first: one sweep zeroes them.
+  std::vector<ColumnId> zeroed, per_step;
+  for (uint32_t k = 0; k < adjoint->adjoint_of.size(); ++k) {
+    const ColumnId id{k};
+    const Role role = p[id].role;
+    if (role == Role::Param || role == Role::State || role == Role::Fed || id == p.dt) continue;
+    if (std::find(next.begin(), next.end(), id) != next.end() || of_whole_run(id)) continue;
+    const bool is_sum = std::find(summed.begin(), summed.end(), id) != summed.end();
+    if (dense(id)) dense_values = true;
+    else if (is_sum && p[id].reset == 0 && moves(id)) zeroed.push_back(id);
+    else per_step.push_back(id);
+  }
+  for (const ColumnId id : summed) {
+    if (std::find(zeroed.begin(), zeroed.end(), id) != zeroed.end()) continue;
+    resets.push_back(id);
+    if (moves(id)) moved_resets.push_back(id);
+  }
+  const size_t first = zeroed.size();
+  zeroed.insert(zeroed.end(), per_step.begin(), per_step.end());
+  small = Slots(columns, zeroed);
+  small_zeros = small.bytes_of_first(first);
+  states = Slots(columns, now);
+  saved = Slots(columns, now);
+  std::vector<ColumnId> fixed;
+  for (const ColumnId id : adjoint->zero_each_step) {
+    const bool swapped = std::find(now_adjoints.begin(), now_adjoints.end(), id) != now_adjoints.end();
+    (swapped ? swapped_zeros : fixed).push_back(id);
+  }
+  zeros = Slots(columns, fixed);
+}
+
+PreparedLaunch TrajectoryCore::prepare(KernelId id) {
+  const Kernel& kernel = program()[id];
+  const Space& space = program()[kernel.domain];
+  const bool is_dense = space.kind == SpaceKind::Dense;
+  const int64_t posts = is_dense ? program()[space.post].size : space.size;
+  const int64_t pres = is_dense ? program()[space.pre].size : 1;
+  constexpr int64_t kVector = 16;
+  PreparedLaunch out;
+  const auto* compiled = kernels.run[id.value].target<void (*)(const hebb_launch*)>();
+  if (compiled) out.function = *compiled;
+  out.other = &kernels.run[id.value];
+  out.launch.columns = columns.bases();
+  out.launch.planes = columns.planes();
+  out.launch.row = is_dense ? (posts + kVector - 1) / kVector * kVector : 0;
+  out.launch.pre_end = pres;
+  out.launch.post_end = posts;
+  out.launch.post_count = posts;
+  out.launch.key = key;
+  return out;
+}
+
+/// What it writes changes with the targets, or is kept nowhere.
+bool TrajectoryCore::must_run_again(const Kernel& kernel) const {
+  const auto again = [&](ColumnId into) {
+    const bool carried = std::find(next.begin(), next.end(), into) != next.end();
+    return moves(into) || (dense(into) && !carried);
+  };
+  return std::any_of(kernel.stores.begin(), kernel.stores.end(), [&](const Store& s) { return again(s.into); }) ||
+         std::any_of(kernel.accumulates.begin(), kernel.accumulates.end(),
+                     [&](const Accumulate& s) { return again(s.into); });
+}
+
+void TrajectoryCore::prepare_launches() {
+  const auto all = [&](const std::vector<KernelId>& ids, std::vector<PreparedLaunch>& into) {
+    for (const KernelId id : ids) into.push_back(prepare(id));
+  };
+  const auto both = [&](const StepAdjoint& from, PreparedStep& into) {
+    all(from.forward, into.forward);
+    all(from.reverse, into.reverse);
+    for (const KernelId id : from.forward)
+      if (must_run_again(program()[id])) into.moved.push_back(prepare(id));
+  };
+  both(adjoint->quiet, quiet);
+  both(adjoint->eventful, eventful);
+  both(adjoint->once, once);
+  all(adjoint->init.forward, init.forward);
+  all(adjoint->init.reverse, init.reverse);
+  for (const KernelId id : adjoint->moved_init) init.moved.push_back(prepare(id));
+}
+
+/// All states when they fit, else segments of about sqrt(steps).
+Status TrajectoryCore::plan_memory(uint64_t cosy, uint64_t most_bytes) {
+  const double each = static_cast<double>(small.slot_bytes());
+  const double slot = static_cast<double>(states.slot_bytes());
+  const double own = static_cast<double>(columns.bytes());
+  const double all = static_cast<double>(std::max<int64_t>(steps, 1));
+  const auto needed = [&](double segment) {
+    return slot * (segment + 1 + std::ceil(all / segment)) + each * segment;
+  };
+  memory.segment = std::max<int64_t>(steps, 1);
+  if (needed(all) + own > static_cast<double>(cosy)) {
+    const double best = std::round(std::sqrt(all * slot / std::max(slot + each, 1.0)));
+    memory.segment = static_cast<int64_t>(std::clamp(best, 1.0, all));
+  }
+  memory.checkpoints = (std::max<int64_t>(steps, 1) + memory.segment - 1) / memory.segment;
+  const double most = needed(static_cast<double>(memory.segment));
+  memory.bytes = static_cast<uint64_t>(most) + columns.bytes();
+  if (most + own > static_cast<double>(most_bytes)) {
+    return Failure{cat("the gradient of ", steps, " steps needs ", bytes_text(static_cast<double>(memory.bytes)),
+                       " even with checkpoints, ", bytes_text(static_cast<double>(most_bytes)), " allowed")};
+  }
+  const bool got = states.allocate(memory.segment + 1) && saved.allocate(memory.checkpoints) &&
+                   small.allocate(memory.segment);
+  if (!got) return Failure{"no memory left for the trajectory"};
+  return Done{};
+}
+
+Status TrajectoryCore::bind_feeds(std::span<const FeedValues> now_given) {
+  const auto same = [](const FeedValues& a, const FeedValues& b) {
+    return a.name == b.name && a.rows == b.rows && a.constant == b.constant && a.values == b.values;
+  };
+  if (bound && std::equal(now_given.begin(), now_given.end(), given.begin(), given.end(), same)) return Done{};
+  kept = bound = false;
+  given.assign(now_given.begin(), now_given.end());
+  feeds.clear();
+  for (const FeedValues& values : given) {
+    const auto& known = program().plan.feeds;
+    const auto feed = std::find_if(known.begin(), known.end(), [&](const Feed& f) { return f.name == values.name; });
+    if (feed == known.end()) return Failure{cat(quoted(program().name), " has no input named ", quoted(values.name))};
+    const int64_t rows = columns.layout(feed->column).size();
+    const size_t need = static_cast<size_t>(values.rows) * static_cast<size_t>(values.constant ? 1 : steps);
+    if ((values.rows != rows && values.rows != 1) || values.values.size() < need) {
+      return Failure{cat(quoted(values.name), " takes ", rows, " numbers for each of ", steps, " steps, got ",
+                         values.values.size(), " numbers")};
+    }
+    BoundFeed& bound = feeds.emplace_back();
+    bound.column = feed->column;
+    bound.event = feed->event;
+    bound.always = feed->always;
+    write_rows(bound, values);
+    if (!bound.memory) return Failure{cat("no memory left for what ", quoted(values.name), " is given")};
+  }
+  // Which steps are eventful is known before the run: clocks and fed events.
+  fires.assign(static_cast<size_t>(steps), false);
+  for (size_t k = 0; k < feeds.size(); ++k) {
+    if (!feeds[k].event || feeds[k].always) continue;
+    for (int64_t step = 0; step < steps; ++step) {
+      const double* values = given[k].values.data() + (given[k].constant ? 0 : step * given[k].rows);
+      if (std::any_of(values, values + given[k].rows, [](double v) { return v != 0; }))
+        fires[static_cast<size_t>(step)] = true;
+    }
+  }
+  bound = true;
+  return Done{};
+}
+
+/// Each row once, as the column holds it: a step only has to look there.
+void TrajectoryCore::write_rows(BoundFeed& feed, const FeedValues& values) {
+  const size_t rows = static_cast<size_t>(values.rows);
+  const int64_t count = values.constant ? 1 : steps;
+  feed.stride = (columns.bytes(feed.column) + 63) / 64 * 64;
+  feed.memory = AlignedBytes(feed.stride * static_cast<size_t>(count));
+  if (!feed.memory) return;
+  feed.rows = feed.memory.data();
+  void* const own = columns.base(feed.column);
+  for (int64_t row = 0; row < count; ++row) {
+    columns.rebind(feed.column, feed.memory.data() + static_cast<size_t>(row) * feed.stride);
+    columns.write(feed.column, std::span(values.values).subspan(static_cast<size_t>(row) * rows, rows));
+  }
+  columns.rebind(feed.column, own);
+  if (values.constant) feed.stride = 0;
+}
+
+void TrajectoryCore::borrow_feeds(const TrajectoryCore& whole, const std::function<bool(ColumnId)>& cut) {
+  steps = whole.steps;
+  fires = whole.fires;
+  feeds.clear();
+  for (size_t k = 0; k < whole.feeds.size(); ++k) {
+    const BoundFeed& all = whole.feeds[k];
+    BoundFeed& own = feeds.emplace_back();
+    own.column = all.column;
+    own.event = all.event;
+    own.always = all.always;
+    own.rows = all.rows;
+    own.stride = all.stride;
+    if (!cut(all.column)) continue;
+    const size_t each = precision == Precision::Float32 ? sizeof(float) : sizeof(double);
+    const int64_t width = columns.layout(all.column).width;
+    if (width == 1) {
+      own.rows += static_cast<size_t>(window.first) * each;
+      continue;
+    }
+    const FeedValues& values = whole.given[k];
+    FeedValues part{.name = values.name, .values = {}, .rows = 1, .constant = values.constant};
+    if (values.rows == 1) {
+      part.values = values.values;
+    } else {
+      part.rows = window.posts * width;
+      for (auto row = values.values.begin(); values.values.end() - row >= values.rows; row += values.rows)
+        part.values.insert(part.values.end(), row + window.first * width, row + (window.first + window.posts) * width);
+    }
+    write_rows(own, part);
+  }
+}
+
+void TrajectoryCore::bind(int64_t state_slot, int64_t next_slot, int64_t small_slot, int64_t step) {
+  states.bind(columns, now, state_slot);
+  states.bind(columns, next, next_slot);
+  small.bind(columns, small.ids(), small_slot);
+  // Kernels only read what is fed.
+  for (const BoundFeed& feed : feeds)
+    columns.rebind(feed.column, const_cast<std::byte*>(feed.rows) + static_cast<size_t>(step) * feed.stride);
+}
+
+void TrajectoryCore::bind_step(int64_t step) {
+  const int64_t slot = step - std::max<int64_t>(ring_begin, 0);
+  bind(slot, slot + 1, slot, step);
+}
+
+/// Computes a step where its columns are bound.
+void TrajectoryCore::compute_step(int64_t step, int64_t small_slot, bool only_moved) {
+  std::memset(small.slot(small_slot), 0, small_zeros);
+  for (const ColumnId id : only_moved ? moved_resets : resets) columns.fill(id, program()[id].reset);
+  if (only_moved) return run_launches(fires[static_cast<size_t>(step)] ? eventful.moved : quiet.moved, step);
+  const double time = static_cast<double>(step) * dt_ms;
+  for (const Clock& clock : program().plan.clocks) {
+    const double period = meant_value(columns, clock.period);
+    const double phase = std::remainder(time, period);
+    const bool now_fires = step > 0 && period > 0 && std::abs(phase) < dt_ms * (0.5 + 1e-9) && time > 0.5 * dt_ms;
+    columns.fill(clock.indicator, now_fires ? 1 : 0);
+    if (now_fires) fires[static_cast<size_t>(step)] = true;
+  }
+  run_launches(fires[static_cast<size_t>(step)] ? eventful.forward : quiet.forward, step);
+}
+
+/// Fills `states` with the segment that starts at `begin`, from its checkpoint.
+void TrajectoryCore::load_segment(int64_t begin) {
+  if (begin == ring_begin) return;
+  std::memcpy(states.slot(0), saved.slot(begin / memory.segment), states.slot_bytes());
+  ring_begin = begin;
+  const int64_t end = std::min(begin + memory.segment, steps);
+  for (int64_t step = begin; step < end; ++step) {
+    bind_step(step);
+    compute_step(step, step - begin, false);
+  }
+}
+
+/// Binds the states before the first step.
+void TrajectoryCore::load_beginning() {
+  if (ring_begin != 0) std::memcpy(states.slot(0), saved.slot(0), states.slot_bytes());
+  ring_begin = 0;
+  bind(0, 1, 0, 0);
+}
+
+void TrajectoryCore::swap_adjoints() {
+  for (size_t k = 0; k < now_adjoints.size(); ++k) {
+    if (now_adjoints[k] == next_adjoints[k]) continue;
+    void* const before = columns.base(now_adjoints[k]);
+    columns.rebind(now_adjoints[k], columns.base(next_adjoints[k]));
+    columns.rebind(next_adjoints[k], before);
+  }
+}
+
+/// Where a step leaves a state; of other columns, they themselves.
+ColumnId TrajectoryCore::after_step(ColumnId id) const {
+  const auto found = std::find(now.begin(), now.end(), id);
+  return found == now.end() ? id : next[static_cast<size_t>(found - now.begin())];
+}
+
+std::vector<double> TrajectoryCore::read(ColumnId id) const {
+  std::vector<double> values(static_cast<size_t>(columns.layout(id).size()));
+  columns.read(id, values);
+  return values;
+}
+
+void TrajectoryCore::set(ColumnId column, std::span<const double> values) {
+  const bool target = std::find(adjoint->targets.begin(), adjoint->targets.end(), column) != adjoint->targets.end();
+  std::vector<double>& before = last[column.value];
+  const bool same = std::equal(values.begin(), values.end(), before.begin(), before.end());
+  if (!target && !same) kept = false;
+  if (!same) before.assign(values.begin(), values.end());
+  columns.write(column, values);
+}
+
+void TrajectoryCore::initialise() {
+  load_beginning();
+  if (kept) return run_launches(init.moved, -1);
+  for (const ColumnId id : now) columns.fill(id, 0);
+  run_launches(init.forward, -1);
+}
+
+Status TrajectoryCore::begin(int64_t new_steps, double new_dt_ms, uint64_t cosy, uint64_t most) {
+  if (new_steps != steps || new_dt_ms != dt_ms) kept = false;
+  steps = new_steps;
+  dt_ms = new_dt_ms;
+  columns.fill(program().dt, dt_ms);
+  if (kept) return Done{};
+  load_beginning();
+  const std::vector<std::byte> initial(states.slot(0), states.slot(0) + states.slot_bytes());
+  if (Status planned = plan_memory(cosy, most); !planned) return planned;
+  std::memcpy(states.slot(0), initial.data(), initial.size());
+  return Done{};
+}
+
+namespace {
+
+/// f(own, whole): pointers to each row of a column, and to where it is in an array of all neurons.
+template <class Real, class F>
+void for_each_row(const ColumnLayout& at, const OutputPlace& output, const PostWindow& window, int64_t step, Real* base,
+                  const F& f) {
+  const int64_t posts = output.cut ? window.all : at.posts, first = output.cut ? window.first : 0;
+  const int64_t begin = output.final_only ? 0 : step * at.pres * posts * at.width;
+  for (int64_t i = 0; i < at.pres; ++i) f(base + i * at.row, begin + (i * posts + first) * at.width);
+}
+
+}  // namespace
+
+void TrajectoryCore::record(const OutputPlace& output, ColumnId from, int64_t step) {
+  const ColumnLayout& at = columns.layout(from);
+  const auto copy = [&](const auto* base) {
+    for_each_row(at, output, window, step, base, [&](const auto* own, int64_t whole) {
+      double* const to = output.values + whole;
+      if (at.width == 1) {
+        for (int64_t j = 0; j < at.posts; ++j) to[j] = static_cast<double>(own[j]);
+        return;
+      }
+      for (int64_t j = 0; j < at.posts; ++j)
+        for (int64_t e = 0; e < at.width; ++e) to[j * at.width + e] = static_cast<double>(own[e * at.plane + j]);
+    });
+  };
+  if (precision == Precision::Float32) copy(static_cast<const float*>(columns.base(from)));
+  else copy(static_cast<const double*>(columns.base(from)));
+}
+
+void TrajectoryCore::owe(const OutputPlace& output, ColumnId into, int64_t step) {
+  const ColumnLayout& at = columns.layout(into);
+  const auto add = [&](auto* base) {
+    for_each_row(at, output, window, step, base, [&](auto* own, int64_t whole) {
+      using Real = std::remove_reference_t<decltype(*own)>;
+      const double* const from = output.owed + whole;
+      if (at.width == 1) {
+        for (int64_t j = 0; j < at.posts; ++j) own[j] += static_cast<Real>(from[j]);
+        return;
+      }
+      for (int64_t j = 0; j < at.posts; ++j)
+        for (int64_t e = 0; e < at.width; ++e) own[e * at.plane + j] += static_cast<Real>(from[j * at.width + e]);
+    });
+  };
+  if (precision == Precision::Float32) add(static_cast<float*>(columns.base(into)));
+  else add(static_cast<double*>(columns.base(into)));
+}
+
+/// Where all steps are kept each has its slot, else two states take turns and only checkpoints stay.
+void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoints_only) {
+  std::vector<ColumnId> from;
+  for (const OutputPlace& output : outputs) from.push_back(after_step(output.column));
+  const bool all = memory.checkpoints == 1 && !checkpoints_only;
+  run_launches(once.forward, 0);
+  for (int64_t step = 0; step < steps; ++step) {
+    const int64_t slot = all ? step : step % 2;
+    if (step % memory.segment == 0)
+      std::memcpy(saved.slot(step / memory.segment), states.slot(slot), states.slot_bytes());
+    bind(slot, all ? step + 1 : 1 - slot, all ? step : 0, step);
+    compute_step(step, all ? step : 0, kept);
+    for (size_t k = 0; k < outputs.size(); ++k)
+      if (!outputs[k].final_only || step + 1 == steps) record(outputs[k], from[k], step);
+  }
+  kept = all;
+  ring_begin = all ? 0 : -1;
+}
+
+namespace {
+
+/// The last step whose results the loss depends on; -1: none.
+int64_t last_owed(int64_t steps, std::span<const OutputPlace> outputs, const TrajectoryCore& core) {
+  int64_t last = -1;
+  for (const OutputPlace& output : outputs) {
+    const ColumnLayout& at = core.columns.layout(output.column);
+    const int64_t each = at.pres * (output.cut ? core.window.all : at.posts) * at.width;
+    int64_t end = output.final_only ? each : steps * each;
+    while (end > 0 && output.owed[end - 1] == 0) --end;
+    if (end > 0 && steps > 0) last = std::max(last, output.final_only ? steps - 1 : (end - 1) / each);
+  }
+  return last;
+}
+
+}  // namespace
+
+void TrajectoryCore::reverse(std::span<const OutputPlace> outputs) {
+  const Adjoint& a = *adjoint;
+  for (const ColumnId id : a.zero_once) columns.fill(id, 0);
+  for (const ColumnId id : now_adjoints) columns.fill(id, 0);
+  for (const ColumnId id : next_adjoints) columns.fill(id, 0);
+  fed_targets.clear();
+  fed_gradients.clear();
+  for (const BoundFeed& feed : feeds) {
+    if (!a.adjoint_of[feed.column.value].valid()) continue;
+    fed_targets.push_back(feed.column);
+    const size_t size = static_cast<size_t>(columns.layout(feed.column).size());
+    fed_gradients.emplace_back(size * static_cast<size_t>(steps));
+  }
+  // The adjoint of a recorded state is that of what a step leaves.
+  std::vector<ColumnId> owed;
+  for (const OutputPlace& output : outputs) {
+    ColumnId into = a.adjoint_of[output.column.value];
+    for (const Adjoint::Carried& carried : a.carried)
+      if (carried.now == output.column) into = carried.next_adjoint;
+    owed.push_back(into);
+  }
+
+  // Nothing is owed for the steps after the last one that the loss reads.
+  for (int64_t step = last_owed(steps, outputs, *this); step >= 0; --step) {
+    load_segment(step / memory.segment * memory.segment);
+    bind_step(step);
+    if (dense_values) compute_step(step, step - ring_begin, false);
+    std::memset(zeros.slot(0), 0, zeros.slot_bytes());
+    for (const ColumnId id : swapped_zeros) columns.fill(id, 0);
+    for (size_t k = 0; k < outputs.size(); ++k) {
+      if ((outputs[k].final_only && step + 1 < steps) || !owed[k].valid()) continue;
+      owe(outputs[k], owed[k], step);
+    }
+    run_launches(fires[static_cast<size_t>(step)] ? eventful.reverse : quiet.reverse, step);
+    for (size_t k = 0; k < fed_targets.size(); ++k) {
+      const std::vector<double> one = read(a.adjoint_of[fed_targets[k].value]);
+      std::copy(one.begin(), one.end(), fed_gradients[k].begin() + step * static_cast<int64_t>(one.size()));
+    }
+    swap_adjoints();   // what this step left for its states is what the step before owes for its results
+  }
+  // The adjoints of initial values lie where those of `next` are after the last swap.
+  swap_adjoints();
+}
+
+void TrajectoryCore::finish() {
+  load_beginning();
+  run_launches(once.reverse, 0);
+  run_launches(init.reverse, -1);
+}
+
+TrajectoryAtBounds TrajectoryCore::at_bounds(ColumnId state, double low, double high) {
+  TrajectoryAtBounds count;
+  const auto found = std::find(now.begin(), now.end(), state);
+  if (found == now.end()) return count;
+  for (int64_t begin = 0; begin < steps; begin += memory.segment) {
+    load_segment(begin);
+    const int64_t held = std::min(memory.segment, steps - begin);
+    for (int64_t slot = 1; slot <= held; ++slot) {
+      states.bind(columns, now, slot);
+      for (const double value : read(state)) {
+        count.at += value <= low || value >= high;
+        ++count.all;
+      }
+    }
+    bind_step(std::max<int64_t>(ring_begin, 0));
+  }
+  return count;
+}
+
+}  // namespace hebb

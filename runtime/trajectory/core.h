@@ -1,0 +1,127 @@
+#pragma once
+// One trajectory in memory: a program with its columns, run forwards and backwards. A Trajectory is one of these,
+// or several that share the postsynaptic neurons among them.
+
+#include <functional>
+#include <map>
+
+#include "runtime/trajectory/slots.h"
+#include "runtime/trajectory/trajectory.h"
+
+namespace hebb {
+
+/// A kernel over all its rows.
+struct PreparedLaunch {
+  void (*function)(const hebb_launch*) = nullptr;                  // compiled code, or
+  const std::function<void(const hebb_launch*)>* other = nullptr;  // another engine
+  hebb_launch launch{};
+};
+void run_launches(std::vector<PreparedLaunch>& list, int64_t step);
+
+/// The launches of one flavour of a step.
+struct PreparedStep {
+  std::vector<PreparedLaunch> forward, reverse;
+  std::vector<PreparedLaunch> moved;   // of `forward`: what changes with the targets
+};
+
+/// Some neurons of a longer row of them: [first, first + posts) of `all`.
+struct PostWindow {
+  int64_t first = 0, posts = 0, all = 0;
+};
+
+/// Where a recording of a run lies, and what part of each row this core has. Of the same layout: what the loss owes it.
+struct OutputPlace {
+  ColumnId column;
+  bool final_only = false;
+  double* values = nullptr;          // steps × rows of all neurons
+  const double* owed = nullptr;
+  bool cut = false;                  // only the neurons of the window are here
+};
+
+struct TrajectoryCore {
+  std::shared_ptr<const Adjoint> adjoint;
+  std::shared_ptr<const Program> program_;       // that of the adjoint, or narrowed
+  Kernels kernels;
+  Precision precision = Precision::Float64;
+  Columns columns;
+  uint64_t key = 0;
+  PostWindow window;
+
+  std::vector<ColumnId> now, next;               // of carried states that move
+  std::vector<ColumnId> now_adjoints, next_adjoints;
+  Slots states;                                  // segment + 1 of them
+  Slots saved;                                   // one per checkpoint
+  Slots small;                                   // per-neuron columns of each step of the segment
+  size_t small_zeros = 0;                        // bytes of it that begin each step as zero
+  Slots zeros;                                   // adjoints that begin each reverse step as zero
+  std::vector<ColumnId> swapped_zeros;           // the same of columns that change their place with another
+  std::vector<ColumnId> resets, moved_resets;    // other sums of the forward step: all, those the targets change
+  bool dense_values = false;                     // forward steps leave dense values the reverse reads
+  TrajectoryMemory memory;
+
+  PreparedStep quiet, eventful, init, once;
+
+  std::vector<FeedValues> given;                 // as of the last forward pass
+  struct BoundFeed {
+    ColumnId column;
+    bool event = false, always = false;
+    const std::byte* rows = nullptr;             // what the column holds at each step, `stride` bytes apart
+    size_t stride = 0;
+    AlignedBytes memory;                         // where they lie; empty: in another core
+  };
+  std::vector<BoundFeed> feeds;                  // of `given`
+  std::map<uint32_t, std::vector<double>> last;  // what `set` was given, by column
+  std::vector<bool> fires;                       // by step: eventful
+  int64_t steps = 0;
+  double dt_ms = 0;
+  int64_t ring_begin = 0;                        // first step of the segment that `states` holds; -1: none
+  /// Everything that the targets do not change is still there from the last forward pass.
+  bool kept = false;
+  bool bound = false;                            // `feeds` are those of `given`
+  std::vector<ColumnId> fed_targets;
+  std::vector<std::vector<double>> fed_gradients;
+
+  static Result<std::unique_ptr<TrajectoryCore>> create(std::shared_ptr<const Adjoint> adjoint,
+                                                        std::shared_ptr<const Program> program, Kernels kernels,
+                                                        Precision precision, uint64_t key, PostWindow window);
+  const Program& program() const { return *program_; }
+
+  void set(ColumnId column, std::span<const double> values);
+  void initialise();
+  /// Makes ready for `steps` steps. Every step is kept in up to `cosy` bytes, else there are checkpoints; a failure
+  /// where those take more than `most`.
+  Status begin(int64_t steps, double dt_ms, uint64_t cosy, uint64_t most);
+  /// `checkpoints_only`: another trajectory will use the memory before this one is reversed.
+  void forward(std::span<const OutputPlace> outputs, bool checkpoints_only = false);
+  Status bind_feeds(std::span<const FeedValues> given);
+  /// The feeds of the core of all neurons; `cut` says of which columns this one has the window only.
+  void borrow_feeds(const TrajectoryCore& whole, const std::function<bool(ColumnId)>& cut);
+  void reverse(std::span<const OutputPlace> outputs);   // leaves the adjoints of states where they begin
+  void finish();                                        // what parameters and initial values are owed
+  TrajectoryAtBounds at_bounds(ColumnId state, double low, double high);
+  std::vector<double> read(ColumnId id) const;
+  void load_beginning();                                // binds the states before the first step
+  /// Bytes that a step adds, and a state.
+  size_t step_bytes() const { return states.slot_bytes() + small.slot_bytes(); }
+
+ private:
+  bool dense(ColumnId id) const { return program()[program()[id].space].kind == SpaceKind::Dense; }
+  bool moves(ColumnId id) const { return adjoint->depends_on_targets[id.value]; }
+  bool of_whole_run(ColumnId id) const;
+  void classify();
+  PreparedLaunch prepare(KernelId id);
+  void prepare_launches();
+  bool must_run_again(const Kernel& kernel) const;
+  Status plan_memory(uint64_t cosy, uint64_t most);
+  void write_rows(BoundFeed& feed, const FeedValues& values);
+  void bind(int64_t state_slot, int64_t next_slot, int64_t small_slot, int64_t step);
+  void bind_step(int64_t step);
+  void compute_step(int64_t step, int64_t small_slot, bool only_moved);
+  void load_segment(int64_t begin);
+  void swap_adjoints();
+  void record(const OutputPlace& output, ColumnId from, int64_t step);
+  void owe(const OutputPlace& output, ColumnId into, int64_t step);
+  ColumnId after_step(ColumnId id) const;
+};
+
+}  // namespace hebb
