@@ -221,6 +221,10 @@ std::vector<GradientCheck> check_gradients(const Model& model, const Rule& rule,
       if (!fresh) continue;
       fresh->initialise();
       std::vector<double> at = fresh->get(column);
+      if (std::any_of(at.begin(), at.end(), [](double value) { return std::isinf(value); })) {
+        for (GradientCheck& row : rows) row.refused = "is declared infinite: nothing moves with it";
+        break;
+      }
       for (double& value : at) value = near(value, variable.bounds, random);
       bench.parameters = {{column, at}};
       std::string failure;
@@ -239,11 +243,12 @@ std::vector<GradientCheck> check_gradients(const Model& model, const Rule& rule,
           const auto there = evaluate(bench, {moved}, seed, false, failure);
           return there ? there->value : std::nan("");
         };
-        // Fourth order, with the better of two steps: a long one where rounding is most, a short one where curvature is.
+        // Fourth order, with the best of several steps: a long one where rounding is most, a short one where curvature is,
+        // a tiny one where a kink is near.
         // A derivative below what differences resolve is compared with that.
         const double resolved = 1e-7 * here->size / std::max(std::fabs(at[k]), 1e-2);
         double error = std::nan("");
-        for (const double relative : {1e-4, 2e-3}) {
+        for (const double relative : {1e-4, 2e-3, 1e-6}) {
           const double h = relative * std::max(std::fabs(at[k]), 1e-2);
           const double difference = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h);
           error = std::fmin(error, std::fabs(difference - g) / std::max({std::fabs(g), 1e-3 * scale, resolved}));
