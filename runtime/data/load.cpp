@@ -6,6 +6,7 @@
 #include "compiler/support/text.h"
 #include "runtime/data/atomic_file.h"
 #include "runtime/data/csv.h"
+#include "runtime/data/mat.h"
 #include "runtime/data/npy.h"
 #include "runtime/data/npz.h"
 
@@ -13,7 +14,7 @@ namespace hebb {
 
 namespace {
 
-enum class Format { Csv, Npy, Npz, Hdf5, Unknown };
+enum class Format { Csv, Npy, Npz, Mat, Hdf5, Unknown };
 
 Format format_of(const std::string& path) {
   const size_t dot = path.find_last_of("./");
@@ -23,12 +24,14 @@ Format format_of(const std::string& path) {
   if (ending == "csv") return Format::Csv;
   if (ending == "npy") return Format::Npy;
   if (ending == "npz") return Format::Npz;
+  if (ending == "mat") return Format::Mat;
   if (ending == "h5" || ending == "hdf5") return Format::Hdf5;
   return Format::Unknown;
 }
 
 Failure unsupported(std::string_view verb, const std::string& path, Format format) {
-  const std::string_view why = format == Format::Hdf5
+  const std::string_view why = format == Format::Mat ? "MATLAB's files are read only, expected .csv, .npy or .npz"
+                               : format == Format::Hdf5
                                    ? "HDF5 is not supported yet, expected .csv, .npy or .npz"
                                    : "the ending of its name is unknown, expected .csv, .npy or .npz";
   return {cat("cannot ", verb, ' ', quoted(path), ": ", why)};
@@ -54,6 +57,7 @@ Result<std::string> encoded(const std::string& path, const Dataset& data, Number
       if (data.arrays.size() == 1) return npy_bytes(data.arrays[0].array, type);
       return Failure{cat("cannot write ", quoted(path), ": an .npy file holds one array, got ",
                          data.arrays.size(), ", expected .npz")};
+    case Format::Mat:
     case Format::Hdf5:
     case Format::Unknown: break;
   }
@@ -69,6 +73,7 @@ Result<Dataset> load_data(const std::string& path) {
   if (!bytes) return bytes.failure();
   if (format == Format::Csv) return parse_csv(*bytes, path);
   if (format == Format::Npz) return parse_npz(*bytes, path);
+  if (format == Format::Mat) return parse_mat(*bytes, path);
   Result<Array> array = parse_npy(*bytes, path);
   if (!array) return array.failure();
   Dataset data;

@@ -8,7 +8,7 @@
 
 namespace hebb {
 
-/// .csv, .npy (one array, named after the file) and .npz. HDF5 is not supported yet.
+/// .csv, .npy (one array, named after the file), .npz and MATLAB's .mat. HDF5 is not supported yet.
 Result<Dataset> load_data(const std::string& path);
 
 /// .npz, .npy (exactly one array) and .csv (columns); replaced only by a complete file.
