@@ -15,6 +15,7 @@
 #include "compiler/experiment/fit_report.h"
 #include "compiler/experiment/functions.h"
 #include "compiler/experiment/grad_tangent.h"
+#include "compiler/support/memory.h"
 #include "compiler/support/text.h"
 #include "runtime/fit/fit_state.h"
 #include "runtime/fit/transform.h"
@@ -94,6 +95,12 @@ class Fitting {
     text += cat(": ", plural(static_cast<size_t>(s_.updates_done), "update"), ", loss ", digits(s_.first_loss), " -> ",
                 digits(s_.best));
     text += share_at_bounds();
+    for (const RunGradient& run : problem_.runs) {
+      const TrajectoryMemory memory = run.memory();
+      if (memory.checkpoints <= 1) continue;
+      text += cat("; states kept at ", memory.checkpoints, " checkpoints, ", memory.segment, " steps apart, ",
+                  bytes_text(static_cast<double>(memory.bytes)), " a recording");
+    }
     if (interrupted()) text += "; interrupted, the best so far is kept";
     *e_.options.notes << text << '\n';
   }

@@ -70,6 +70,7 @@ struct RunGradient::State {
   std::vector<std::vector<FeedValues>> feeds;              // by lane
   std::vector<std::unique_ptr<Trajectory>> trajectories;   // by lane, or by worker when not all fit
   bool keep_all = true;
+  std::vector<TrajectoryMemory> kept;                      // by lane: how its states were
   std::vector<std::vector<std::vector<double>>> recorded;  // by lane, by output
 
   std::string prepare_lane(Trajectory& trajectory, int64_t lane);
@@ -304,11 +305,17 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
   }
   s.trajectories.resize(s.prepared.lanes);
   s.recorded.resize(s.prepared.lanes);
+  s.kept.resize(s.prepared.lanes);
   return RunGradient(std::move(state));
 }
 
 int64_t RunGradient::lanes() const { return state_->prepared.lanes; }
 bool RunGradient::batched() const { return state_->prepared.batched; }
+TrajectoryMemory RunGradient::memory() const {
+  const auto& kept = state_->kept;
+  const auto most = std::max_element(kept.begin(), kept.end(), [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
+  return most == kept.end() ? TrajectoryMemory{} : *most;
+}
 const PreparedRun& RunGradient::prepared() const { return state_->prepared; }
 
 std::unique_ptr<Trajectory> RunGradient::State::make_trajectory(int64_t lane, uint64_t bytes,
@@ -350,6 +357,7 @@ std::string RunGradient::State::forward_lane(int64_t lane) {
   auto done = trajectory.forward(prepared.options.steps, prepared.options.dt_ms, feeds[lane], read);
   if (!done) return done.error();
   recorded[lane] = std::move(*done);
+  kept[lane] = trajectory.memory();
   return {};
 }
 
