@@ -39,7 +39,7 @@ for program in xml.parse(results / "ctest.xml").iter("testcase"):
     name = program.get("name")
     details = results / f"{name}.xml"
     output = program.findtext("system-out") or ""
-    if name in ("stdlib", "examples"):
+    if name in ("stdlib", "stdlib_on_device", "examples"):
         found = list(hebb_cases(output))
     else:
         try:

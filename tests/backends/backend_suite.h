@@ -13,6 +13,7 @@
 #include <functional>
 #include <limits>
 
+#include "compiler/adjoint/adjoint.h"
 #include "compiler/program/interpret.h"
 #include "compiler/support/result.h"
 #include "runtime/plan_runner.h"
@@ -342,6 +343,34 @@ TEST_P(BackendSuite, RandomPrograms) {
   ASSERT_TRUE(understood) << asked;
   for (uint64_t seed = first; seed < first + count; ++seed)
     expect_same(RandomProgram(seed).make(), Numbers::Both, 3, "seed " + std::to_string(seed));
+}
+
+/// Sums, units, a rule, noise: the step and its reverse.
+TEST_P(BackendSuite, AStepAndItsAdjoint) {
+  for (const auto& [pres, posts] : {std::pair<int64_t, int64_t>{7, 33}, {17, 1}, {1, 16}}) {
+    Bench b(pres, posts);
+    ExprPool& pool = b.pool();
+    const ExprId w = pool.load(b.w, At::Self), x = pool.load(b.x, At::Pre), y = pool.load(b.y, At::Post, 0);
+    Kernel inputs{.name = "inputs", .domain = b.dense}, units{.name = "units", .domain = b.post};
+    Kernel update{.name = "update", .domain = b.dense}, noise{.name = "noise", .domain = b.pre};
+    inputs.accumulates.push_back({.into = b.sum_post, .at = At::Post, .value = pool.mul(w, x)});
+    units.stores.push_back({.into = b.y, .element = 0, .value = pool.make(Op::Tanh, pool.load(b.sum_post, At::Self))});
+    const ExprId growth = pool.sub(pool.mul(x, y), pool.mul(pool.mul(y, y), w));
+    update.stores.push_back({.into = b.w, .value = pool.make(Op::Fma, pool.load(b.theta, At::Uniform, 0), growth, w)});
+    noise.stores.push_back({.into = b.x, .value = pool.add(pool.mul(pool.load(b.theta, At::Uniform, 1), pool.load(b.x, At::Self)), pool.draw(5, 0))});
+    for (const Kernel& kernel : {inputs, units, update, noise}) b.step(kernel);
+
+    const ColumnId targets[] = {b.theta, b.w, b.x}, outputs[] = {b.w, b.y};
+    AdjointResult result = adjoint(b.program, targets, outputs);
+    ASSERT_TRUE(result.adjoint.has_value());
+    Program both = std::move(result.adjoint->program);
+    const StepAdjoint& step = result.adjoint->quiet;
+    both.plan.step.clear();
+    for (const auto& kernels : {step.forward, step.reverse})
+      for (const KernelId kernel : kernels) both.plan.step.push_back({kernel});
+    EXPECT_GE(step.reverse.size(), 4u);
+    expect_same(std::move(both), Numbers::Plain, 2, "adjoint");
+  }
 }
 
 }  // namespace hebb
