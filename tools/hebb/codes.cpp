@@ -30,7 +30,7 @@ constexpr CodeText kTexts[] = {
     {"P10", "A number has a digit on both sides of its point, so that 0..2 can be a range.", "param A = 0.5;"},
     {"P11", "Powers are written with ^.", "w' = -w^2;"},
     {"P12", "There are no statements that branch or repeat: a rule is one set of equations. A choice is an\n"
-            "expression, a sum has its range inside.",
+            "expression, a sum has its range inside. Only in an experiment, whole actions are repeated:  for k in 0..9 { … }",
      "w' = if x > 0 then a else b;     let s = sum(c[i] * x^i for i in 0..3);"},
     {"P13", "A second condition is a second 'if' behind 'else'.", "let y = if a then 1 else if b then 2 else 3;"},
     {"P14", "The two signs of an operator stand together.", "x += 1;"},
@@ -143,7 +143,7 @@ constexpr CodeText kTexts[] = {
             "spikes need nothing: feed the spikes, and all derivatives are exact.",
      "run Net for rows(data) with (spikes = data.spikes)"},
     {"G02", "Most functions of experiments have a derivative; sorting, medians and scores such as r2 do not, nor do\n"
-            "running sums and extremes over synapses in a network.",
+            "records that are not a value at every step.",
      "mse(sim.Y.r, data)"},
     {"G03", "Nothing on the way from the path to the loss: the loss reads no recording that depends on it, or the\n"
             "run sets it itself.",
