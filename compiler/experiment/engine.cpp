@@ -1,5 +1,7 @@
 #include "compiler/experiment/engine.h"
 
+#include <algorithm>
+
 #include "compiler/codegen/codegen.h"
 #include "compiler/codegen/nvptx.h"
 #include "compiler/program/interpret.h"
@@ -19,6 +21,20 @@ Program without_initial_values(Program program, const std::set<uint32_t>& column
     return kernel.stores.empty() && kernel.accumulates.empty();
   });
   return program;
+}
+
+double interpreted_work(const Program& program, std::span<const KernelId> kernels) {
+  double work = 0;
+  for (const KernelId id : kernels) {
+    const Kernel& kernel = program[id];
+    const Space& domain = program[kernel.domain];
+    const double rows = is_synaptic(domain.kind)
+                            ? static_cast<double>(program[domain.pre].size) * static_cast<double>(program[domain.post].size)
+                            : static_cast<double>(domain.size);
+    const std::vector<bool> live = live_nodes(program.pool, roots(kernel));
+    work += rows * static_cast<double>(std::count(live.begin(), live.end(), true));
+  }
+  return work;
 }
 
 Result<Kernels> make_kernels(std::shared_ptr<const Program> program, Precision precision,

@@ -16,6 +16,9 @@ namespace hebb {
 /// The program without the `init` stores into these columns.
 Program without_initial_values(Program program, const std::set<uint32_t>& columns);
 
+/// Rows times operations of one launch of each kernel: what the interpreter takes time for.
+double interpreted_work(const Program& program, std::span<const KernelId> kernels);
+
 Result<Kernels> make_kernels(std::shared_ptr<const Program> program, Precision precision,
                              ExperimentOptions::Engine engine, int level);
 

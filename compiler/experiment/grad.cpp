@@ -243,6 +243,7 @@ std::optional<Value> evaluate_grad(Evaluation& e, const ast::Call& call, Span sp
   const auto fitted = e.fitted;
   RunGradient::Options options;
   options.max_bytes = e.options.max_memory;
+  options.once = true;
   auto problem = make_problem(e, *call.arguments[0].value, {std::move(*target)}, options);
   std::optional<LossValue> value;
   if (problem) value = evaluate_problem(e, *problem, {});

@@ -221,6 +221,21 @@ Extents shape_as_fed(const PreparedRun& prepared, const std::string& name) {
 
 }  // namespace
 
+namespace {
+
+/// Interpreted, all steps of all lanes take less time than it takes to compile them. Both give the same bits.
+bool small_enough_to_interpret(const Adjoint& adjoint, const PreparedRun& prepared) {
+  constexpr double kOperations = 2e7;   // about as long as compiling a few small kernels
+  double each = 0;
+  for (const StepAdjoint* step : {&adjoint.quiet, &adjoint.eventful}) {
+    const double work = interpreted_work(adjoint.program, step->forward) + interpreted_work(adjoint.program, step->reverse);
+    each = std::max(each, work);
+  }
+  return each * static_cast<double>(prepared.options.steps) * static_cast<double>(prepared.lanes) < kOperations;
+}
+
+}  // namespace
+
 RunGradient::RunGradient(std::unique_ptr<State> state) : state_(std::move(state)) {}
 RunGradient::RunGradient(RunGradient&&) noexcept = default;
 RunGradient& RunGradient::operator=(RunGradient&&) noexcept = default;
@@ -289,8 +304,10 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
   }
   s.adjoint = std::make_shared<const Adjoint>(std::move(*made.adjoint));
   assert(verify(s.adjoint->program).empty() && "an adjoint keeps the promises of a program");
-  auto kernels = make_kernels(std::shared_ptr<const Program>(s.adjoint, &s.adjoint->program), options.precision,
-                              e.options.engine, e.options.level);
+  auto engine = e.options.engine;
+  if (options.once && small_enough_to_interpret(*s.adjoint, s.prepared)) engine = ExperimentOptions::Engine::Interpreter;
+  auto kernels = make_kernels(std::shared_ptr<const Program>(s.adjoint, &s.adjoint->program), options.precision, engine,
+                              e.options.level);
   if (!kernels) {
     e.diags.report(DiagKind::CannotRun, run.network.span, kernels.error());
     return std::nullopt;

@@ -29,6 +29,7 @@ class RunGradient {
   struct Options {
     Precision precision = Precision::Float64;
     uint64_t max_bytes = uint64_t{2} << 30;
+    bool once = false;   // evaluated a single time: code for a small network costs more than it saves
   };
   /// Reports what cannot be differentiated. Values of `targets` are taken from e.fitted; those that are
   /// not there are drawn as the run would, and put there.
