@@ -37,7 +37,7 @@ Result<Compiled> compile_module(const Program& program, const CodegenOptions& op
   Compiled result{.machine = *std::move(machine), .context = std::make_unique<llvm::LLVMContext>()};
   result.module = emit_llvm(program,
                             {.precision = options.precision, .math = options.math,
-                             .vector_bits = vector_bits(*result.machine)},
+                             .vector_bits = vector_bits(*result.machine), .whole = options.whole},
                             *result.context);
   result.module->setTargetTriple(result.machine->getTargetTriple());
   result.module->setDataLayout(result.machine->createDataLayout());

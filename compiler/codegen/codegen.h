@@ -14,6 +14,8 @@ struct CodegenOptions {
   MathMode math = MathMode::Exact;
   int level = 3;             // 0…3
   std::string cpu = "host";  // "host", "x86-64-v3", "x86-64-v4"
+  /// Every launch covers all rows of spaces as large as the program says: sizes become constants.
+  bool whole = false;
 };
 
 /// Compiles in memory. Code is freed with the last copy of the result.

@@ -114,6 +114,7 @@ class KernelEmitter {
     launch_.post_begin = whole(offsetof(hebb_launch, post_begin), "post_begin");
     launch_.post_end = whole(offsetof(hebb_launch, post_end), "post_end");
     launch_.post_count = whole(offsetof(hebb_launch, post_count), "post_count");
+    if (options_.whole && domain_ != SpaceKind::Sparse) know_sizes();
     launch_.key = whole(offsetof(hebb_launch, key), "key");
     launch_.step = whole(offsetof(hebb_launch, step), "step");
     if (domain_ != SpaceKind::Sparse) return;
@@ -128,6 +129,28 @@ class KernelEmitter {
     launch_.list = array(offsetof(hebb_launch, list), "list");
     launch_.list_begin = whole(offsetof(hebb_launch, list_begin), "list_begin");
     launch_.list_end = whole(offsetof(hebb_launch, list_end), "list_end");
+  }
+
+  /// Whole launches of a program whose sizes are those of the run.
+  void know_sizes() {
+    const Space& domain = program_[kernel_.domain];
+    const bool dense = domain.kind == SpaceKind::Dense;
+    const int64_t posts = dense ? program_[domain.post].size : domain.size;
+    launch_.row = b_.getInt64(dense ? padded(posts) : 0);
+    launch_.pre_begin = launch_.post_begin = b_.getInt64(0);
+    launch_.pre_end = b_.getInt64(dense ? program_[domain.pre].size : 1);
+    launch_.post_end = launch_.post_count = b_.getInt64(posts);
+  }
+
+  static int64_t padded(int64_t rows) { return (rows + 15) / 16 * 16; }
+
+  /// Elements between two planes of a column.
+  Value* plane(ColumnId column, const std::string& name) {
+    const Space& space = program_[program_[column].space];
+    if (options_.whole && space.kind == SpaceKind::Neurons) return b_.getInt64(padded(space.size));
+    if (options_.whole && space.kind == SpaceKind::Dense)
+      return b_.getInt64(program_[space.pre].size * padded(program_[space.post].size));
+    return at_index(launch_.planes, b_.getInt64Ty(), column.value, name + ".plane");
   }
 
   Value* at_index(Value* array, llvm::Type* type, uint64_t index, const std::string& name) {
@@ -149,8 +172,7 @@ class KernelEmitter {
     if (place.element != 0) {
       Value* offset = b_.getInt64(place.element);
       if (program_[program_[place.column].space].kind != SpaceKind::Uniform)
-        offset = b_.CreateNSWMul(offset, at_index(launch_.planes, b_.getInt64Ty(),
-                                                  place.column.value, name + ".plane"));
+        offset = b_.CreateNSWMul(offset, plane(place.column, name));
       pointer = b_.CreateInBoundsGEP(real_, pointer, offset, name);
     }
     return element_pointers_[place] = pointer;

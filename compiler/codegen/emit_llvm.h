@@ -19,6 +19,7 @@ struct EmitOptions {
   Precision precision = Precision::Float32;
   MathMode math = MathMode::Exact;
   unsigned vector_bits = 256;
+  bool whole = false;        // as in CodegenOptions
   int pointer_bytes = 8;     // 4: hebb_launch is laid out as on a machine of 32 bits
 };
 

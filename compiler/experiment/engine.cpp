@@ -38,11 +38,12 @@ double interpreted_work(const Program& program, std::span<const KernelId> kernel
 }
 
 Result<Kernels> make_kernels(std::shared_ptr<const Program> program, Precision precision,
-                             ExperimentOptions::Engine engine, int level) {
+                             ExperimentOptions::Engine engine, int level, bool whole) {
   if (engine == ExperimentOptions::Engine::Interpreter) return interpret(std::move(program), precision);
   CodegenOptions options;
   options.precision = precision;
   options.level = level;
+  options.whole = whole;
   return jit(*program, options);
 }
 

@@ -20,7 +20,7 @@ Program without_initial_values(Program program, const std::set<uint32_t>& column
 double interpreted_work(const Program& program, std::span<const KernelId> kernels);
 
 Result<Kernels> make_kernels(std::shared_ptr<const Program> program, Precision precision,
-                             ExperimentOptions::Engine engine, int level);
+                             ExperimentOptions::Engine engine, int level, bool whole = false);
 
 /// The same on a GPU.
 Result<Kernels> make_device_kernels(const Program& program, Precision precision, Resets resets,

@@ -307,7 +307,7 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
   auto engine = e.options.engine;
   if (options.once && small_enough_to_interpret(*s.adjoint, s.prepared)) engine = ExperimentOptions::Engine::Interpreter;
   auto kernels = make_kernels(std::shared_ptr<const Program>(s.adjoint, &s.adjoint->program), options.precision, engine,
-                              e.options.level);
+                              e.options.level, Trajectory::runs_whole(s.adjoint->program));
   if (!kernels) {
     e.diags.report(DiagKind::CannotRun, run.network.span, kernels.error());
     return std::nullopt;

@@ -5,8 +5,11 @@
 #include <cassert>
 #include <cmath>
 
+#include "compiler/adjoint/activity.h"
 #include "compiler/adjoint/tangent.h"
 #include "compiler/experiment/engine.h"
+#include "compiler/program/interpret.h"
+#include "compiler/program/uncoupled.h"
 #include "compiler/support/text.h"
 
 namespace hebb {
@@ -20,7 +23,46 @@ struct Moving {
   std::vector<size_t> directions;        // of this run: which element of all targets each one is
   std::vector<Recording> recordings;     // value and derivative of each output, in turn
   std::vector<int> leaves;               // of each output
+  /// Where neurons hear nothing of each other: so many at a time go through the whole run, their derivatives with them
+  /// in the cache.
+  std::optional<Uncoupled> cut;
+  std::vector<std::pair<int64_t, std::shared_ptr<const Program>>> tiles;   // first neuron, program of so many
+  using Given = std::vector<std::pair<ColumnId, std::vector<double>>>;
+  std::vector<Given> beginnings;         // of tiles, by lane: parameters and states, once they were computed
 };
+
+/// Cuts the run into tiles whose states, with all derivatives, take about as much as the second-level cache.
+void cut_into_tiles(Moving& moving, const Program& primal, std::span<const ColumnId> targets) {
+  constexpr double kTileBytes = 1 << 20;
+  constexpr int64_t kVector = 16;
+  const Program& program = *moving.program;
+  std::vector<KernelId> kernels;
+  for (const Launch& launch : program.plan.step) kernels.push_back(launch.kernel);
+  // Initial values are those of all neurons, and do not move.
+  for (const Launch& launch : primal.plan.init)
+    for (const ExprId leaf : load_leaves(primal.pool, roots(primal[launch.kernel])))
+      for (const ColumnId target : targets)
+        if (primal.pool[leaf].leaf.index == target.value) return;
+  for (const Feed& feed : program.plan.feeds)
+    if (feed.event) return;
+  auto cut = uncoupled_posts(program, kernels);
+  if (!cut) return;
+  double bytes = 0;   // of one neuron
+  for (const Column& column : program.columns) {
+    const Space& space = program[column.space];
+    if (space.kind == SpaceKind::Dense && cut->cut(column.space))
+      bytes += static_cast<double>(program[space.pre].size * column.width) * sizeof(double);
+  }
+  const auto fit = static_cast<int64_t>(kTileBytes / std::max(bytes, 1.0)) / kVector * kVector;
+  const int64_t posts = std::max(fit, kVector);
+  if (cut->posts < 2 * posts) return;
+  const int64_t rest = cut->posts % posts;
+  const auto whole_tile = std::make_shared<const Program>(narrowed(program, *cut, posts));
+  const auto last_tile = rest == 0 ? whole_tile : std::make_shared<const Program>(narrowed(program, *cut, rest));
+  for (int64_t first = 0; first < cut->posts; first += posts)
+    moving.tiles.emplace_back(first, first + posts <= cut->posts ? whole_tile : last_tile);
+  moving.cut = std::move(cut);
+}
 
 /// Element k of all targets, in order: where each target begins.
 std::vector<size_t> beginnings(const LossProblem& problem) {
@@ -102,6 +144,7 @@ std::optional<LossTangent> LossTangent::create(Evaluation& e, LossProblem& probl
       return std::nullopt;
     }
     moving.kernels = std::move(*kernels);
+    cut_into_tiles(moving, program, targets);
     state->runs.push_back(std::move(moving));
   }
   return LossTangent(std::move(state));
@@ -117,13 +160,127 @@ struct LaneResult {
   std::string failure;
 };
 
-LaneResult run_lane(const PreparedRun& prepared, const Moving& moving, int64_t lane) {
+/// Numbers [row][post][element] of some neurons of a column, and of all of them.
+struct Window {
+  int64_t rows = 1, width = 1;
+  int64_t first = 0, posts = 0, all = 0;
+  std::vector<double> take(std::span<const double> from) const {
+    std::vector<double> out;
+    for (int64_t row = 0; row < rows; ++row) {
+      const double* begin = from.data() + (row * all + first) * width;
+      out.insert(out.end(), begin, begin + posts * width);
+    }
+    return out;
+  }
+  void put(std::span<const double> part, std::span<double> into) const {
+    for (int64_t row = 0; row < rows; ++row)
+      std::copy_n(part.begin() + row * posts * width, posts * width, into.begin() + (row * all + first) * width);
+  }
+};
+
+Window window_of(const Program& whole, const Uncoupled& cut, ColumnId column, int64_t first, int64_t posts) {
+  const Space& space = whole[whole[column].space];
+  return {.rows = space.kind == SpaceKind::Dense ? whole[space.pre].size : 1, .width = whole[column].width, .first = first,
+          .posts = posts, .all = cut.posts};
+}
+
+LaneResult run_lane(const PreparedRun& prepared, const Moving& moving, int64_t lane);
+
+SimulationOptions options_of_lane(const PreparedRun& prepared, int64_t lane) {
   const bool own_seed = prepared.options.seeds.size() > 1;
   SimulationOptions options;
   options.precision = Precision::Float64;
   options.seed = prepared.options.seeds[own_seed ? lane : 0];
   options.lane = own_seed ? 0 : static_cast<uint32_t>(lane);
-  auto simulation = Simulation::create(moving.program, moving.kernels, options);
+  return options;
+}
+
+/// Parameters and states of all neurons before the first step. States do not change with what is fitted.
+std::string find_beginning(const PreparedRun& prepared, int64_t lane, Moving::Given& given) {
+  for (auto& [column, values] : given)
+    for (const auto& [id, now] : prepared.columns)
+      if (id == column && (*prepared.program)[id].role == Role::Param) values = values_of_lane(now, lane);
+  if (!given.empty()) return {};
+  auto primal = Simulation::create(prepared.program, interpret(prepared.program, Precision::Float64),
+                                   options_of_lane(prepared, lane));
+  if (!primal) return primal.error();
+  for (const Role role : {Role::Param, Role::State}) {
+    for (const auto& [id, values] : prepared.columns) {
+      if ((*prepared.program)[id].role != role) continue;
+      if (const Status done = primal->set(id, values_of_lane(values, lane)); !done) return done.error();
+    }
+    if (role == Role::Param) primal->initialise();
+  }
+  for (uint32_t k = 0; k < prepared.program->columns.size(); ++k) {
+    const Role role = prepared.program->columns[k].role;
+    if (role == Role::Param || role == Role::State) given.emplace_back(ColumnId{k}, primal->get(ColumnId{k}));
+  }
+  return {};
+}
+
+/// Tile after tile, with the initial values of a run of all neurons.
+LaneResult run_tiles(const PreparedRun& prepared, Moving& moving, int64_t lane) {
+  const Program& whole = *moving.program;
+  const Uncoupled& cut = *moving.cut;
+  Moving::Given& given = moving.beginnings[lane];
+  if (std::string failure = find_beginning(prepared, lane, given); !failure.empty())
+    return {.recorded = {}, .failure = std::move(failure)};
+  LaneResult out{.recorded = {}, .failure = {}};
+  for (const auto& [first, program] : moving.tiles) {
+    int64_t posts = 0;
+    for (uint32_t k = 0; k < program->spaces.size(); ++k)
+      if (cut.spaces[k] && program->spaces[k].kind == SpaceKind::Neurons) posts = program->spaces[k].size;
+    const auto cut_values = [&](ColumnId column, std::span<const double> values, int64_t times) {
+      Window window = window_of(whole, cut, column, first, posts);
+      window.rows *= times;
+      return window.take(values);
+    };
+    auto tile = Simulation::create(program, moving.kernels, options_of_lane(prepared, lane));
+    if (!tile) return {.recorded = {}, .failure = tile.error()};
+    tile->initialise();
+    for (const auto& [column, values] : given) {
+      const bool part = cut.cut(whole[column].space);
+      const Status done = tile->set(column, part ? cut_values(column, values, 1) : values);
+      if (!done) return {.recorded = {}, .failure = done.error()};
+    }
+    std::vector<FeedValues> feeds;
+    for (const auto& [feed, values] : prepared.feeds) {
+      FeedValues& own = feeds.emplace_back(feed);
+      own.values = values_of_lane(values, lane);
+      const auto known = std::find_if(whole.plan.feeds.begin(), whole.plan.feeds.end(), [&](const Feed& f) { return f.name == own.name; });
+      if (known == whole.plan.feeds.end() || !cut.cut(whole[known->column].space) || own.rows == 1) continue;
+      own.values = cut_values(known->column, own.values, static_cast<int64_t>(own.values.size()) / own.rows);
+      own.rows = own.rows / cut.posts * posts;
+    }
+    std::vector<Recording> valid;
+    for (const Recording& recording : moving.recordings)
+      if (recording.column.valid()) valid.push_back(recording);
+    const Status done = tile->run(prepared.options.steps, prepared.options.dt_ms, feeds, valid);
+    if (!done) return {.recorded = {}, .failure = done.error()};
+    if (tile->divergence()) return run_lane(prepared, moving, lane);   // which says where, among all neurons
+    std::vector<Recorded> taken = tile->take_recorded();
+    out.recorded.resize(moving.recordings.size());
+    size_t next = 0;
+    for (size_t k = 0; k < moving.recordings.size(); ++k) {
+      const ColumnId column = moving.recordings[k].column;
+      if (!column.valid()) continue;
+      Recorded& part = taken[next++];
+      if (!cut.cut(whole[column].space)) {
+        out.recorded[k] = std::move(part);
+        continue;
+      }
+      Window window = window_of(whole, cut, column, first, posts);
+      const int64_t rows = static_cast<int64_t>(part.values.size()) / (window.posts * window.width);
+      out.recorded[k].values.resize(static_cast<size_t>(rows * window.all * window.width));
+      window.rows = rows;
+      window.put(part.values, out.recorded[k].values);
+    }
+  }
+  return out;
+}
+
+LaneResult run_lane(const PreparedRun& prepared, const Moving& moving, int64_t lane) {
+  auto simulation = Simulation::create(moving.program, moving.kernels, options_of_lane(prepared, lane));
   if (!simulation) return {.recorded = {}, .failure = simulation.error()};
   for (const Role role : {Role::Param, Role::State}) {
     for (const auto& [id, values] : prepared.columns) {
@@ -157,6 +314,54 @@ LaneResult run_lane(const PreparedRun& prepared, const Moving& moving, int64_t l
 
 }  // namespace
 
+namespace {
+
+/// Each recording goes into one mean over independent terms by itself, and the loss into nothing else: then the
+/// curvature in the recordings is diagonal, where that mean goes into the loss linearly.
+bool may_be_diagonal(const LossGraph& graph) {
+  std::vector<int> uses(graph.nodes.size());
+  for (const LossNode& node : graph.nodes) {
+    for (size_t k = 0; k < node.operands.size(); ++k) {
+      const LossNode& operand = graph.nodes[node.operands[k]];
+      if (operand.leaf < 0) continue;
+      if (++uses[node.operands[k]] > 1 || k > 0 || node.likelihood == LossNode::Likelihood::None) return false;
+      if (!graph.leaves[operand.leaf].run) return false;
+      for (size_t other = 1; other < node.operands.size(); ++other)
+        if (!graph.nodes[node.operands[other]].constant) return false;
+    }
+  }
+  return true;
+}
+
+/// The diagonal of the curvature of the loss in the recordings; none: it is not diagonal.
+std::optional<std::vector<Tensor>> diagonal_curvature(Evaluation& e, const LossGraph& graph, const std::vector<Tensor>& leaves,
+                                                      const std::vector<LikelihoodTerm>& here) {
+  if (!may_be_diagonal(graph)) return std::nullopt;
+  constexpr double kStep = 1e-4;
+  std::vector<Tensor> difference;
+  for (const double sign : {1.0, -1.0}) {
+    std::vector<Tensor> moved = leaves;
+    for (Tensor& leaf : moved)
+      for (double& value : leaf.values) value += sign * kStep;
+    const auto there = evaluate_loss(e, graph, moved);
+    if (!there) return std::nullopt;
+    const std::vector<LikelihoodTerm> terms = likelihood_terms(graph, *there);
+    for (size_t k = 0; k < terms.size(); ++k)
+      if (terms[k].weight != here[k].weight) return std::nullopt;
+    std::vector<Tensor> gradient = pull_loss(graph, *there);
+    if (sign > 0) {
+      difference = std::move(gradient);
+      continue;
+    }
+    for (size_t leaf = 0; leaf < gradient.size(); ++leaf)
+      for (size_t i = 0; i < gradient[leaf].values.size(); ++i)
+        difference[leaf].values[i] = (difference[leaf].values[i] - gradient[leaf].values[i]) / (2 * kStep);
+  }
+  return difference;
+}
+
+}  // namespace
+
 std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& problem, const LossQuestion& question) {
   const std::vector<size_t> begin = beginnings(problem);
   const size_t n = begin.back();
@@ -175,11 +380,13 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
     RunGradient& run = problem.runs[r];
     run.set_targets(problem.targets);
     const PreparedRun& prepared = run.prepared();
-    const Moving& moving = state_->runs[r];
+    Moving& moving = state_->runs[r];
     const int64_t lanes = prepared.lanes;
+    moving.beginnings.resize(lanes);
     std::vector<LaneResult> results(lanes);
     for_each_lane(lanes, prepared.options.threads, [&](int64_t lane) {
-      if (taking_part(question.lanes, lanes, lane)) results[lane] = run_lane(prepared, moving, lane);
+      if (taking_part(question.lanes, lanes, lane)) 
+        results[lane] = moving.cut ? run_tiles(prepared, moving, lane) : run_lane(prepared, moving, lane);
     });
     for (int64_t lane = 0; lane < lanes; ++lane) {
       if (results[lane].failure.empty()) continue;
@@ -231,9 +438,23 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
   };
   for (size_t k = 0; k < n; ++k) out.gradient[k] = along(adjoints, k);
   if (!question.matrix) return out;
+  std::vector<std::vector<double>> rows(n, std::vector<double>(n));
+  const auto add_row = [&](size_t k, const std::vector<Tensor>& by) {
+    for (size_t l = 0; l < n; ++l) rows[k][l] = along(by, l);
+  };
+  const auto diagonal = diagonal_curvature(e, problem.graph, leaves, out.terms);
+  if (diagonal) {
+    for (size_t k = 0; k < n; ++k) {
+      std::vector<Tensor> curved = *diagonal;
+      for (size_t leaf = 0; leaf < leaves.size(); ++leaf)
+        for (size_t i = 0; i < curved[leaf].values.size(); ++i)
+          curved[leaf].values[i] *= slopes[leaf][k].empty() ? 0 : slopes[leaf][k][i];
+      for (size_t l = 0; l <= k; ++l) out.matrix[k * n + l] = out.matrix[l * n + k] = along(curved, l);
+    }
+    return out;
+  }
   // H times a direction, by central differences of the exact gradient of the loss in its recordings: exact
   // for squares.
-  std::vector<std::vector<double>> rows(n, std::vector<double>(n));
   std::atomic<bool> failed = false;
   for_each_lane(static_cast<int64_t>(n), 1, [&](int64_t k) {
     double largest = 0;
@@ -260,7 +481,7 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
         for (size_t i = 0; i < gradient[leaf].values.size(); ++i)
           difference[leaf].values[i] = (difference[leaf].values[i] - gradient[leaf].values[i]) / (2 * h);
     }
-    for (size_t l = 0; l < n; ++l) rows[k][l] = along(difference, l);
+    add_row(static_cast<size_t>(k), difference);
   });
   if (failed) return std::nullopt;
   for (size_t k = 0; k < n; ++k)

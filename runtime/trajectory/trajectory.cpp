@@ -215,6 +215,13 @@ Result<Trajectory> Trajectory::create(std::shared_ptr<const Adjoint> adjoint, Ke
   return Trajectory(std::move(state));
 }
 
+bool Trajectory::runs_whole(const Program& program) {
+  return std::all_of(program.spaces.begin(), program.spaces.end(), [](const Space& space) {
+    return space.kind == SpaceKind::Dense || space.kind == SpaceKind::Uniform ||
+           (space.kind == SpaceKind::Neurons && space.size < 2 * kVector);
+  });
+}
+
 Status Trajectory::set(ColumnId column, std::span<const double> values) {
   const int64_t size = state_->whole->columns.layout(column).size();
   if (values.size() != 1 && static_cast<int64_t>(values.size()) != size) {

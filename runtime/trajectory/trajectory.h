@@ -50,6 +50,9 @@ class Trajectory {
   Trajectory& operator=(Trajectory&&) noexcept;
   ~Trajectory();
 
+  /// Every launch of the program will be whole, its columns as large as it says: it is too small to be cut.
+  static bool runs_whole(const Program& program);
+
   /// Parameters and initial values, as in Simulation: set parameters, initialise, then override states.
   Status set(ColumnId column, std::span<const double> values);
   void initialise();
