@@ -36,7 +36,7 @@ class KernelEmitter {
       : program_(program), kernel_(program[id]), options_(options), module_(module),
         context_(module.getContext()), b_(context_), aliases_(context_),
         stages_(stages(program, kernel_)),
-        layout_(dense_layout(program, kernel_, stages_, options.vector_bits == 512 ? 32 : 16)),
+        layout_(dense_layout(program, kernel_, stages_, options.vector_bits == 512 ? 32 : 16, options.whole)),
         domain_(program[kernel_.domain].kind) {
     real_ = options.precision == Precision::Float32 ? b_.getFloatTy() : b_.getDoubleTy();
     shared_.resize(program.pool.size());

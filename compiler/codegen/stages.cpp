@@ -92,7 +92,7 @@ Stages stages(const Program& program, const Kernel& kernel) {
 }
 
 DenseLayout dense_layout(const Program& program, const Kernel& kernel, const Stages& stages,
-                         int registers) {
+                         int registers, bool whole) {
   if (program[kernel.domain].kind != SpaceKind::Dense) return {};
   const ExprPool& pool = program.pool;
   int work = 0;
@@ -115,7 +115,14 @@ DenseLayout dense_layout(const Program& program, const Kernel& kernel, const Sta
   }
 
   DenseLayout layout{.rows_together = 1, .memory_bound = work <= 6};
-  if (in_order || is_small(program, kernel)) return layout;
+  if (in_order) return layout;
+  if (is_small(program, kernel)) {
+    // Sums then stay in registers from row to row.
+    const int64_t rows = program[program[kernel.domain].pre].size;
+    while (whole && layout.rows_together < 8 && 2 * layout.rows_together <= rows && 2 * layout.rows_together * work <= 256)
+      layout.rows_together *= 2;
+    return layout;
+  }
   // More rows pay while their values stay in registers; measured with bench/. Long code does not.
   const int shared = static_cast<int>(per_post.size()) + sums, own = static_cast<int>(per_row.size());
   const int limit = shared >= 8 ? 8 : 4;

@@ -22,7 +22,8 @@ struct Stages {
 };
 Stages stages(const Program& program, const Kernel& kernel);
 
-/// How the loops of a dense kernel are laid out. Bits do not depend on it.
+/// How the loops of a dense kernel are laid out. Bits do not depend on it. `whole`: it will run very often over all of
+/// its few rows.
 struct DenseLayout {
   /// Rows computed together, a power of two: each post value is then read, and each sum over
   /// presynaptic rows written, once per that many rows.
@@ -31,6 +32,6 @@ struct DenseLayout {
   bool memory_bound = false;
 };
 DenseLayout dense_layout(const Program& program, const Kernel& kernel, const Stages& stages,
-                         int registers);
+                         int registers, bool whole = false);
 
 }  // namespace hebb

@@ -184,22 +184,25 @@ std::optional<LossProblem> make_problem(Evaluation& e, const ast::Expr& loss, st
   return out;
 }
 
+std::optional<LossCut> cut_of(const LossProblem& problem, const LossQuestion& question) {
+  if (!problem.cut || question.lanes.empty()) return std::nullopt;
+  LossCut out{.lanes = {}, .constants = *problem.cut};
+  for (size_t lane = 0; lane < question.lanes.size(); ++lane)
+    if (question.lanes[lane]) out.lanes.push_back(static_cast<int64_t>(lane));
+  return out;
+}
+
 std::optional<LossValue> evaluate_problem(Evaluation& e, LossProblem& problem, const LossQuestion& question) {
   std::vector<Tensor> leaves(problem.graph.leaves.size());
   for (size_t k = 0; k < leaves.size(); ++k)
     if (problem.leaf_target[k] >= 0) leaves[k] = problem.targets[problem.leaf_target[k]].value;
-  LossCut part;
-  const bool cut = problem.cut && !question.lanes.empty();
-  if (cut) {
-    part.constants = *problem.cut;
-    for (size_t lane = 0; lane < question.lanes.size(); ++lane)
-      if (question.lanes[lane]) part.lanes.push_back(static_cast<int64_t>(lane));
-  }
+  const std::optional<LossCut> part = cut_of(problem, question);
+  const bool cut = part.has_value();
   for (RunGradient& run : problem.runs) {
     if (!run.forward(e, problem.targets, question.lanes, cut && run.batched(), question.burn_in, question.diverged, leaves))
       return std::nullopt;
   }
-  const auto tape = evaluate_loss(e, problem.graph, leaves, cut ? &part : nullptr);
+  const auto tape = evaluate_loss(e, problem.graph, leaves, cut ? &*part : nullptr);
   if (!tape) return std::nullopt;
   if (!tape->back().scalar() && tape->back().values.size() != 1) {
     e.diags.report(DiagKind::LossShape, problem.span,

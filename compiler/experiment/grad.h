@@ -41,6 +41,8 @@ struct LossQuestion {
   bool matrix = true;              // of LossTangent: the curvature too
   std::string* diverged = nullptr; // where to say what became infinite, instead of reporting it
 };
+/// The recordings of the question alone; none: the loss looks at all.
+std::optional<LossCut> cut_of(const LossProblem& problem, const LossQuestion& question);
 /// None: reported.
 std::optional<LossValue> evaluate_problem(Evaluation& e, LossProblem& problem, const LossQuestion& question);
 

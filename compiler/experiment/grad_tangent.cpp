@@ -335,7 +335,7 @@ bool may_be_diagonal(const LossGraph& graph) {
 
 /// The diagonal of the curvature of the loss in the recordings; none: it is not diagonal.
 std::optional<std::vector<Tensor>> diagonal_curvature(Evaluation& e, const LossGraph& graph, const std::vector<Tensor>& leaves,
-                                                      const std::vector<LikelihoodTerm>& here) {
+                                                      const std::vector<LikelihoodTerm>& here, const LossCut* cut) {
   if (!may_be_diagonal(graph)) return std::nullopt;
   constexpr double kStep = 1e-4;
   std::vector<Tensor> difference;
@@ -343,7 +343,7 @@ std::optional<std::vector<Tensor>> diagonal_curvature(Evaluation& e, const LossG
     std::vector<Tensor> moved = leaves;
     for (Tensor& leaf : moved)
       for (double& value : leaf.values) value += sign * kStep;
-    const auto there = evaluate_loss(e, graph, moved);
+    const auto there = evaluate_loss(e, graph, moved, cut);
     if (!there) return std::nullopt;
     const std::vector<LikelihoodTerm> terms = likelihood_terms(graph, *there);
     for (size_t k = 0; k < terms.size(); ++k)
@@ -365,6 +365,8 @@ std::optional<std::vector<Tensor>> diagonal_curvature(Evaluation& e, const LossG
 std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& problem, const LossQuestion& question) {
   const std::vector<size_t> begin = beginnings(problem);
   const size_t n = begin.back();
+  const std::optional<LossCut> part = cut_of(problem, question);
+  const LossCut* const cut = part ? &*part : nullptr;
   std::vector<Tensor> leaves(problem.graph.leaves.size());
   Slopes slopes(leaves.size(), std::vector<std::vector<double>>(n));
   for (size_t k = 0; k < leaves.size(); ++k) {
@@ -382,11 +384,14 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
     const PreparedRun& prepared = run.prepared();
     Moving& moving = state_->runs[r];
     const int64_t lanes = prepared.lanes;
+    std::vector<int64_t> entries;   // lanes that the loss sees
+    for (int64_t lane = 0; lane < lanes; ++lane)
+      if (!cut || !prepared.batched || taking_part(question.lanes, lanes, lane)) entries.push_back(lane);
     moving.beginnings.resize(lanes);
     std::vector<LaneResult> results(lanes);
     for_each_lane(lanes, prepared.options.threads, [&](int64_t lane) {
-      if (taking_part(question.lanes, lanes, lane)) 
-        results[lane] = moving.cut ? run_tiles(prepared, moving, lane) : run_lane(prepared, moving, lane);
+      if (!taking_part(question.lanes, lanes, lane)) return;
+      results[lane] = moving.cut ? run_tiles(prepared, moving, lane) : run_lane(prepared, moving, lane);
     });
     for (int64_t lane = 0; lane < lanes; ++lane) {
       if (results[lane].failure.empty()) continue;
@@ -401,17 +406,18 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
       Tensor& into = leaves[leaf];
       into = {.shape = one, .values = {}, .dimension = {}};
       if (!final_only) into.shape.insert(into.shape.begin(), steps);
-      if (prepared.batched) into.shape.insert(into.shape.begin(), lanes);
+      if (prepared.batched) into.shape.insert(into.shape.begin(), static_cast<int64_t>(entries.size()));
       into.values.assign(count(into.shape), std::nan(""));
       into.dimension = run.dimension_of(leaf);
       const size_t directions = moving.directions.size();
       for (const size_t k : moving.directions) slopes[leaf][k].assign(into.values.size(), 0.0);
       const int64_t skip = final_only ? 0 : size * std::min(question.burn_in, steps);
-      for (int64_t lane = 0; lane < lanes; ++lane) {
+      for (size_t entry = 0; entry < entries.size(); ++entry) {
+        const int64_t lane = entries[entry];
         if (!taking_part(question.lanes, lanes, lane)) continue;
         const Recorded& value = results[lane].recorded[2 * o];
         const Recorded& slope = results[lane].recorded[2 * o + 1];
-        const int64_t first = lane * size * steps;
+        const int64_t first = static_cast<int64_t>(entry) * size * steps;
         for (int64_t i = skip; i < size * steps; ++i) {
           into.values[first + i] = value.values[i];
           for (size_t k = 0; k < directions && !slope.values.empty(); ++k)
@@ -420,7 +426,7 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
       }
     }
   }
-  const auto tape = evaluate_loss(e, problem.graph, leaves);
+  const auto tape = evaluate_loss(e, problem.graph, leaves, cut);
   if (!tape || !tape->back().scalar()) return std::nullopt;
   const std::vector<Tensor> adjoints = pull_loss(problem.graph, *tape);
   SecondOrder out{.loss = tape->back().values[0], .gradient = std::vector<double>(n),
@@ -442,7 +448,7 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
   const auto add_row = [&](size_t k, const std::vector<Tensor>& by) {
     for (size_t l = 0; l < n; ++l) rows[k][l] = along(by, l);
   };
-  const auto diagonal = diagonal_curvature(e, problem.graph, leaves, out.terms);
+  const auto diagonal = diagonal_curvature(e, problem.graph, leaves, out.terms, cut);
   if (diagonal) {
     for (size_t k = 0; k < n; ++k) {
       std::vector<Tensor> curved = *diagonal;
@@ -467,7 +473,7 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
       std::vector<Tensor> moved = leaves;
       for (size_t leaf = 0; leaf < leaves.size(); ++leaf)
         for (size_t i = 0; i < slopes[leaf][k].size(); ++i) moved[leaf].values[i] += sign * h * slopes[leaf][k][i];
-      const auto there = evaluate_loss(e, problem.graph, moved);
+      const auto there = evaluate_loss(e, problem.graph, moved, cut);
       if (!there) {
         failed = true;
         return;

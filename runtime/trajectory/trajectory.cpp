@@ -262,7 +262,9 @@ Result<std::vector<std::vector<double>>> Trajectory::forward(int64_t steps, doub
   if (Status bound = whole.bind_feeds(feeds); !bound) return bound.failure();
   whole.kept = true;   // the beginning is not written to
   if (Status done = s.each_tile([&](TrajectoryCore& core) { core.forward(places, true); }); !done) return done.failure();
-  const TrajectoryCore& first = *s.workers[0].begin()->second;
+  // Some thread may have come too late for any tile.
+  const auto busy = std::find_if(s.workers.begin(), s.workers.end(), [](const auto& cores) { return !cores.empty(); });
+  const TrajectoryCore& first = *busy->begin()->second;
   s.memory = first.memory;
   s.memory.tiles = static_cast<int64_t>(s.tiles.size());
   s.memory.bytes = whole.columns.bytes() + s.workers.size() * first.memory.bytes +

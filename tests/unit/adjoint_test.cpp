@@ -18,12 +18,12 @@ namespace {
 struct Example {
   Program program;
   ColumnId theta, x, w, e, u, y, d;
-  Example() {
+  explicit Example(int64_t posts = 2) {
     Program& p = program;
     p.name = "example";
     const SpaceId one = p.add(Space{.kind = SpaceKind::Uniform, .name = "uniform"});
     const SpaceId pre = p.add(Space{.kind = SpaceKind::Neurons, .name = "X", .size = 3});
-    const SpaceId post = p.add(Space{.kind = SpaceKind::Neurons, .name = "Y", .size = 2});
+    const SpaceId post = p.add(Space{.kind = SpaceKind::Neurons, .name = "Y", .size = posts});
     const SpaceId dense = p.add(Space{.kind = SpaceKind::Dense, .name = "S", .pre = pre, .post = post});
     p.dt = p.add(Column{.name = "dt", .space = one, .role = Role::Param});
     theta = p.add(Column{.name = "S.theta", .space = one, .role = Role::Param, .width = 3});
@@ -142,6 +142,78 @@ TEST(Adjoint, CheckpointsChangeNoBit) {
   EXPECT_EQ(some.theta, all.theta);
   EXPECT_EQ(some.w, all.w);
   EXPECT_EQ(some.x, all.x);
+}
+
+/// Gradients by theta and by the first weights of 37 units, and what they did; `runs`: one after another, the last one counts.
+struct Wide {
+  std::vector<double> theta, w, y, last_w;
+  TrajectoryMemory memory;
+  TrajectoryAtBounds bounds;
+};
+Wide run_wide(int64_t tile_posts, int threads, uint64_t max_bytes, int runs = 1) {
+  constexpr int64_t kPosts = 37, kWideSteps = 23;
+  const Example example(kPosts);
+  const std::vector<ColumnId> targets = {example.theta, example.w}, outputs = {example.y, example.w};
+  AdjointResult made = adjoint(example.program, targets, outputs);
+  EXPECT_TRUE(made.adjoint.has_value());
+  const auto shared = std::make_shared<const Adjoint>(std::move(*made.adjoint));
+  const auto program = std::shared_ptr<const Program>(shared, &shared->program);
+  Result<Trajectory> trajectory =
+      Trajectory::create(shared, interpret(program, Precision::Float64),
+                         {.max_bytes = max_bytes, .threads = threads, .tile_posts = tile_posts});
+  EXPECT_TRUE(trajectory.ok());
+  std::vector<double> w, x;
+  for (int64_t k = 0; k < 3 * kPosts; ++k) w.push_back(0.3 * std::sin(static_cast<double>(k)));
+  for (int64_t k = 0; k < 3 * kWideSteps; ++k) x.push_back(std::cos(0.7 * static_cast<double>(k)));
+  const std::vector<FeedValues> feeds = {{.name = "x", .values = x, .rows = 3}};
+  const std::vector<TrajectoryOutput> read = {{example.y}, {example.w, true}};
+  Wide out;
+  for (int run = 1; run <= runs; ++run) {
+    std::vector<double> theta = kTheta;
+    if (run < runs) theta[0] += 0.1;   // an update in between
+    EXPECT_TRUE(trajectory->set(example.theta, theta).ok());
+    trajectory->initialise();
+    EXPECT_TRUE(trajectory->set(example.w, w).ok());
+    auto recorded = trajectory->forward(kWideSteps, 1.0, feeds, read);
+    EXPECT_TRUE(recorded.ok()) << recorded.error();
+    out.y = (*recorded)[0];
+    out.last_w = (*recorded)[1];
+    std::vector<std::vector<double>> seeds = *recorded;
+    std::fill(seeds[0].end() - 5 * kPosts, seeds[0].end(), 0.0);   // the last five steps do not count
+    if (run == 2) std::fill(seeds[1].begin(), seeds[1].end(), 0.0);
+    trajectory->reverse(read, seeds);
+    out.bounds = trajectory->at_bounds(example.w, -10, 0.6);
+  }
+  out.theta = trajectory->gradient(example.theta);
+  out.w = trajectory->gradient(example.w);
+  out.memory = trajectory->memory();
+  return out;
+}
+
+void expect_same(const Wide& a, const Wide& b) {
+  EXPECT_EQ(a.theta, b.theta);
+  EXPECT_EQ(a.w, b.w);
+  EXPECT_EQ(a.y, b.y);
+  EXPECT_EQ(a.last_w, b.last_w);
+  EXPECT_EQ(a.bounds.at, b.bounds.at);
+  EXPECT_EQ(a.bounds.all, b.bounds.all);
+}
+
+TEST(Adjoint, TilesAndThreadsChangeNoBit) {
+  const Wide whole = run_wide(64, 1, kPlenty);
+  EXPECT_EQ(whole.memory.tiles, 1);
+  EXPECT_GT(whole.bounds.at, 0);
+  for (const int threads : {1, 3}) {
+    const Wide tiles = run_wide(16, threads, kPlenty);
+    EXPECT_EQ(tiles.memory.tiles, 3);
+    expect_same(tiles, whole);
+  }
+}
+
+TEST(Adjoint, ASecondRunOfWhatMovesIsTheFirst) {
+  const Wide once = run_wide(64, 1, kPlenty);
+  expect_same(run_wide(64, 1, kPlenty, 3), once);
+  expect_same(run_wide(16, 2, kPlenty, 3), once);
 }
 
 TEST(Adjoint, RefusesATargetThatReachesNothing) {
