@@ -200,6 +200,38 @@ MaybeValue regular(Evaluation& e, const FunctionCall& call) {
   return value_of(vector_of(std::move(times), time_dimension()));
 }
 
+/// raster(times, steps, dt): for each step 1 where a time falls on it (rounded to the nearest), else 0.
+MaybeValue raster(Evaluation& e, const FunctionCall& call) {
+  const auto times = as_tensor(e, call, *call.slots[0]);
+  const auto steps = as_count(e, call, *call.slots[1], 0, kLargestArray);
+  const auto dt = with_unit(e, call, 2, time_dimension(), "dt = 0.1 ms");
+  if (!times || !steps || !dt) return std::nullopt;
+  if (!(*dt > 0) || times->shape.size() > 1) {
+    report_argument(e, call.span, "a raster is made of a list of times and a step above 0");
+    return std::nullopt;
+  }
+  if (!times->values.empty() && times->dimension && *times->dimension != time_dimension()) {
+    report_argument(e, call.slots[0]->span, cat("spikes are times, these are ", describe(*times->dimension)));
+    return std::nullopt;
+  }
+  std::vector<double> out(static_cast<size_t>(*steps), 0.0);
+  for (const double time : times->values) {
+    const double step = std::round(time / *dt);
+    if (!(step >= 0 && step < static_cast<double>(*steps))) {
+      report_argument(e, call.slots[0]->span, cat("a spike at ", time, " ms is outside the ", *steps, " steps of ", *dt, " ms"));
+      return std::nullopt;
+    }
+    double& cell = out[static_cast<size_t>(step)];
+    if (cell != 0) {
+      report_argument(e, call.slots[0]->span, cat("two spikes fall on one step of ", *dt, " ms, at ", time, " ms"),
+                      "a smaller dt keeps them apart");
+      return std::nullopt;
+    }
+    cell = 1;
+  }
+  return value_of(vector_of(std::move(out)));
+}
+
 const Function kDraws[] = {
     {"normal", {"mean", "std", "shape", "seed"}, 2, false, normal},
     {"uniform", {"low", "high", "shape", "seed"}, 2, false, uniform},
@@ -208,6 +240,7 @@ const Function kDraws[] = {
     {"take", {"X", "rows"}, 2, false, take},
     {"poisson", {"rate", "for", "seed"}, 2, false, poisson},
     {"regular", {"rate", "count", "start"}, 2, false, regular},
+    {"raster", {"times", "steps", "dt"}, 3, false, raster},
 };
 
 }  // namespace
