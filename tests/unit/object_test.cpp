@@ -273,7 +273,7 @@ bool has_clocks(const EmbedUnit& unit) { return !unit.program->plan.clocks.empty
 
 TEST(Object, EveryLibraryRuleGivesTheNumbersOfTheInterpreter) {
   int rules = 0;
-  for (const char* group : {"stdp", "rate", "voltage", "istdp", "reward", "stp", "homeostatic"})
+  for (const char* group : {"stdp", "rate", "voltage", "calcium", "istdp", "reward", "stp", "homeostatic", "families"})
     for (const fs::directory_entry& entry : fs::directory_iterator(kLibrary + "/" + group)) {
       const std::string text = source_of(entry.path());
       Sources sources;
