@@ -19,7 +19,9 @@ namespace {
 
 constexpr int64_t kSteps = 40;
 constexpr double kLongestStepMs = 1000;
-constexpr uint32_t kMostElements = 32;   // of one parameter: of larger arrays as many, at equal distances
+// Of a rule with very many parameters only some elements of each array are compared, at equal distances.
+constexpr size_t kManyParameters = 200;
+constexpr uint32_t kElementsOfMany = 4;
 
 struct Parameter {
   VarId variable;
@@ -181,6 +183,7 @@ std::vector<GradientCheck> check_gradients(const Model& model, const Rule& rule,
   how.fuse = false;
   const Program program = lower_synapse(model, rule, how);
   std::vector<GradientCheck> out;
+  const bool many = parameters_of(model, rule).size() > kManyParameters;
   std::vector<ColumnId> outputs;
   for (uint32_t i = 0; i < program.columns.size(); ++i)
     if (program.columns[i].role == Role::State) outputs.push_back(ColumnId{i});
@@ -191,7 +194,7 @@ std::vector<GradientCheck> check_gradients(const Model& model, const Rule& rule,
     const ColumnId column = program.find_column(variable.name);
     std::vector<GradientCheck> rows;
     const uint32_t elements = static_cast<uint32_t>(variable.shape.size());
-    const uint32_t stride = (elements + kMostElements - 1) / kMostElements;
+    const uint32_t stride = many ? (elements + kElementsOfMany - 1) / kElementsOfMany : 1;
     for (uint32_t k = 0; k < elements; k += stride)
       rows.push_back({.parameter = spelled(model, id, k), .worst = 0, .reached = true, .refused = {}});
     AdjointResult made;
