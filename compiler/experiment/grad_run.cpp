@@ -343,6 +343,7 @@ std::unique_ptr<Trajectory> RunGradient::State::make_trajectory(int64_t lane, ui
   how.seed = prepared.options.seeds[own_seed ? lane : 0];
   how.lane = own_seed ? 0 : static_cast<uint32_t>(lane);
   how.max_bytes = bytes;
+  if (prepared.lanes == 1) how.threads = prepared.options.threads;   // else lanes share them
   auto made = Trajectory::create(adjoint, kernels, how);
   if (!made) {
     failure = made.error();
