@@ -112,14 +112,19 @@ class Versions {
     }
     for (uint32_t element = 0; element < written.size(); ++element) {
       if (written[element]) continue;
-      kernel.stores.push_back({version, element, program_.pool.load(before, At::Self, element)});
+      kernel.stores.push_back({version, element, program_.pool.load(before, own_place(column), element)});
     }
+  }
+
+  /// How a kernel over the rows of a column reads it.
+  At own_place(ColumnId column) const {
+    return program_[program_[column].space].kind == SpaceKind::Uniform ? At::Uniform : At::Self;
   }
 
   KernelId copy_kernel(ColumnId from, ColumnId to) {
     Kernel kernel{.name = cat("keep ", program_[from].name), .domain = program_[from].space};
     for (uint32_t element = 0; element < program_[from].width; ++element) {
-      kernel.stores.push_back({to, element, program_.pool.load(from, At::Self, element)});
+      kernel.stores.push_back({to, element, program_.pool.load(from, own_place(from), element)});
     }
     return program_.add(std::move(kernel));
   }

@@ -345,6 +345,15 @@ TEST_P(BackendSuite, RandomPrograms) {
     expect_same(RandomProgram(seed).make(), Numbers::Both, 3, "seed " + std::to_string(seed));
 }
 
+/// Runs both in each step.
+inline Program step_and_reverse(Adjoint adjoint) {
+  Program both = std::move(adjoint.program);
+  both.plan.step.clear();
+  for (const auto& kernels : {adjoint.quiet.forward, adjoint.quiet.reverse})
+    for (const KernelId kernel : kernels) both.plan.step.push_back({kernel});
+  return both;
+}
+
 /// Sums, units, a rule, noise: the step and its reverse.
 TEST_P(BackendSuite, AStepAndItsAdjoint) {
   for (const auto& [pres, posts] : {std::pair<int64_t, int64_t>{7, 33}, {17, 1}, {1, 16}}) {
@@ -363,14 +372,28 @@ TEST_P(BackendSuite, AStepAndItsAdjoint) {
     const ColumnId targets[] = {b.theta, b.w, b.x}, outputs[] = {b.w, b.y};
     AdjointResult result = adjoint(b.program, targets, outputs);
     ASSERT_TRUE(result.adjoint.has_value());
-    Program both = std::move(result.adjoint->program);
-    const StepAdjoint& step = result.adjoint->quiet;
-    both.plan.step.clear();
-    for (const auto& kernels : {step.forward, step.reverse})
-      for (const KernelId kernel : kernels) both.plan.step.push_back({kernel});
-    EXPECT_GE(step.reverse.size(), 4u);
-    expect_same(std::move(both), Numbers::Plain, 2, "adjoint");
+    EXPECT_GE(result.adjoint->quiet.reverse.size(), 4u);
+    expect_same(step_and_reverse(*std::move(result.adjoint)), Numbers::Plain, 2, "adjoint");
   }
+}
+
+/// Those of the random programs that have derivatives: about one in ten.
+TEST_P(BackendSuite, AdjointsOfRandomPrograms) {
+  int made = 0;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    const Program program = RandomProgram(seed).make();
+    std::vector<ColumnId> targets, outputs;
+    for (uint32_t c = 0; c < program.columns.size(); ++c) {
+      const Role role = program.columns[c].role;
+      if (role == Role::State) outputs.push_back({c});
+      if (role == Role::State || (role == Role::Param && ColumnId{c} != program.dt)) targets.push_back({c});
+    }
+    AdjointResult result = adjoint(program, targets, outputs);
+    if (!result.adjoint) continue;
+    ++made;
+    expect_same(step_and_reverse(*std::move(result.adjoint)), Numbers::Plain, 2, "adjoint of seed " + std::to_string(seed));
+  }
+  EXPECT_GE(made, 5);
 }
 
 }  // namespace hebb
