@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "compiler/program/uncoupled.h"
+#include "compiler/support/memory.h"
 #include "compiler/support/text.h"
 #include "runtime/random.h"
 #include "runtime/trajectory/core.h"
@@ -80,6 +81,7 @@ struct Trajectory::State {
   bool in_tiles(ColumnId id) const { return cut && cut->cut(adjoint->program[id].space); }
   void make_tiles();
   Result<TrajectoryCore*> worker(int thread, int64_t posts);
+  uint64_t bytes_with(const TrajectoryCore& core) const;
   Status load(TrajectoryCore& core, Tile& tile);
   Status each_tile(const std::function<void(TrajectoryCore&)>& work);
   bool may_tile(std::span<const TrajectoryOutput> outputs) const;
@@ -114,6 +116,12 @@ Result<TrajectoryCore*> Trajectory::State::worker(int thread, int64_t posts) {
   return core.get();
 }
 
+/// Of everything, when all tiles are like this one.
+uint64_t Trajectory::State::bytes_with(const TrajectoryCore& core) const {
+  const uint64_t saved = core.states.slot_bytes() * static_cast<uint64_t>(core.memory.checkpoints);
+  return whole->columns.bytes() + workers.size() * core.memory.bytes + tiles.size() * saved;
+}
+
 /// Gives a worker what the whole begins with.
 Status Trajectory::State::load(TrajectoryCore& core, Tile& tile) {
   core.window = tile.window;
@@ -127,7 +135,11 @@ Status Trajectory::State::load(TrajectoryCore& core, Tile& tile) {
     copy_window(core.columns, whole->columns, id, tile.window, in_tiles(id), true);
   }
   core.borrow_feeds(*whole, [&](ColumnId id) { return in_tiles(id); });
-  return core.begin(whole->steps, whole->dt_ms, core.columns.bytes() + kStretchBytes, options.max_bytes / tiles.size());
+  const Status begun = core.begin(whole->steps, whole->dt_ms, core.columns.bytes() + kStretchBytes, UINT64_MAX);
+  const uint64_t needed = bytes_with(core);
+  if (!begun || needed <= options.max_bytes) return begun;
+  return Failure{cat("the gradient of ", whole->steps, " steps needs ", bytes_text(static_cast<double>(needed)),
+                     " even with checkpoints, ", bytes_text(static_cast<double>(options.max_bytes)), " allowed")};
 }
 
 /// Runs `work` on every tile, loaded, its checkpoints in the core's hands.
@@ -267,8 +279,7 @@ Result<std::vector<std::vector<double>>> Trajectory::forward(int64_t steps, doub
   const TrajectoryCore& first = *busy->begin()->second;
   s.memory = first.memory;
   s.memory.tiles = static_cast<int64_t>(s.tiles.size());
-  s.memory.bytes = whole.columns.bytes() + s.workers.size() * first.memory.bytes +
-                   s.tiles.size() * first.states.slot_bytes() * static_cast<size_t>(first.memory.checkpoints);
+  s.memory.bytes = s.bytes_with(first);
   return recorded;
 }
 
