@@ -116,7 +116,7 @@ suffix   : '.' member                            # MemberSuffix
          | '[' index (',' index)* ']'            # IndexSuffix
          ;
 quantity : number=(INT | FLOAT) (name=ID | '[' unit ']')? ;
-arg      : (name=path '=' | word='for' '=')? value=expr ('for' ranges+=range (',' ranges+=range)*)? ;
+arg      : (name=path '=' | word=('for' | 'every' | 'to') '=')? value=expr ('for' ranges+=range (',' ranges+=range)*)? ;
 range    : name=ID 'in' first=sum '..' last=sum ;
 index    : first=sum ('..' last=sum)? | all=':' ;
 path     : first=(ID | 'pre' | 'post') ('.' rest+=member)* ;

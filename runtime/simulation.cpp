@@ -10,6 +10,7 @@
 #include "runtime/clock.h"
 #include "runtime/columns.h"
 #include "runtime/finite.h"
+#include "runtime/observer.h"
 #include "runtime/plan_runner.h"
 #include "runtime/random.h"
 #include "runtime/recorder.h"
@@ -90,6 +91,8 @@ struct Simulation::State {
 
   std::vector<Recorded> recorded;
   std::optional<Divergence> divergence;
+  std::vector<Observer*> observers;
+  int64_t looked = 0;                  // steps of this run that observers have seen: steps may run twice
 
   void classify();
   void start_over();
@@ -206,8 +209,15 @@ void Simulation::State::one_step(int64_t step_of_run, double dt_ms, std::span<co
   // Half a step; a little more, so that rounding of t cannot decide.
   tick(dt_ms * (0.5 + 1e-9));
   recorder.step_begins(step_of_run, columns);
+  const bool again = step_of_run < looked;
+  if (!again)
+    for (Observer* observer : observers) observer->step_begins(step_of_run, StateView(columns));
   runner->run_step(time.step, event_pending);
   recorder.step_ends(step_of_run, columns);
+  if (!again) {
+    looked = step_of_run + 1;
+    for (Observer* observer : observers) observer->step_ends(step_of_run, StateView(columns));
+  }
   finish_step(dt_ms);
 }
 
@@ -389,6 +399,7 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   State& s = *state_;
   s.recorded.clear();
   s.divergence.reset();
+  s.looked = 0;
   if (steps < 0) return Failure{cat("a run takes 0 steps or more, got ", steps)};
   if (!(dt_ms >= 0) || std::isinf(dt_ms)) return Failure{cat("dt must be a number of ms from 0 up, is ", dt_ms)};
   const Result<std::vector<BoundFeed>> bound = s.bind(steps, feeds);
@@ -458,6 +469,7 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
     }
   }
   recorder.run_ends(s.columns);
+  for (Observer* observer : s.observers) observer->finish(s.looked, StateView(s.columns));
   s.recorded = std::move(recorder.recorded);
   return s.device_status();
 }
@@ -465,6 +477,8 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
 const std::vector<Recorded>& Simulation::recorded() const { return state_->recorded; }
 std::vector<Recorded> Simulation::take_recorded() { return std::exchange(state_->recorded, {}); }
 const std::optional<Divergence>& Simulation::divergence() const { return state_->divergence; }
+
+void Simulation::watch(std::vector<Observer*> observers) { state_->observers = std::move(observers); }
 
 void Simulation::feed(ColumnId column, std::span<const double> row) {
   State& s = *state_;
@@ -487,6 +501,7 @@ void Simulation::step(double dt_ms) {
     s.divergence = s.find_divergence(s.time.step - 1);
 }
 
+const Columns& Simulation::columns() const { return state_->columns; }
 const Connections& Simulation::connections(SpaceId space) const { return state_->columns.connections(space); }
 
 int64_t Simulation::steps_done() const { return state_->time.step; }

@@ -63,6 +63,9 @@ struct Divergence {
   double value = 0;
 };
 
+class Columns;
+class Observer;
+
 class Simulation {
  public:
   /// Allocates and zeroes all columns; refuses what would not fit in memory, saying how much it needs.
@@ -82,6 +85,8 @@ class Simulation {
   /// that step; `divergence()` says where. `interrupted` of the options is polled between steps.
   Status run(int64_t steps, double dt_ms, std::span<const FeedValues> feeds,
              std::span<const Recording> recordings);
+  /// Who looks on in the runs from now on. They stay the caller's.
+  void watch(std::vector<Observer*> observers);
   const std::vector<Recorded>& recorded() const;
   std::vector<Recorded> take_recorded();
   const std::optional<Divergence>& divergence() const;
@@ -92,6 +97,7 @@ class Simulation {
   /// One plan step with the given dt (0: the instant alone, nothing flows). Indicators are cleared after.
   void step(double dt_ms);
 
+  const Columns& columns() const;
   /// The synapses of a sparse space.
   const Connections& connections(SpaceId space) const;
 

@@ -1,5 +1,6 @@
 #include "compiler/experiment/actions.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <iterator>
 #include <ostream>
@@ -125,6 +126,18 @@ void save(Evaluation& e, const ast::Save& action) {
   write_output(e, action.span, action.to, [&](const std::string& path) { return save_data(path, data); });
 }
 
+/// Says whether the run (or how many lanes) fall in the window.
+void accept(Evaluation& e, const ast::Accept& action) {
+  const auto value = evaluate_tensor(e, *action.condition);
+  if (!value) return;
+  const int64_t lanes = static_cast<int64_t>(value->values.size());
+  const int64_t inside = std::count_if(value->values.begin(), value->values.end(), [](double x) { return x != 0; });
+  e.out << action.name.text << ": ";
+  if (value->scalar()) e.out << (inside == 1 ? "accepted" : "not accepted");
+  else e.out << "accepted " << inside << " of " << lanes;
+  e.out << '\n' << std::flush;
+}
+
 void not_yet(Evaluation& e, Span span, std::string_view what) {
   e.diags.report(DiagKind::NotSupportedYet, span, cat("not supported yet: ", what));
 }
@@ -188,8 +201,8 @@ void perform(Evaluation& e, const ast::Action& action) {
                  [&](const ast::Fit& a) { perform_fit(e, a); },
                  [&](const ast::For& a) { perform_rounds(e, a); },
                  [&](const ast::Search& a) { not_yet(e, a.span, "searching parameters ('search')"); },
-                 [&](const ast::Measure& a) { not_yet(e, a.span, "measures of a run ('measure')"); },
-                 [&](const ast::Accept& a) { not_yet(e, a.span, "windows on measures ('accept')"); },
+                 [](const ast::Measure&) {},  // a definition as well
+                 [&](const ast::Accept& a) { accept(e, a); },
              },
              action);
 }

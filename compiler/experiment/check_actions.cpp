@@ -7,6 +7,7 @@
 #include "compiler/experiment/experiment.h"
 #include "compiler/experiment/fit.h"
 #include "compiler/experiment/functions.h"
+#include "compiler/experiment/measures.h"
 #include "compiler/experiment/wanted.h"
 #include "compiler/support/overload.h"
 #include "compiler/support/text.h"
@@ -43,12 +44,7 @@ class Checker {
   void check(const std::vector<ast::Action>& actions) {
     lets_.clear();
     ast::for_each_action(actions, [&](const ast::Action& action) {
-      const auto* let = std::get_if<ast::Let>(&action);
-      if (!let) return;
-      if (!lets_.emplace(let->name.text, let).second) {
-        diags_.report(DiagKind::DuplicateName, let->name.span, cat(quoted(let->name.text), " is defined twice"))
-            .labels.push_back({lets_[let->name.text]->name.span, "first here"});
-      }
+      if (const auto definition = definition_of(action)) define(definition->name, definition->value);
     });
     each(actions);
     cycles();
@@ -80,6 +76,18 @@ class Checker {
     locals_.resize(locals_.size() - block.loops.size());
   }
 
+  struct Known {
+    Span span;
+    const ast::Expr* value = nullptr;
+  };
+
+  void define(const ast::Name& name, const ast::Expr* value) {
+    const auto [first, is_new] = lets_.emplace(name.text, Known{name.span, value});
+    if (is_new) return;
+    diags_.report(DiagKind::DuplicateName, name.span, cat(quoted(name.text), " is defined twice"))
+        .labels.push_back({first->second.span, "first here"});
+  }
+
   void unsupported(const ast::Action& action) {
     const auto report = [&](Span span, std::string_view what) {
       diags_.report(DiagKind::NotSupportedYet, span, cat("not supported yet: ", what));
@@ -92,8 +100,7 @@ class Checker {
                    [](const ast::Assert&) {}, [](const ast::For&) {},
                    [&](const ast::Fit& a) { check_fit(a); },
                    [&](const ast::Search& a) { report(a.span, "searching parameters ('search')"); },
-                   [&](const ast::Measure& a) { report(a.span, "measures of a run ('measure')"); },
-                   [&](const ast::Accept& a) { report(a.span, "windows on measures ('accept')"); },
+                   [](const ast::Measure&) {}, [](const ast::Accept&) {},
                },
                action);
   }
@@ -172,7 +179,7 @@ class Checker {
   }
 
   void check_function(const ast::NameRef& name, const ast::Call& call) {
-    if (name.name == "protocol" || name.name == "grad" || name.name == "report" || name.name == "final" || find_function(name.name) || functions_.contains(name.name))
+    if (name.name == "protocol" || name.name == "grad" || name.name == "report" || name.name == "final" || find_measure(name.name) || find_function(name.name) || functions_.contains(name.name))
       return;
     if (known_.contains(name.name)) return;  // an imported function
     std::vector<std::string> names = function_names();
@@ -230,7 +237,7 @@ class Checker {
   /// Each circle of lets is reported once, at its first let in alphabetical order.
   void cycles() {
     std::map<std::string, std::set<std::string>> needs;
-    for (const auto& [name, let] : lets_) needs[name] = names_in(*let->value);
+    for (const auto& [name, let] : lets_) needs[name] = names_in(*let.value);
     std::set<std::string> reported;
     for (const auto& [name, let] : lets_) {
       std::set<std::string> reached;
@@ -243,12 +250,12 @@ class Checker {
       }
       if (!reached.contains(name) || reported.contains(name)) continue;
       reported.insert(name);
-      Diagnostic& diag = diags_.report(DiagKind::CyclicDefinition, let->name.span,
+      Diagnostic& diag = diags_.report(DiagKind::CyclicDefinition, let.span,
                                        cat("the value of ", quoted(name), " needs itself"));
       for (const std::string& other : reached) {
         if (other == name || !names_reach(needs, other, name)) continue;
         reported.insert(other);
-        diag.labels.push_back({lets_[other]->name.span, cat("through ", quoted(other))});
+        diag.labels.push_back({lets_[other].span, cat("through ", quoted(other))});
       }
     }
   }
@@ -284,7 +291,7 @@ class Checker {
   const Model& model_;
   Diagnostics& diags_;
   std::set<std::string> known_, functions_;
-  std::map<std::string, const ast::Let*> lets_;
+  std::map<std::string, Known> lets_;
   std::vector<std::string> locals_;
 };
 

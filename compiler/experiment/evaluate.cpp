@@ -6,6 +6,7 @@
 #include "compiler/experiment/arithmetic.h"
 #include "compiler/experiment/fit.h"
 #include "compiler/experiment/functions.h"
+#include "compiler/experiment/measures.h"
 #include "compiler/experiment/grad.h"
 #include "compiler/experiment/protocol.h"
 #include "compiler/experiment/run.h"
@@ -303,6 +304,7 @@ MaybeValue call(Evaluation& e, const ast::Call& node, Span span) {
   if (name->name == "final") return final_value(e, node, span);
   if (name->name == "grad") return evaluate_grad(e, node, span);
   if (name->name == "report") return evaluate_report(e, node, span);
+  if (find_measure(name->name)) return evaluate_measure(e, node, span);
   const auto user = e.functions.find(name->name);
   if (user != e.functions.end()) return call_user_function(e, *user->second, node, span);
   const Function* function = find_function(name->name);

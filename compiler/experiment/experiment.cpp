@@ -21,9 +21,10 @@ Evaluation begin(const Model& model, const std::vector<ast::Action>& actions, co
       if (const auto* function = std::get_if<ast::FunctionDecl>(&item)) e.functions[function->name.text] = function;
     }
   }
-  for (const ast::Action& action : actions)
-    if (const auto* let = std::get_if<ast::Let>(&action))
-      e.lets[let->name.text] = {.definition = let->value.get(), .span = let->name.span, .value = {}};
+  for (const ast::Action& action : actions) {
+    if (const auto definition = definition_of(action))
+      e.lets[definition->name.text] = {.definition = definition->value, .span = definition->name.span, .value = {}};
+  }
   e.actions = &actions;
   return e;
 }

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "compiler/experiment/measures.h"
 #include "compiler/support/text.h"
 
 namespace hebb {
@@ -41,6 +42,7 @@ std::vector<std::string> function_names() {
   for (const auto group : {math_functions(), array_functions(), draw_functions(), data_functions(), loss_functions()})
     for (const Function& function : group) names.emplace_back(function.name);
   for (const char* name : {"protocol", "final", "grad", "report"}) names.emplace_back(name);
+  for (const std::string& name : measure_names()) names.push_back(name);
   return names;
 }
 

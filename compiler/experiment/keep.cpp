@@ -76,6 +76,13 @@ bool read_slices(Evaluation& e, const ast::Subscript& subscript, const Extents& 
   return true;
 }
 
+/// "E.spike" of "E.spike.times" and "E.spike.neurons".
+std::optional<std::string> stem_of_events(const std::string& name) {
+  for (const std::string_view ending : {".times", ".neurons"})
+    if (name.ends_with(ending)) return name.substr(0, name.size() - ending.size());
+  return std::nullopt;
+}
+
 std::optional<Kept> keep_record(Evaluation& e, const Network& network, const Program& program,
                                 const RecordDef& record, const RunOptions& options) {
   const ast::Expr* what = &without_parens(*record.what);
@@ -124,16 +131,34 @@ std::optional<std::vector<Kept>> recordings_to_keep(Evaluation& e, const ast::Ru
   if (found == e.wanted.end()) return out;
   const Wanted& wanted = found->second;
   std::set<std::string> done;
+  const auto keep_events = [&](Kept kept) {
+    kept.recording.events = true;
+    done.insert(kept.recording.name + ".times");
+    done.insert(kept.recording.name + ".neurons");
+    out.push_back(std::move(kept));
+  };
   for (const RecordDef& record : network.records) {
     const bool mentioned = wanted.whole.contains(record.name) || wanted.final.contains(record.name);
-    if (!mentioned && !wanted.everything) continue;
+    const bool listed = wanted.whole.contains(record.name + ".times") || wanted.whole.contains(record.name + ".neurons");
+    if (!mentioned && !listed && !wanted.everything) continue;
     auto kept = keep_record(e, network, program, record, options);
     if (!kept) return std::nullopt;
-    out.push_back(std::move(*kept));
-    done.insert(record.name);
+    // Which neuron when is less than whether each of them at every step: that, only who asks for it gets.
+    const bool event = is_event(e.model, network, program, kept->recording.column) && kept->recording.reduce == RecordReduce::None &&
+                       kept->recording.every_steps == 1 && kept->slices.empty();
+    if (event && !mentioned) keep_events(std::move(*kept));
+    else out.push_back(std::move(*kept)), done.insert(record.name);
   }
   const auto keep = [&](const std::string& name, Span span, bool final_only) {
-    if (!done.insert(name).second) return true;
+    if (done.contains(name)) return true;
+    const auto stem = stem_of_events(name);
+    const ColumnId events = stem ? program.find_column(*stem) : ColumnId();
+    if (events.valid() && is_event(e.model, network, program, events)) {
+      auto kept = keep_column(e, span, network, program, *stem, *stem);
+      if (kept) keep_events(std::move(*kept));
+      return kept.has_value();
+    }
+    done.insert(name);
     auto kept = keep_column(e, span, network, program, name, name);
     if (!kept) return false;
     kept->recording.final_only = final_only;

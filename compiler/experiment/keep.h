@@ -10,6 +10,8 @@ struct Kept {
   Recording recording;
   std::vector<AxisRange> slices;   // of a sample: record EE.w[0..9, :]
   MaybeDimension dimension;
+  /// The columns of an event: its name, "E.spike", gets ".times" and ".neurons".
+  bool events() const { return recording.events; }
 };
 
 std::optional<std::vector<Kept>> recordings_to_keep(Evaluation& e, const ast::Run& run, const Network& network,

@@ -2,6 +2,7 @@
 // A run before its first step: the lowered network and what each of its lanes is given.
 
 #include "compiler/experiment/keep.h"
+#include "compiler/experiment/measures.h"
 
 namespace hebb {
 
@@ -11,6 +12,7 @@ struct PreparedRun {
   std::vector<std::pair<ColumnId, LaneValues>> columns;
   std::vector<std::pair<FeedValues, LaneValues>> feeds;   // `values` of the first are filled per lane
   std::vector<Kept> kept;
+  std::vector<PreparedMeasure> measures;
   int64_t lanes = 1;
   bool batched = false;
 };

@@ -65,7 +65,7 @@ void names_outside(std::set<std::string>& out, const std::vector<ast::Action>& a
 
 /// A let of the block that is read after it, and its value in each round; none: the round failed.
 struct Gathered {
-  const ast::Let* let;
+  Definition let;
   std::vector<std::optional<Tensor>> rounds;
 };
 
@@ -78,8 +78,8 @@ std::optional<Value> together(Evaluation& e, const Gathered& gathered, const Ext
   std::vector<Tensor> parts;
   for (const auto& one : gathered.rounds) {
     if (one && one->shape != first->shape) {
-      e.diags.report(DiagKind::ShapesDiffer, gathered.let->name.span,
-                     cat(quoted(gathered.let->name.text), " is ", shape_text(first->shape), " in one round and ", shape_text(one->shape),
+      e.diags.report(DiagKind::ShapesDiffer, gathered.let.name.span,
+                     cat(quoted(gathered.let.name.text), " is ", shape_text(first->shape), " in one round and ", shape_text(one->shape),
                          " in another: it cannot be one array after the block"));
       return std::nullopt;
     }
@@ -139,10 +139,10 @@ void perform_rounds(Evaluation& e, const ast::For& block) {
   names_outside(outside, *e.actions, block);
   std::vector<Gathered> gathered;
   ast::for_each_action(block.body->actions, [&](const ast::Action& action) {
-    const auto* let = std::get_if<ast::Let>(&action);
+    const auto let = definition_of(action);
     if (!let) return;
     own.insert(let->name.text);
-    if (outside.contains(let->name.text)) gathered.push_back({let, {}});
+    if (outside.contains(let->name.text)) gathered.push_back({*let, {}});
   });
   const auto fitted = e.fitted;
   const size_t fits = e.fits.size(), before = e.diags.size();
@@ -153,8 +153,8 @@ void perform_rounds(Evaluation& e, const ast::For& block) {
       e.lets[block.loops[k].name.text] = {.definition = block.loops[k].first.get(), .span = block.loops[k].name.span,
                                           .progress = Let::Progress::Done, .value = values[k][place % lengths[k]], .fixed = true};
     for (const ast::Action& action : block.body->actions)
-      if (const auto* let = std::get_if<ast::Let>(&action))
-        e.lets[let->name.text] = {.definition = let->value.get(), .span = let->name.span, .value = {}};
+      if (const auto let = definition_of(action))
+        e.lets[let->name.text] = {.definition = let->value, .span = let->name.span, .value = {}};
     const size_t begun = e.diags.size();
     bool failed = false;   // what follows would be computed from what a failed fit or run left
     for (const ast::Action& action : block.body->actions) {
@@ -163,7 +163,7 @@ void perform_rounds(Evaluation& e, const ast::For& block) {
       failed = told(e.diags, begun, true);
     }
     for (Gathered& one : gathered) {
-      const ast::Expr name{.span = one.let->name.span, .node = ast::NameRef{one.let->name.text}};
+      const ast::Expr name{.span = one.let.name.span, .node = ast::NameRef{one.let.name.text}};
       one.rounds.push_back(e.interrupted || failed ? std::nullopt : evaluate_tensor(e, name));
     }
     std::set<std::string> paths;
@@ -180,7 +180,7 @@ void perform_rounds(Evaluation& e, const ast::For& block) {
   for (Gathered& one : gathered) {
     one.rounds.resize(static_cast<size_t>(rounds));
     auto value = together(e, one, lengths);
-    e.lets[one.let->name.text] = {.definition = one.let->value.get(), .span = one.let->name.span,
+    e.lets[one.let.name.text] = {.definition = one.let.value, .span = one.let.name.span,
                                   .progress = Let::Progress::Done, .value = std::move(value), .fixed = true};
   }
 }

@@ -247,6 +247,9 @@ std::optional<Prepared> prepare(Evaluation& e, const ast::Run& run, bool fuse) {
   auto kept = recordings_to_keep(e, run, *network, *program, out.options);
   if (!kept || !all_fed(e, run, out) || !count_lanes(e, run, out)) return std::nullopt;
   out.kept = std::move(*kept);
+  auto measures = prepare_measures(e, run, *network, *program, out.options);
+  if (!measures) return std::nullopt;
+  out.measures = std::move(*measures);
 
   std::set<uint32_t> parameters;
   for (const auto& [id, values] : out.columns)
@@ -259,6 +262,7 @@ std::optional<Prepared> prepare(Evaluation& e, const ast::Run& run, bool fuse) {
 /// What one lane left behind.
 struct LaneResult {
   std::vector<Recorded> recorded;
+  std::vector<double> measured;
   std::optional<Divergence> divergence;
   std::string failure;
 };
@@ -295,9 +299,15 @@ LaneResult run_lane(const Prepared& prepared, const Kernels& kernels, int64_t la
   }
   std::vector<Recording> recordings;
   for (const Kept& kept : prepared.kept) recordings.push_back(kept.recording);
+  std::vector<MeasureSpec> specs;
+  for (const PreparedMeasure& measure : prepared.measures) specs.push_back(measure.spec);
+  Measures measures(specs, *prepared.program, simulation->columns());
+  if (!specs.empty()) simulation->watch({&measures});
   const Status done = simulation->run(prepared.options.steps, prepared.options.dt_ms, feeds, recordings);
   if (!done) return {.failure = done.error()};
-  return {.recorded = simulation->take_recorded(), .divergence = simulation->divergence()};
+  LaneResult out{.recorded = simulation->take_recorded(), .measured = {}, .divergence = simulation->divergence(), .failure = {}};
+  for (size_t k = 0; k < specs.size(); ++k) out.measured.push_back(measures.value(k));
+  return out;
 }
 
 std::vector<LaneResult> run_lanes(Evaluation& e, const Prepared& prepared, const Kernels& kernels) {
@@ -367,6 +377,31 @@ Tensor assemble(const Prepared& prepared, const std::vector<LaneResult>& results
   return prepared.batched ? stack(lanes) : std::move(lanes[0]);
 }
 
+/// Times and neurons of events, [events] or, of a batch, [lanes, most events] with NaN after the last one.
+void add_events(const Prepared& prepared, const std::vector<LaneResult>& results, size_t k, Table& table) {
+  int64_t most = 0;
+  for (const LaneResult& result : results) most = std::max(most, result.recorded[k].samples);
+  std::vector<Tensor> times, neurons;
+  for (const LaneResult& result : results) {
+    const Recorded& recorded = result.recorded[k];
+    Tensor when = vector_of(std::vector<double>(static_cast<size_t>(most), NAN), find_unit("ms")->dimension);
+    Tensor who = vector_of(std::vector<double>(static_cast<size_t>(most), NAN));
+    for (int64_t n = 0; n < recorded.samples; ++n) {
+      when.values[n] = recorded.values[2 * n] * prepared.options.dt_ms;
+      who.values[n] = recorded.values[2 * n + 1];
+    }
+    times.push_back(std::move(when));
+    neurons.push_back(std::move(who));
+  }
+  const std::string& name = prepared.kept[k].recording.name;
+  const auto add = [&](const std::string& column, std::vector<Tensor>& lanes) {
+    table.order.push_back(column);
+    table.columns[column] = prepared.batched ? stack(lanes) : std::move(lanes[0]);
+  };
+  add(name + ".times", times);
+  add(name + ".neurons", neurons);
+}
+
 Tensor last_in_time(const Tensor& tensor, bool batched) {
   const int64_t last = tensor.shape[batched ? 1 : 0] - 1;
   std::vector<AxisRange> ranges;
@@ -381,6 +416,10 @@ Value result_of(const Prepared& prepared, const std::vector<LaneResult>& results
   table->batched = prepared.batched;
   for (size_t k = 0; k < prepared.kept.size(); ++k) {
     const Kept& kept = prepared.kept[k];
+    if (kept.events()) {
+      add_events(prepared, results, k, *table);
+      continue;
+    }
     Tensor tensor = assemble(prepared, results, k);
     if (kept.recording.final_only) {
       table->finals[kept.recording.name] = std::move(tensor);
@@ -390,6 +429,13 @@ Value result_of(const Prepared& prepared, const std::vector<LaneResult>& results
       table->finals[kept.recording.name] = last_in_time(tensor, prepared.batched);
     table->order.push_back(kept.recording.name);
     table->columns[kept.recording.name] = std::move(tensor);
+  }
+  for (size_t k = 0; k < prepared.measures.size(); ++k) {
+    std::vector<double> values;
+    for (const LaneResult& result : results) values.push_back(result.measured[k]);
+    const MaybeDimension& dimension = prepared.measures[k].dimension;
+    table->measures[prepared.measures[k].call] =
+        prepared.batched ? vector_of(std::move(values), dimension) : scalar(values[0], dimension);
   }
   return {std::shared_ptr<const Table>(std::move(table))};
 }

@@ -204,6 +204,15 @@ const Variable* find_variable(const Model& model, const Network& network, std::s
   return nullptr;
 }
 
+bool is_event(const Model& model, const Network& network, const Program& program, ColumnId id) {
+  const Column& column = program[id];
+  if (column.role == Role::Indicator) return true;
+  for (const PopulationDef& population : network.populations)
+    for (const Emission& emission : model.neurons[population.neuron].emissions)
+      if (column.name == population.name + "." + emission.event) return true;
+  return false;
+}
+
 Extents column_shape(const Program& program, ColumnId id) {
   const Column& column = program[id];
   const Space& space = program[column.space];

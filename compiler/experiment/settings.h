@@ -48,6 +48,9 @@ Tensor with_flat_elements(Tensor value, const Variable& variable);
 /// The variable behind a column: "EE.w", "Y.r", "odor".
 const Variable* find_variable(const Model& model, const Network& network, std::string_view column);
 
+/// Whether a column holds events: what a population emits, or what is fed as an event.
+bool is_event(const Model& model, const Network& network, const Program& program, ColumnId id);
+
 /// The shape of one sample of a column: {}, [n], [pre, post], with its width last.
 Extents column_shape(const Program& program, ColumnId id);
 

@@ -31,6 +31,7 @@ struct Table {
   std::map<std::string, std::string> unread;  // of a data file: what is there and why it is no numbers
   bool batched = false;                  // of a run: columns have a leading batch axis
   std::string text;                      // what 'print' shows; empty: the names of the columns
+  std::map<const void*, Tensor> measures;  // of a run: by the call that asks for one
   std::map<std::string, Tensor> finals;  // of a run: the last values of recordings, without a time axis
 };
 

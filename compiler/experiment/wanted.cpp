@@ -1,5 +1,6 @@
 #include "compiler/experiment/wanted.h"
 
+#include "compiler/experiment/measures.h"
 #include "compiler/support/overload.h"
 
 namespace hebb {
@@ -24,11 +25,11 @@ struct Recording {
   std::string name;
 };
 
-class Scan {
+class Mentions {
  public:
-  explicit Scan(const std::vector<ast::Action>& actions) : actions_(actions) {
+  explicit Mentions(const std::vector<ast::Action>& actions) : actions_(actions) {
     ast::for_each_action(actions, [&](const ast::Action& action) {
-      if (const auto* let = std::get_if<ast::Let>(&action)) lets_[let->name.text] = let->value.get();
+      if (const auto definition = definition_of(action)) lets_[definition->name.text] = definition->value;
     });
   }
 
@@ -71,6 +72,14 @@ class Scan {
           return;
         }
       }
+      if (name && find_measure(name->name) && !call->arguments.empty()) {
+        const Recording found = recording(*call->arguments[0].value, 0);
+        if (found.run && !found.name.empty()) {
+          wanted_[found.run].measures.emplace_back(call, found.name);
+          for (size_t k = 1; k < call->arguments.size(); ++k) visit(*call->arguments[k].value);
+          return;
+        }
+      }
     }
     const Recording found = recording(expr, 0);
     if (!found.run) {
@@ -106,8 +115,15 @@ class Scan {
 
 }  // namespace
 
+std::optional<Definition> definition_of(const ast::Action& action) {
+  if (const auto* let = std::get_if<ast::Let>(&action)) return Definition{let->name, let->value.get()};
+  if (const auto* measure = std::get_if<ast::Measure>(&action)) return Definition{measure->name, measure->value.get()};
+  if (const auto* accept = std::get_if<ast::Accept>(&action)) return Definition{accept->name, accept->condition.get()};
+  return std::nullopt;
+}
+
 std::map<const ast::Run*, Wanted> wanted_recordings(const std::vector<ast::Action>& actions) {
-  return Scan(actions).result();
+  return Mentions(actions).result();
 }
 
 std::vector<const ast::Expr*> children(const ast::Expr& expr) {

@@ -48,6 +48,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
       "compiler/program", "compiler/support", "runtime", "runtime/hebb_abi.h"}},
     {"runtime", {"compiler/expr", "compiler/program", "compiler/support"}},
     {"runtime/device", {"compiler/expr", "compiler/program", "compiler/support", "runtime"}},
+    {"runtime/measure", {"compiler/program", "compiler/support", "runtime"}},
     {"runtime/data", {"compiler/support"}},
     {"runtime/plot", {"compiler/support"}},
     {"runtime/trajectory", {"compiler/adjoint", "compiler/expr", "compiler/program", "compiler/support", "runtime"}},
@@ -60,7 +61,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"compiler/experiment",
      {"compiler", "compiler/adjoint", "compiler/ast", "compiler/codegen", "compiler/expr", "compiler/lower",
       "compiler/model", "compiler/program", "compiler/support", "compiler/transform", "compiler/units", "runtime",
-      "runtime/data", "runtime/device", "runtime/fit", "runtime/plot", "runtime/trajectory"}},
+      "runtime/data", "runtime/device", "runtime/fit", "runtime/measure", "runtime/plot", "runtime/trajectory"}},
     {"tools/hebb", {"*"}},
 };
 
