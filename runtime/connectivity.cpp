@@ -46,6 +46,52 @@ uint32_t without(uint32_t number, int64_t self) {
   return static_cast<int64_t>(number) >= self ? number + 1 : number;
 }
 
+/// Places of neurons on grids; see Connect.
+class GridDistance {
+ public:
+  explicit GridDistance(const Connect& how) : how_(how) {}
+
+  /// f(post, p) for every post neuron that pre neuron i may be joined with, ascending.
+  template <class F>
+  void near(int64_t i, F f) const {
+    const size_t axes = how_.post_grid.size();
+    std::vector<double> place(axes);
+    for (size_t k = axes; k-- > 0; i /= how_.pre_grid[k])
+      // Centres of cells: equal grids lie on each other.
+      place[k] = (static_cast<double>(i % how_.pre_grid[k]) + 0.5) * static_cast<double>(how_.post_grid[k]) /
+                     static_cast<double>(how_.pre_grid[k]) - 0.5;
+    along(place, 0, 0, 0, f);
+  }
+
+ private:
+  static constexpr double kNowhere = 6;  // sigmas; beyond, p is below 2e-8 of its largest
+
+  double reach() const { return how_.sigma > 0 ? std::min(how_.within, kNowhere * how_.sigma) : how_.within; }
+
+  template <class F>
+  void along(const std::vector<double>& place, size_t axis, double square, int64_t number, F& f) const {
+    if (axis == place.size()) {
+      const double p = how_.sigma > 0 ? how_.p * std::exp(-square / (2 * how_.sigma * how_.sigma)) : how_.p;
+      if (square <= reach() * reach() && p > 0) f(number, p);
+      return;
+    }
+    const int64_t size = how_.post_grid[axis];
+    int64_t first = 0, last = size - 1;
+    if (!how_.wrap && std::isfinite(reach())) {
+      first = std::max<int64_t>(0, static_cast<int64_t>(std::ceil(place[axis] - reach())));
+      last = std::min<int64_t>(size - 1, static_cast<int64_t>(std::floor(place[axis] + reach())));
+    }
+    for (int64_t at = first; at <= last; ++at) {
+      double off = std::fabs(static_cast<double>(at) - place[axis]);
+      if (how_.wrap) off = std::min(off, static_cast<double>(size) - off);
+      if (off > reach()) continue;
+      along(place, axis + 1, square + off * off, number * size + at, f);
+    }
+  }
+
+  const Connect& how_;
+};
+
 class Connector {
  public:
   Connector(const Program& program, const Space& space, uint64_t key)
@@ -62,6 +108,7 @@ class Connector {
       case Wiring::Random: random(); break;
       case Wiring::FixedIndegree: fixed_indegree(); break;
       case Wiring::FixedOutdegree: fixed_outdegree(); break;
+      case Wiring::Distance: by_distance(); break;
       case Wiring::List: listed_edges(); break;
     }
     if (out_.post.size() >= UINT32_MAX)
@@ -111,6 +158,18 @@ class Connector {
     by_pre(edges);
   }
 
+  /// All pairs that can be joined, row by row: the draws of a pair are its own.
+  void by_distance() {
+    const GridDistance distance(how_);
+    for (int64_t i = 0; i < pres_; ++i) {
+      distance.near(i, [&](int64_t j, double p) {
+        if (skips_ && i == j) return;
+        if (p >= 1 || draw_uniform<double>(key_, how_.site, 0, static_cast<uint64_t>(j), i) < p) add(j);
+      });
+      end_row();
+    }
+  }
+
   void listed_edges() { by_pre(*how_.edges); }
 
   /// Edges with ascending posts, or sorted.
@@ -147,6 +206,17 @@ double expected_synapses(const Program& program, const Space& space) {
     case Wiring::Random: return how.p * pres * posts + 6 * std::sqrt(how.p * (1 - how.p) * pres * posts);
     case Wiring::FixedIndegree: return posts * static_cast<double>(how.degree);
     case Wiring::FixedOutdegree: return pres * static_cast<double>(how.degree);
+    case Wiring::Distance: {
+      // A neuron in the middle has the most.
+      double most = 0;
+      GridDistance(how).near(program[space.pre].size / 2, [&](int64_t, double p) { most += p; });
+      for (const int64_t i : {int64_t{0}, program[space.pre].size - 1}) {
+        double here = 0;
+        GridDistance(how).near(i, [&](int64_t, double p) { here += p; });
+        most = std::max(most, here);
+      }
+      return std::min(pres * posts, 1.1 * pres * most + 6 * std::sqrt(pres * most));
+    }
     case Wiring::List: return how.edges ? static_cast<double>(how.edges->size()) : 0;
   }
   return 0;

@@ -32,6 +32,8 @@ class Observer {
   virtual void step_begins(int64_t step, const StateView& now) = 0;
   /// At its end: which neurons had an event at its beginning, and the state of the next time.
   virtual void step_ends(int64_t step, const StateView& now) = 0;
+  /// Asked after each step: whether the run ends here.
+  virtual bool stop() const { return false; }
   /// After the last step. Events of that time belong to the next run.
   virtual void finish(int64_t steps, const StateView& now) = 0;
   /// What it has gathered, for a checkpoint; `load` says whether the bytes fit.

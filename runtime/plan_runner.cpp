@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <cstring>
+#include <utility>
 
 namespace hebb {
 
@@ -104,6 +106,7 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
   for (const Kernel& kernel : program.kernels)
     if (kernel.rows != Rows::All) list_of(kernel.spikes);
   for (const Delayed& delayed : program.plan.delays) {
+    if (delayed.values) continue;
     list_of(delayed.from);
     list_of(delayed.into);
   }
@@ -208,6 +211,20 @@ bool PlanRunner::on_device(DeviceRun::List list, int64_t step) {
   return true;
 }
 
+bool PlanRunner::fits(const std::vector<InFlight>& spikes) const {
+  if (spikes.size() != in_flight_.size()) return false;
+  for (size_t k = 0; k < spikes.size(); ++k) {
+    const Delayed& delayed = program_.plan.delays[k];
+    const int64_t rows = columns_.layout(delayed.from).posts;
+    for (const auto& step : spikes[k]) {
+      if (delayed.values && step.size() != words_of(delayed.from)) return false;
+      for (const uint32_t row : step)
+        if (!delayed.values && row >= rows) return false;
+    }
+  }
+  return true;
+}
+
 void PlanRunner::run_init() {
   if (on_device(DeviceRun::List::Init, -1)) return;
   reset(init_resets_);
@@ -229,11 +246,22 @@ void PlanRunner::run_step(int64_t step, bool eventful) {
   for (size_t k = 0; k < in_flight_.size(); ++k) depart(k);
 }
 
+size_t PlanRunner::words_of(ColumnId column) const {
+  const size_t words = columns_.precision() == Precision::Float32 ? 1 : 2;
+  return static_cast<size_t>(columns_.layout(column).posts) * words;
+}
+
 /// What departed that many steps ago arrives now. The row before it arrived in the last step.
 void PlanRunner::deliver(size_t k) {
   const Delayed& delayed = program_.plan.delays[k];
   const int64_t steps = delay_steps(program_, columns_, delayed).value_or(1);
   InFlight& flying = in_flight_[k];
+  if (delayed.values) {
+    while (static_cast<int64_t>(flying.size()) > steps) flying.pop_front();
+    if (static_cast<int64_t>(flying.size()) < steps) columns_.fill(delayed.into, 0);
+    else std::memcpy(columns_.base(delayed.into), flying.front().data(), flying.front().size() * sizeof(uint32_t));
+    return;
+  }
   while (static_cast<int64_t>(flying.size()) > steps + 1) flying.pop_front();
   const auto size = static_cast<int64_t>(flying.size());
   const auto write = [&](int64_t ago, double value) {
@@ -251,6 +279,13 @@ void PlanRunner::deliver(size_t k) {
 }
 
 void PlanRunner::depart(size_t k) {
+  const Delayed& delayed = program_.plan.delays[k];
+  if (delayed.values) {  // as they lie in memory
+    std::vector<uint32_t> row(words_of(delayed.from));
+    std::memcpy(row.data(), std::as_const(columns_).base(delayed.from), row.size() * sizeof(uint32_t));
+    in_flight_[k].push_back(std::move(row));
+    return;
+  }
   const std::span<const uint32_t> now = spikes(program_.plan.delays[k].from);
   in_flight_[k].emplace_back(now.begin(), now.end());
 }

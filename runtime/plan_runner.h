@@ -41,7 +41,8 @@ struct SpikeList {
   bool current = false;
 };
 
-/// Spikes on their way through one delay: rows of the steps past, the latest last.
+/// What is on its way through one delay, of the steps past, the latest last: rows that spiked, or, of values,
+/// the words of all rows.
 using InFlight = std::deque<std::vector<uint32_t>>;
 
 class PlanRunner {
@@ -57,6 +58,8 @@ class PlanRunner {
   /// Of each delay of the plan; what a copy of the state needs besides the columns.
   const std::vector<InFlight>& in_flight() const { return in_flight_; }
   void set_in_flight(std::vector<InFlight> spikes) { in_flight_ = std::move(spikes); }
+  /// Whether this is what this runner may have had in flight.
+  bool fits(const std::vector<InFlight>& spikes) const;
   void drop_in_flight() { in_flight_.assign(in_flight_.size(), {}); }
 
   /// Neurons whose element of `column` is not 0 now, ascending.
@@ -70,6 +73,7 @@ class PlanRunner {
     std::vector<int> outdates;     // lists of columns it writes
   };
   int list_of(ColumnId column);
+  size_t words_of(ColumnId column) const;
   void deliver(size_t delay);
   void depart(size_t delay);
   const SpikeList& current_list(int list);

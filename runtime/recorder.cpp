@@ -57,7 +57,7 @@ Result<Recorder> Recorder::create(const Program& program, const Columns& columns
     const int64_t column_size = columns.layout(recording.column).size();
     const int64_t size = recording.reduce == RecordReduce::None ? column_size : 1;
     const int64_t samples = recording.final_only ? 1 : (steps + recording.every_steps - 1) / recording.every_steps;
-    room.push_back(recording.events ? 0 : static_cast<double>(size) * static_cast<double>(samples));
+    room.push_back(recording.events || recording.streamed ? 0 : static_cast<double>(size) * static_cast<double>(samples));
     bytes += room.back() * sizeof(double);
   }
   const double available = static_cast<double>(available_memory());
@@ -140,6 +140,36 @@ void Recorder::run_ends(const Columns& columns) {
   }
 }
 
+Status Recorder::flush(RecordSink& sink) {
+  for (size_t k = 0; k < sources_.size(); ++k) {
+    if (!sources_[k].what.streamed || recorded[k].values.empty()) continue;
+    const Status taken = sink.take(k, recorded[k].values, recorded[k].samples - sources_[k].flushed);
+    if (!taken) return taken;
+    sources_[k].flushed = recorded[k].samples;
+    recorded[k].values.clear();
+  }
+  return Done{};
+}
+
+void Recorder::save(ByteWriter& into) const {
+  for (size_t k = 0; k < recorded.size(); ++k) into(recorded[k].samples), into(sources_[k].flushed), into(recorded[k].values);
+}
+
+bool Recorder::load(ByteReader& from) {
+  for (size_t k = 0; k < recorded.size(); ++k) {
+    Recorded& kept = recorded[k];
+    int64_t& flushed = sources_[k].flushed;
+    from(kept.samples), from(flushed), from(kept.values);
+    int64_t size = 1;
+    for (const int64_t extent : kept.shape) size *= extent;
+    from.ok = from.ok && flushed >= 0 && flushed <= kept.samples && (kept.samples - flushed) * size == static_cast<int64_t>(kept.values.size());
+    if (from.ok)
+      for (const double step_or_row : sources_[k].what.events ? std::span<const double>(kept.values) : std::span<const double>())
+        from.ok = from.ok && step_or_row >= 0;
+  }
+  return from.ok;
+}
+
 std::vector<int64_t> Recorder::mark() const {
   std::vector<int64_t> samples;
   for (const Recorded& kept : recorded) samples.push_back(kept.samples);
@@ -149,9 +179,10 @@ std::vector<int64_t> Recorder::mark() const {
 void Recorder::rewind(const std::vector<int64_t>& mark) {
   for (size_t k = 0; k < recorded.size(); ++k) {
     Recorded& kept = recorded[k];
-    if (kept.samples == 0) continue;
-    const size_t size = kept.values.size() / static_cast<size_t>(kept.samples);
-    kept.values.resize(size * static_cast<size_t>(mark[k]));
+    const int64_t here = kept.samples - sources_[k].flushed;
+    if (here == 0) continue;
+    const size_t size = kept.values.size() / static_cast<size_t>(here);
+    kept.values.resize(size * static_cast<size_t>(mark[k] - sources_[k].flushed));
     kept.samples = mark[k];
   }
 }

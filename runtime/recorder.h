@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "compiler/support/bytes.h"
 #include "runtime/columns.h"
 #include "runtime/simulation.h"
 
@@ -20,6 +21,10 @@ class Recorder {
   void run_ends(const Columns& columns);
 
   /// Samples kept so far of each recording; `rewind` drops what came later.
+  /// Hands streamed samples over.
+  Status flush(RecordSink& sink);
+  void save(ByteWriter& into) const;
+  bool load(ByteReader& from);
   std::vector<int64_t> mark() const;
   void rewind(const std::vector<int64_t>& mark);
 
@@ -30,6 +35,7 @@ class Recorder {
     Recording what;
     bool at_begin = false;
     std::vector<uint32_t> rows;  // of events
+    int64_t flushed = 0;         // samples that the sink has
     std::vector<double> buffer;  // one sample before its reduction
   };
   void sample(size_t k, const Columns& columns);

@@ -92,11 +92,13 @@ struct Simulation::State {
   std::vector<Recorded> recorded;
   std::optional<Divergence> divergence;
   std::vector<Observer*> observers;
+  Pauses pauses;
+  RecordSink* sink = nullptr;
   int64_t looked = 0;                  // steps of this run that observers have seen: steps may run twice
 
   void classify();
   void start_over();
-  void replay(Recorder& recorder, double dt_ms);
+  void replay(double dt_ms);
   double period(size_t clock) const;
   void raise(ColumnId indicator);
   void clear_indicators();
@@ -104,7 +106,7 @@ struct Simulation::State {
   void feed_ahead_what_stays();
   void tick(double tolerance_ms);
   void finish_step(double dt_ms);
-  void one_step(int64_t step_of_run, double dt_ms, std::span<const BoundFeed> feeds, Recorder& recorder);
+  void one_step(int64_t step_of_run, double dt_ms, std::span<const BoundFeed> feeds, Recorder* recorder);
   Result<std::vector<BoundFeed>> bind(int64_t steps, std::span<const FeedValues> feeds) const;
   Status check_clocks() const;
   bool finite(const std::vector<ColumnId>& ids) const;
@@ -113,6 +115,8 @@ struct Simulation::State {
   bool room_for_snapshot() const;
   Snapshot take_snapshot(const Recorder& recorder, Snapshot last) const;
   void restore(const Snapshot& snapshot, Recorder& recorder);
+  std::string save(int64_t next_step, const Recorder& recorder) const;
+  Result<int64_t> load(std::string_view bytes, Recorder& recorder);
 };
 
 void Simulation::State::classify() {
@@ -200,7 +204,7 @@ void Simulation::State::finish_step(double dt_ms) {
 }
 
 void Simulation::State::one_step(int64_t step_of_run, double dt_ms, std::span<const BoundFeed> feeds,
-                                 Recorder& recorder) {
+                                 Recorder* recorder) {
   for (const BoundFeed& feed : feeds) {
     if (feed.values->constant && !feed.event && step_of_run > 0) continue;
     write_feed(feed.column, feed.row(step_of_run), feed.event);
@@ -208,12 +212,12 @@ void Simulation::State::one_step(int64_t step_of_run, double dt_ms, std::span<co
   }
   // Half a step; a little more, so that rounding of t cannot decide.
   tick(dt_ms * (0.5 + 1e-9));
-  recorder.step_begins(step_of_run, columns);
+  if (recorder) recorder->step_begins(step_of_run, columns);
   const bool again = step_of_run < looked;
   if (!again)
     for (Observer* observer : observers) observer->step_begins(step_of_run, StateView(columns));
   runner->run_step(time.step, event_pending);
-  recorder.step_ends(step_of_run, columns);
+  if (recorder) recorder->step_ends(step_of_run, columns);
   if (!again) {
     looked = step_of_run + 1;
     for (Observer* observer : observers) observer->step_ends(step_of_run, StateView(columns));
@@ -311,6 +315,59 @@ void Simulation::State::restore(const Snapshot& snapshot, Recorder& recorder) {
     std::memcpy(columns.base(kept[k]), snapshot.columns[k].data(), snapshot.columns[k].size());
 }
 
+/// Everything a run needs to go on before `next_step`. Values are computed anew; draws have no state.
+std::string Simulation::State::save(int64_t next_step, const Recorder& recorder) const {
+  ByteWriter writer;
+  writer(next_step), writer(looked), writer(time), writer(tickers), writer(given_periods);
+  for (uint32_t k = 0; k < program->columns.size(); ++k) {
+    if (program->columns[k].role == Role::Value) continue;
+    const auto* base = static_cast<const char*>(columns.base({k}));
+    writer(static_cast<uint64_t>(columns.bytes({k})));
+    writer.bytes.append(base, columns.bytes({k}));
+  }
+  writer(static_cast<uint64_t>(runner->in_flight().size()));
+  for (const InFlight& flying : runner->in_flight()) writer(flying);
+  recorder.save(writer);
+  for (const Observer* observer : observers) observer->save(writer);
+  if (sink) sink->save(writer);
+  return std::move(writer.bytes);
+}
+
+/// The step to go on with.
+Result<int64_t> Simulation::State::load(std::string_view bytes, Recorder& recorder) {
+  const Failure foreign{"the checkpoint does not fit this run"};
+  ByteReader reader{.bytes = bytes};
+  int64_t next_step = 0;
+  reader(next_step), reader(looked), reader(time);
+  reader.same_sizes = true;
+  reader(tickers), reader(given_periods);
+  reader.same_sizes = false;
+  for (uint32_t k = 0; k < program->columns.size(); ++k) {
+    if (program->columns[k].role == Role::Value) continue;
+    uint64_t size = 0;
+    reader(size);
+    if (!reader.ok || size != columns.bytes({k}) || reader.bytes.size() < size) return foreign;
+    std::memcpy(columns.base({k}), reader.bytes.data(), size);
+    reader.bytes.remove_prefix(size);
+  }
+  uint64_t delays = 0;
+  reader(delays);
+  if (!reader.ok || delays != runner->in_flight().size()) return foreign;
+  std::vector<InFlight> flying(delays);
+  for (InFlight& one : flying) reader(one);
+  if (!reader.ok || !runner->fits(flying)) return foreign;
+  runner->set_in_flight(std::move(flying));
+  if (!reader.ok || !recorder.load(reader)) return foreign;
+  for (Observer* observer : observers)
+    if (!observer->load(reader)) return foreign;
+  if (sink) {
+    const Status loaded = sink->load(reader);
+    if (!loaded) return loaded.failure();
+  }
+  if (!reader.ok || !reader.bytes.empty() || next_step < 0) return foreign;
+  return next_step;
+}
+
 /// Zeroes what a step may change, and time.
 void Simulation::State::start_over() {
   for (uint32_t k = 0; k < program->columns.size(); ++k) {
@@ -323,9 +380,8 @@ void Simulation::State::start_over() {
   clear_indicators();
 }
 
-void Simulation::State::replay(Recorder& recorder, double dt_ms) {
+void Simulation::State::replay(double dt_ms) {
   start_over();
-  recorder.rewind(std::vector<int64_t>(recorder.recorded.size(), 0));
   for (const HostAction& action : actions) {
     if (action.column.valid()) {
       columns.write(action.column, action.values);
@@ -420,12 +476,21 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   Recorder recorder = *std::move(made);
   if (s.program->dt.valid()) s.columns.fill(s.program->dt, dt_ms);
 
+  int64_t first = 0;  // step of this run
+  const bool resumed = !s.pauses.from.empty();
+  if (resumed) {
+    const auto next = s.load(s.pauses.from, recorder);
+    if (!next) return next.failure();
+    if (*next > steps) return Failure{"the checkpoint does not fit this run"};
+    first = *next;
+    s.pauses.from = {};
+  }
   // A few neurons are looked at every step, everything every kWindow steps. When something is not finite, the
   // steps since the last full search run again, each followed by a full search: the same bits, so the
   // first bad value is found. They start from a copy of the state, or, where the state is large, from
   // the very beginning; with neither, every step gets a full search.
   const bool search = s.options.stop_on_nonfinite;
-  const bool replay = s.large && s.replayable && s.time.step == 0;
+  const bool replay = s.large && s.replayable && s.time.step == 0 && !resumed;
   const bool copy = search && !replay && s.room_for_snapshot();
   const int64_t window = replay || copy ? kWindow : 1;
   if (search && !s.finite(s.states)) s.divergence = s.find_divergence(s.time.step - 1);
@@ -437,38 +502,49 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
     s.feed_ahead_what_stays();
     s.runner->run_begin();
   };
-  begin();
+  if (!resumed) begin();
   Snapshot snapshot;
   if (copy) snapshot = s.take_snapshot(recorder, std::move(snapshot));
-  int64_t searched = 0;  // steps of this run known to be finite
-  for (int64_t n = 0; n < steps && !s.divergence; ++n) {
+  std::vector<int64_t> kept_samples = recorder.mark();  // of the steps before `searched`
+  int64_t searched = first;  // steps of this run known to be finite
+  for (int64_t n = first; n < steps && !s.divergence; ++n) {
     const bool stop = s.options.interrupted != nullptr && *s.options.interrupted;
-    if (!stop) s.one_step(n, dt_ms, *bound, recorder);
+    if (!stop) s.one_step(n, dt_ms, *bound, &recorder);
     if (Status working = s.device_status(); !working) return working;
     const int64_t done = stop ? n : n + 1;
-    const bool full = stop || done == steps || done - searched >= window;
+    const bool enough = !stop && std::any_of(s.observers.begin(), s.observers.end(), [](const Observer* o) { return o->stop(); });
+    const bool pause = s.pauses.keep && (stop || (s.pauses.due && s.pauses.due()));
+    const bool full = stop || enough || pause || done == steps || done - searched >= window;
     if (search && (full || s.few_neurons) && !s.finite(full ? s.states : s.small_states)) {
       if (done - searched > 1) {
         if (replay) {
-          s.replay(recorder, dt_ms);
+          s.replay(dt_ms);
+          recorder.rewind(kept_samples);
           begin();
         } else {
           s.restore(snapshot, recorder);
         }
         for (int64_t again = replay ? 0 : searched; again < done; ++again) {
-          s.one_step(again, dt_ms, *bound, recorder);
+          s.one_step(again, dt_ms, *bound, again < searched ? nullptr : &recorder);
           if (again >= searched && !s.finite(s.states)) break;
         }
       }
       s.divergence = s.find_divergence(s.time.step - 1);
     }
-    if (stop) break;
+    if (full && s.sink && !s.divergence)
+      if (const Status taken = recorder.flush(*s.sink); !taken) return taken;
+    if (pause && !enough && !s.divergence && done < steps)
+      if (const Status kept = s.pauses.keep(s.save(done, recorder)); !kept) return kept;
+    if (stop || enough) break;
     if (full && !s.divergence && done < steps) {
       searched = done;
+      kept_samples = recorder.mark();
       if (copy) snapshot = s.take_snapshot(recorder, std::move(snapshot));
     }
   }
   recorder.run_ends(s.columns);
+  if (s.sink && !s.divergence)
+    if (const Status taken = recorder.flush(*s.sink); !taken) return taken;
   for (Observer* observer : s.observers) observer->finish(s.looked, StateView(s.columns));
   s.recorded = std::move(recorder.recorded);
   return s.device_status();
@@ -479,6 +555,9 @@ std::vector<Recorded> Simulation::take_recorded() { return std::exchange(state_-
 const std::optional<Divergence>& Simulation::divergence() const { return state_->divergence; }
 
 void Simulation::watch(std::vector<Observer*> observers) { state_->observers = std::move(observers); }
+
+void Simulation::stream_to(RecordSink* sink) { state_->sink = sink; }
+void Simulation::pause_with(Pauses pauses) { state_->pauses = std::move(pauses); }
 
 void Simulation::feed(ColumnId column, std::span<const double> row) {
   State& s = *state_;

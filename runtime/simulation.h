@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "compiler/program/kernels.h"
+#include "compiler/support/bytes.h"
 #include "compiler/support/result.h"
 #include "runtime/connectivity.h"
 
@@ -44,6 +46,15 @@ struct Recording {
   RecordReduce reduce = RecordReduce::None;
   bool final_only = false;         // one row: the value after the last step
   bool events = false;             // of a neurons column: which rows are not 0, at every step
+  bool streamed = false;           // its samples go to the simulation's sink and not to memory
+};
+/// Takes the samples of streamed recordings while a run goes on. Only what is known to be finite, each once.
+struct RecordSink {
+  virtual ~RecordSink() = default;
+  virtual Status take(size_t recording, std::span<const double> values, int64_t samples) = 0;
+  /// How far it is, for a checkpoint; what it took after that is taken back when it loads.
+  virtual void save(ByteWriter& into) const = 0;
+  virtual Status load(ByteReader& from) = 0;
 };
 /// `values` holds samples × size numbers; size is rows × width of the column, dense [pre, post], sparse
 /// [synapse]. Of events: two numbers each, the step of the run (from 0) and the row.
@@ -66,6 +77,13 @@ struct Divergence {
 class Columns;
 class Observer;
 
+/// How a run can be interrupted and go on, in another process too: the same bits as without.
+struct Pauses {
+  std::function<bool()> due;                         // asked after every step
+  std::function<Status(std::string state)> keep;     // takes the whole run as it is; a failure ends the run
+  std::string from;                                  // what `keep` was given: go on from there
+};
+
 class Simulation {
  public:
   /// Allocates and zeroes all columns; refuses what would not fit in memory, saying how much it needs.
@@ -87,6 +105,10 @@ class Simulation {
              std::span<const Recording> recordings);
   /// Who looks on in the runs from now on. They stay the caller's.
   void watch(std::vector<Observer*> observers);
+  /// Where streamed recordings go; stays the caller's.
+  void stream_to(RecordSink* sink);
+  /// Of the next run.
+  void pause_with(Pauses pauses);
   const std::vector<Recorded>& recorded() const;
   std::vector<Recorded> take_recorded();
   const std::optional<Divergence>& divergence() const;

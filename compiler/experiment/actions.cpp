@@ -10,6 +10,7 @@
 #include "compiler/experiment/fit.h"
 #include "compiler/experiment/format.h"
 #include "compiler/experiment/functions.h"
+#include "compiler/experiment/settings.h"
 #include "compiler/support/overload.h"
 #include "compiler/support/text.h"
 #include "runtime/data/load.h"
@@ -185,10 +186,17 @@ void write_output(Evaluation& e, Span span, const std::string& name,
   if (e.options.notes) *e.options.notes << "wrote " << path << '\n';
 }
 
-std::string provenance(const Evaluation& e, Span span) {
+std::string provenance(const Evaluation& e, Span span, const RunOptions* run) {
   const SourceFile& source = e.sources[span.file];
-  return cat("{\"program\": ", json_string(e.options.program), ", \"source\": ", json_string(source.path),
-             ", \"source_fnv1a64\": \"", fnv1a(source.text), "\", \"seed\": ", e.options.seed, "}");
+  std::string seeds;
+  if (run)
+    for (const uint64_t seed : run->seeds) seeds += cat(seeds.empty() ? "" : ", ", seed);
+  const bool several = run && run->seeds.size() > 1;
+  const Precision precision = run ? run->precision : e.options.precision.value_or(Precision::Float32);
+  return cat("{\"program\": ", json_string(e.options.program), ", \"command\": ", json_string(e.options.command),
+             ", \"source\": ", json_string(source.path), ", \"source_fnv1a64\": \"", fnv1a(source.text), "\", \"seed\": ",
+             !run ? cat(e.options.seed) : several ? cat("[", seeds, "]") : seeds, ", \"precision\": \"",
+             precision == Precision::Float32 ? "float" : "double", "\", \"threads\": ", run ? run->threads : e.options.threads, "}");
 }
 
 void perform(Evaluation& e, const ast::Action& action) {

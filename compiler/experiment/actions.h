@@ -22,7 +22,9 @@ std::string value_name(const ast::Expr& expr);
 
 void perform_plot(Evaluation& e, const ast::Plot& plot);
 
-/// JSON that says where a saved value comes from: program, source and its hash, seed.
-std::string provenance(const Evaluation& e, Span span);
+struct RunOptions;
+/// JSON that says where a saved value comes from: command, program, source and its hash, seed, precision and
+/// threads, those of a run where it is one run's.
+std::string provenance(const Evaluation& e, Span span, const RunOptions* run = nullptr);
 
 }  // namespace hebb

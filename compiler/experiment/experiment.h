@@ -15,6 +15,7 @@
 namespace hebb {
 
 class CudaDevice;   // runtime/device/device.h
+class RunStore;
 
 struct ExperimentOptions {
   uint64_t seed = 1;
@@ -28,10 +29,12 @@ struct ExperimentOptions {
   std::shared_ptr<const CudaDevice> device;   // where networks run; null: on the CPU
   int level = 3;                        // of optimisation, 0…3
   std::string program;                  // "hebb 0.1.0": into saved files
+  std::string command;                  // as it was given: into saved files
   const ast::File* file = nullptr;      // whose `fun`s and array constants the actions may use
   uint64_t max_memory = uint64_t{2} << 30;  // bytes a gradient may keep
   std::string checkpoint;               // file a fit writes its state to now and then; empty: none
   bool resume = false;                  // go on from `checkpoint`
+  RunStore* store = nullptr;            // where runs are kept for going on; see run_store.h
   bool report = false;                  // print the report of every fit
   bool progress = false;                // a line that changes while a fit goes on
   const std::atomic<bool>* interrupted = nullptr;  // set by Ctrl-C: a run ends after its step

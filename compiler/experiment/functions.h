@@ -43,6 +43,9 @@ std::vector<std::string> function_names();
 /// "pca(X, k)"
 std::string signature(const Function& function);
 
+/// Names of data files are relative to the folder of the source that mentions them.
+std::string data_path(const Evaluation& e, const std::string& name, Span span);
+
 /// Checks number and names of arguments; reports and returns nothing when they do not fit.
 std::optional<FunctionCall> bind_arguments(Evaluation& e, const Function& function, const ast::Call& call,
                                            Span span);

@@ -18,15 +18,6 @@ const std::string* as_text(Evaluation& e, const FunctionCall& call, const Given&
   return nullptr;
 }
 
-/// Names in a file are relative to the folder of the file that mentions them.
-std::string data_path(const Evaluation& e, const std::string& name, Span span) {
-  const std::filesystem::path path(name);
-  if (path.is_absolute()) return name;
-  std::filesystem::path folder = e.options.data_folder;
-  if (folder.empty() && span.valid()) folder = std::filesystem::path(e.sources[span.file].path).parent_path();
-  return (folder / path).string();
-}
-
 Tensor tensor_of(const Array& array) {
   return {.shape = array.shape, .values = array.values, .dimension = std::nullopt};
 }
@@ -112,6 +103,14 @@ const Function kData[] = {
 };
 
 }  // namespace
+
+std::string data_path(const Evaluation& e, const std::string& name, Span span) {
+  const std::filesystem::path path(name);
+  if (path.is_absolute()) return name;
+  std::filesystem::path folder = e.options.data_folder;
+  if (folder.empty() && span.valid()) folder = std::filesystem::path(e.sources[span.file].path).parent_path();
+  return (folder / path).string();
+}
 
 std::span<const Function> data_functions() { return kData; }
 

@@ -456,7 +456,7 @@ bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const 
     }
     if (finite(s.recorded[lane])) continue;
     if (diverged && !diverged->empty()) return false;
-    const auto bad = find_divergence(s.prepared, interpret(s.prepared.program, Precision::Float64), lane);
+    const auto bad = find_divergence(e.model, s.prepared, interpret(s.prepared.program, Precision::Float64), lane);
     const std::string text = cat(bad ? divergence_text(*bad, *s.prepared.program)
                                      : cat("a recording of ", quoted(s.prepared.program->name), " is not finite"), which);
     if (diverged) {

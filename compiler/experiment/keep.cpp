@@ -166,9 +166,26 @@ std::optional<std::vector<Kept>> recordings_to_keep(Evaluation& e, const ast::Ru
     return true;
   };
   for (const auto& [name, span] : wanted.whole)
-    if (!keep(name, span, false)) return std::nullopt;
+    if (!(name == "aborted" && !find_variable(e.model, network, name)) && !keep(name, span, false)) return std::nullopt;
   for (const auto& [name, span] : wanted.final)
     if (!keep(name, span, true)) return std::nullopt;
+  if (options.record_to.empty()) return out;
+  if (network.records.empty()) {
+    report_argument(e, options.record_span, cat("the network ", quoted(network.name), " has no 'record' lines"),
+                    "for example  record E.spike;");
+    return std::nullopt;
+  }
+  for (const RecordDef& record : network.records) {
+    auto kept = keep_record(e, network, program, record, options);
+    if (!kept) return std::nullopt;
+    const Recording& what = kept->recording;
+    kept->recording.events = is_event(e.model, network, program, what.column) && what.reduce == RecordReduce::None &&
+                             what.every_steps == 1 && kept->slices.empty();
+    kept->recording.streamed = true;
+    if (what.reduce == RecordReduce::None) kept->shape = column_shape(program, what.column);
+    kept->unit = program[what.column].unit;
+    out.push_back(std::move(*kept));
+  }
   return out;
 }
 

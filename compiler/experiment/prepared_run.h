@@ -7,6 +7,7 @@
 namespace hebb {
 
 struct PreparedRun {
+  const Network* network = nullptr;
   std::shared_ptr<const Program> program;
   RunOptions options;
   std::vector<std::pair<ColumnId, LaneValues>> columns;
@@ -15,6 +16,7 @@ struct PreparedRun {
   std::vector<PreparedMeasure> measures;
   int64_t lanes = 1;
   bool batched = false;
+  bool tells_aborted = false;   // the experiment asks for sim.aborted
 };
 
 /// Reports what does not fit. `fuse`: as in LowerOptions; a run that is differentiated is not fused.
@@ -32,7 +34,7 @@ bool takes_fitted(const std::vector<std::string>& settings, const std::string& p
                   const std::vector<std::string>& all_paths);
 
 /// Runs one lane to say where a value stops being finite. `kernels` compute in double.
-std::optional<Divergence> find_divergence(const PreparedRun& prepared, const Kernels& kernels, int64_t lane);
+std::optional<Divergence> find_divergence(const Model& model, const PreparedRun& prepared, const Kernels& kernels, int64_t lane);
 /// "'W.w' became inf at synapse [3, 4] in step 7, t = 7 ms"
 std::string divergence_text(const Divergence& bad, const Program& program);
 

@@ -6,13 +6,16 @@
 #include <cmath>
 #include <thread>
 
+#include "compiler/experiment/edges.h"
 #include "compiler/experiment/engine.h"
 #include "compiler/experiment/functions.h"
 #include "compiler/experiment/keep.h"
+#include "compiler/experiment/lanes.h"
 #include "compiler/experiment/prepared_run.h"
 #include "compiler/experiment/settings.h"
 #include "compiler/lower/lower.h"
 #include "compiler/support/text.h"
+#include "runtime/random.h"
 #include "runtime/simulation.h"
 
 namespace hebb {
@@ -134,7 +137,20 @@ bool add_feed(Evaluation& e, const GivenSetting& given, const Feed& feed, Prepar
   return true;
 }
 
+/// A list for a variable of synapses that are not all there: one number for each when it is as long as they are many,
+/// else one for each lane.
+bool is_number_per_synapse(const Tensor& value, ColumnId id, const Prepared& out) {
+  const Space& space = (*out.program)[(*out.program)[id].space];
+  if (space.kind != SpaceKind::Sparse || value.shape.size() != 1) return false;
+  const auto drawn = connect(*out.program, space, random_key(out.options.seeds[0], 0));
+  return drawn && drawn->count() == value.shape[0];
+}
+
 bool add_column(Evaluation& e, const GivenSetting& given, ColumnId id, Prepared& out) {
+  if (is_number_per_synapse(given.value, id, out)) {
+    out.columns.emplace_back(id, LaneValues{.lanes = {given.value.values}, .batched = false});
+    return true;
+  }
   const Extents shape = column_shape(*out.program, id);
   auto lanes = fit_lanes(given.value, shape);
   if (!lanes) {
@@ -229,6 +245,24 @@ void add_fitted(Evaluation& e, const ast::Run& run, const Network& network, RunO
   }
 }
 
+/// The network with the weights that this run freezes, or lets move again.
+std::optional<Network> with_freezes(Evaluation& e, Network network, const RunOptions& options) {
+  for (const RunOptions::Frozen& frozen : options.frozen) {
+    const auto found = std::find_if(network.projections.begin(), network.projections.end(),
+                                    [&](const ProjectionDef& p) { return p.name == frozen.projection; });
+    if (found == network.projections.end()) {
+      std::vector<std::string> names;
+      for (const ProjectionDef& projection : network.projections) names.push_back(projection.name);
+      Diagnostic& diag = e.diags.report(DiagKind::UnknownSetting, frozen.span,
+                                        cat("the network ", quoted(network.name), " has no projection called ", quoted(frozen.projection)));
+      if (const auto near = did_you_mean(frozen.projection, names)) diag.help = cat("did you mean ", *near, "?");
+      return std::nullopt;
+    }
+    found->frozen = frozen.on;
+  }
+  return network;
+}
+
 std::optional<Prepared> prepare(Evaluation& e, const ast::Run& run, bool fuse) {
   const Network* network = find_network(e, run);
   if (!network) return std::nullopt;
@@ -238,15 +272,32 @@ std::optional<Prepared> prepare(Evaluation& e, const ast::Run& run, bool fuse) {
   Prepared out;
   LowerOptions how = lower_options(e, run, *network, *options);
   how.fuse = fuse;
-  auto program = std::make_shared<Program>(lower(e.model, *network, how));
+  const auto frozen = with_freezes(e, *network, *options);
+  if (!frozen) return std::nullopt;
+  out.network = network;
+  const auto edges = read_edges(e, *network, how);
+  if (!edges) return std::nullopt;
+  auto program = std::make_shared<Program>(lower(e.model, *frozen, how));
   out.options = std::move(*options);
   assert(verify(*program).empty() && "lower keeps the promises of a program");
   out.program = program;
+  for (const EdgeValues& given : *edges) {
+    const ColumnId id = program->find_column(given.column);
+    if ((*program)[(*program)[id].space].kind != SpaceKind::Sparse) {
+      const size_t dot = given.column.find('.');
+      e.diags.report(DiagKind::ShapeMismatch, given.span, cat(quoted(given.column.substr(dot + 1)), " of ", quoted(given.column.substr(0, dot)), " is no number of a synapse"))
+          .help = "it is the same for all synapses of a neuron";
+      return std::nullopt;
+    }
+    out.columns.emplace_back(id, LaneValues{.lanes = {given.values}, .batched = false});
+  }
   for (const GivenSetting& given : out.options.others)
     if (!place_setting(e, *network, given, out)) return std::nullopt;
   auto kept = recordings_to_keep(e, run, *network, *program, out.options);
   if (!kept || !all_fed(e, run, out) || !count_lanes(e, run, out)) return std::nullopt;
   out.kept = std::move(*kept);
+  if (const auto wanted = e.wanted.find(&run); wanted != e.wanted.end())
+    out.tells_aborted = wanted->second.whole.contains("aborted") && !find_variable(e.model, *network, "aborted");
   auto measures = prepare_measures(e, run, *network, *program, out.options);
   if (!measures) return std::nullopt;
   out.measures = std::move(*measures);
@@ -257,78 +308,6 @@ std::optional<Prepared> prepare(Evaluation& e, const ast::Run& run, bool fuse) {
   if (!parameters.empty())
     out.program = std::make_shared<Program>(without_initial_values(std::move(*program), parameters));
   return out;
-}
-
-/// What one lane left behind.
-struct LaneResult {
-  std::vector<Recorded> recorded;
-  std::vector<double> measured;
-  std::optional<Divergence> divergence;
-  std::string failure;
-};
-
-const std::vector<double>& of_lane(const LaneValues& values, int64_t lane) {
-  return values.lanes[values.batched ? lane : 0];
-}
-
-LaneResult run_lane(const Prepared& prepared, const Kernels& kernels, int64_t lane, int threads,
-                    const std::atomic<bool>* interrupted) {
-  const bool own_seed = prepared.options.seeds.size() > 1;
-  SimulationOptions options;
-  options.precision = prepared.options.precision;
-  options.seed = prepared.options.seeds[own_seed ? lane : 0];
-  options.lane = own_seed ? 0 : static_cast<uint32_t>(lane);
-  options.threads = threads;
-  options.interrupted = interrupted;
-  auto simulation = Simulation::create(prepared.program, kernels, options);
-  if (!simulation) return {.failure = simulation.error()};
-  const auto set = [&](Role role) -> std::string {
-    for (const auto& [id, values] : prepared.columns) {
-      if ((*prepared.program)[id].role != role) continue;
-      if (const Status done = simulation->set(id, of_lane(values, lane)); !done) return done.error();
-    }
-    return {};
-  };
-  if (std::string failure = set(Role::Param); !failure.empty()) return {.failure = std::move(failure)};
-  simulation->initialise();
-  if (std::string failure = set(Role::State); !failure.empty()) return {.failure = std::move(failure)};
-  std::vector<FeedValues> feeds;
-  for (const auto& [feed, values] : prepared.feeds) {
-    feeds.push_back(feed);
-    feeds.back().values = of_lane(values, lane);
-  }
-  std::vector<Recording> recordings;
-  for (const Kept& kept : prepared.kept) recordings.push_back(kept.recording);
-  std::vector<MeasureSpec> specs;
-  for (const PreparedMeasure& measure : prepared.measures) specs.push_back(measure.spec);
-  Measures measures(specs, *prepared.program, simulation->columns());
-  if (!specs.empty()) simulation->watch({&measures});
-  const Status done = simulation->run(prepared.options.steps, prepared.options.dt_ms, feeds, recordings);
-  if (!done) return {.failure = done.error()};
-  LaneResult out{.recorded = simulation->take_recorded(), .measured = {}, .divergence = simulation->divergence(), .failure = {}};
-  for (size_t k = 0; k < specs.size(); ++k) out.measured.push_back(measures.value(k));
-  return out;
-}
-
-std::vector<LaneResult> run_lanes(Evaluation& e, const Prepared& prepared, const Kernels& kernels) {
-  std::vector<LaneResult> results(prepared.lanes);
-  const int workers = static_cast<int>(std::min<int64_t>(prepared.options.threads, prepared.lanes));
-  const auto one = [&](int64_t lane, int threads) {
-    results[lane] = run_lane(prepared, kernels, lane, threads, e.options.interrupted);
-  };
-  if (workers <= 1) {
-    for (int64_t lane = 0; lane < prepared.lanes; ++lane) one(lane, prepared.options.threads);
-    return results;
-  }
-  std::atomic<int64_t> next = 0;
-  std::vector<std::jthread> threads;
-  for (int k = 0; k < workers; ++k) {
-    threads.emplace_back([&] {
-      for (int64_t lane = next++; lane < prepared.lanes; lane = next++) one(lane, 1);
-    });
-  }
-  threads.clear();  // joins
-  return results;
 }
 
 std::string place_text(const Divergence& bad, const Program& program) {
@@ -346,7 +325,13 @@ bool report_failures(Evaluation& e, const Prepared& prepared, const std::vector<
     const LaneResult& result = results[lane];
     const std::string which = prepared.batched ? cat(" (lane ", lane, ")") : "";
     if (!result.failure.empty()) {
-      e.diags.report(DiagKind::CannotRun, span, result.failure + which);
+      const bool file = result.failure.starts_with("cannot ");  // write, read, go on with: as files say it
+      e.diags.report(file ? DiagKind::FileProblem : DiagKind::CannotRun, span, result.failure + which);
+      return false;
+    }
+    if (!result.aborted.empty() && !prepared.batched && !prepared.tells_aborted) {
+      e.diags.report(DiagKind::RunAborted, span, result.aborted).help =
+          cat("it stopped there; print  sim.aborted  to go on with what there is");
       return false;
     }
     if (!result.divergence) continue;
@@ -357,6 +342,24 @@ bool report_failures(Evaluation& e, const Prepared& prepared, const std::vector<
     return false;
   }
   return true;
+}
+
+/// Lanes with other seeds may have other numbers of synapses: the shorter ones end with nan.
+std::vector<Tensor> as_long_as_the_longest(std::vector<Tensor> lanes) {
+  int64_t most = 0;
+  for (const Tensor& lane : lanes)
+    if (!lane.shape.empty()) most = std::max(most, lane.shape.back());
+  for (Tensor& lane : lanes) {
+    if (lane.shape.empty() || lane.shape.back() == most) continue;
+    const int64_t have = lane.shape.back(), rows = have == 0 ? 0 : count(lane.shape) / have;
+    Tensor longer{.shape = lane.shape, .values = {}, .dimension = lane.dimension};
+    longer.shape.back() = most;
+    longer.values.assign(static_cast<size_t>(count(longer.shape)), NAN);
+    for (int64_t row = 0; row < rows; ++row)
+      std::copy_n(lane.values.begin() + row * have, have, longer.values.begin() + row * most);
+    lane = std::move(longer);
+  }
+  return lanes;
 }
 
 /// All lanes of one recording as one array, with its time axis unless only the last value was kept.
@@ -374,7 +377,7 @@ Tensor assemble(const Prepared& prepared, const std::vector<LaneResult>& results
     }
     lanes.push_back(std::move(one));
   }
-  return prepared.batched ? stack(lanes) : std::move(lanes[0]);
+  return prepared.batched ? stack(as_long_as_the_longest(std::move(lanes))) : std::move(lanes[0]);
 }
 
 /// Times and neurons of events, [events] or, of a batch, [lanes, most events] with NaN after the last one.
@@ -416,6 +419,7 @@ Value result_of(const Prepared& prepared, const std::vector<LaneResult>& results
   table->batched = prepared.batched;
   for (size_t k = 0; k < prepared.kept.size(); ++k) {
     const Kept& kept = prepared.kept[k];
+    if (kept.recording.streamed) continue;
     if (kept.events()) {
       add_events(prepared, results, k, *table);
       continue;
@@ -429,6 +433,12 @@ Value result_of(const Prepared& prepared, const std::vector<LaneResult>& results
       table->finals[kept.recording.name] = last_in_time(tensor, prepared.batched);
     table->order.push_back(kept.recording.name);
     table->columns[kept.recording.name] = std::move(tensor);
+  }
+  if (prepared.tells_aborted) {
+    std::vector<double> values;
+    for (const LaneResult& result : results) values.push_back(!result.aborted.empty());
+    table->order.push_back("aborted");
+    table->columns["aborted"] = prepared.batched ? vector_of(std::move(values)) : scalar(values[0]);
   }
   for (size_t k = 0; k < prepared.measures.size(); ++k) {
     std::vector<double> values;
@@ -472,12 +482,12 @@ bool takes_fitted(const std::vector<std::string>& settings, const std::string& p
 
 std::optional<PreparedRun> prepare_run(Evaluation& e, const ast::Run& run, bool fuse) { return prepare(e, run, fuse); }
 
-const std::vector<double>& values_of_lane(const LaneValues& values, int64_t lane) { return of_lane(values, lane); }
+const std::vector<double>& values_of_lane(const LaneValues& values, int64_t lane) { return values.lanes[values.batched ? lane : 0]; }
 
-std::optional<Divergence> find_divergence(const PreparedRun& prepared, const Kernels& kernels, int64_t lane) {
+std::optional<Divergence> find_divergence(const Model& model, const PreparedRun& prepared, const Kernels& kernels, int64_t lane) {
   PreparedRun in_double = prepared;
   in_double.options.precision = Precision::Float64;
-  return run_lane(in_double, kernels, lane, 1, nullptr).divergence;
+  return run_lane(model, in_double, kernels, lane, 1, nullptr, {}, nullptr).divergence;
 }
 
 std::string divergence_text(const Divergence& bad, const Program& program) {
@@ -493,9 +503,13 @@ std::optional<Value> evaluate_run(Evaluation& e, const ast::Run& run, Span span)
     e.diags.report(DiagKind::CannotRun, span, kernels.error());
     return std::nullopt;
   }
-  const auto results = run_lanes(e, *prepared, *kernels);
+  const auto store = store_of(e, *prepared, run.network.span);
+  if (!store) return std::nullopt;
+  const auto results = run_lanes(e, *prepared, *kernels, *store, span);
   if (e.options.interrupted && *e.options.interrupted) {
     e.interrupted = true;
+    if (!store->store) return std::nullopt;
+    if (const Status written = store->store->write(); !written) e.diags.report(DiagKind::FileProblem, span, written.error());
     return std::nullopt;
   }
   if (!report_failures(e, *prepared, results, span)) return std::nullopt;

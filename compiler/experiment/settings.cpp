@@ -98,9 +98,27 @@ bool read_setting(Evaluation& e, const ast::Setting& setting, RunOptions& out) {
     return true;
   }
   if (name == "deterministic") return evaluate_number(e, *setting.value).has_value();  // always is
-  if (name.ends_with(".freeze")) {
-    e.diags.report(DiagKind::NotSupportedYet, setting.span, "not supported yet: switching plasticity off ('freeze')");
-    return false;
+  if (name == "record") {
+    const auto* text = std::get_if<ast::String>(&without_parens(*setting.value).node);
+    const bool known = text && (text->value.ends_with(".npz") || text->value.ends_with(".h5") || text->value.ends_with(".hdf5"));
+    if (!known) {
+      report_argument(e, setting.value->span, "'record' takes the name of a file, .npz or .h5", "for example  record = \"run.h5\"");
+      return false;
+    }
+    out.record_to = text->value;
+    out.record_span = setting.value->span;
+    return true;
+  }
+  constexpr std::string_view kFreeze = ".freeze";
+  if (name.ends_with(kFreeze)) {
+    const auto on = evaluate_number(e, *setting.value);
+    if (!on) return false;
+    if (*on != 0 && *on != 1) {
+      report_argument(e, setting.value->span, cat(quoted(name), " is true or false"));
+      return false;
+    }
+    out.frozen.push_back({name.substr(0, name.size() - kFreeze.size()), *on == 1, setting.path.span});
+    return true;
   }
   auto value = evaluate_tensor(e, *setting.value);
   if (!value) return false;

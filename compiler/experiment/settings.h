@@ -26,6 +26,10 @@ struct RunOptions {
   std::vector<uint64_t> seeds;          // one, or one per lane
   int64_t batch = 1;                    // `batch = n`
   bool batched = false;
+  struct Frozen { std::string projection; bool on = true; Span span; };
+  std::vector<Frozen> frozen;           // `EE.freeze = true`
+  std::string record_to;                // `record = "run.h5"`: a file for the network's records
+  Span record_span;
   std::vector<GivenSetting> others;     // feeds and columns
 };
 

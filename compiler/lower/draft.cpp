@@ -337,8 +337,13 @@ class Drafter {
                                               .name = space_name,
                                               .pre = draft_.populations[instance.pre].space,
                                               .post = draft_.populations[instance.post].space,
-                                              .connect = sparse ? connect_of(*instance.projection) : Connect{}});
-    if (instance.projection && instance.projection->axon_ms > 0) delay_events(instance);
+                                              .connect = sparse ? connect_of(instance) : Connect{}});
+    if (instance.projection) {
+      const ProjectionDef& projection = *instance.projection;
+      if (projection.axon_ms > 0) delay_events(instance, "pre.", "delay_axon", projection.axon_ms, draft_.populations[instance.pre], instance.arrivals);
+      if (projection.bap_ms > 0) delay_events(instance, "post.", "delay_bap", projection.bap_ms, draft_.populations[instance.post], instance.returns);
+      if (projection.dend_ms > 0) instance.dendrite = delay_parameter(instance, "delay_dend", projection.dend_ms);
+    }
     for (const Reduction& reduction : instance.rule->reductions)
       instance.reductions[reduction.variable] = &reduction;
     for (const After& after : instance.rule->afters) instance.afters[after.marker] = after.of;
@@ -349,7 +354,8 @@ class Drafter {
     draft_.projections.push_back(std::move(instance));
   }
 
-  static Connect connect_of(const ProjectionDef& projection) {
+  Connect connect_of(const Instance& instance) const {
+    const ProjectionDef& projection = *instance.projection;
     Connect connect{.p = projection.p, .degree = projection.degree, .self = projection.self};
     switch (projection.connect) {
       case ConnectKind::All: break;
@@ -357,18 +363,38 @@ class Drafter {
       case ConnectKind::Random: connect.wiring = Wiring::Random; break;
       case ConnectKind::FixedIndegree: connect.wiring = Wiring::FixedIndegree; break;
       case ConnectKind::FixedOutdegree: connect.wiring = Wiring::FixedOutdegree; break;
+      case ConnectKind::Distance:
+        connect.wiring = Wiring::Distance;
+        connect.sigma = projection.sigma;
+        connect.within = projection.within;
+        connect.wrap = projection.wrap;
+        connect.pre_grid = draft_.populations[instance.pre].population->grid;
+        connect.post_grid = draft_.populations[instance.post].population->grid;
+        break;
+      case ConnectKind::File: {
+        connect.wiring = Wiring::List;
+        const auto listed = options_.edges.find(projection.name);
+        connect.edges = listed != options_.edges.end() ? listed->second : std::make_shared<const std::vector<Edge>>();
+        break;
+      }
     }
     return connect;
   }
 
-  /// Events of the pre neurons that the projection acts on, each with a column that shows it late.
-  void delay_events(Instance& instance) {
-    const Instance& pre = draft_.populations[instance.pre];
-    const ColumnId delay = add(instance.prefix + "delay_axon", draft_.uniform, Role::Param);
+  ColumnId delay_parameter(Instance& instance, const std::string& name, double ms) {
+    const ColumnId delay = add(instance.prefix + name, draft_.uniform, Role::Param);
     draft_.program.columns[delay.value].unit = "ms";
-    for (const auto& [event, from] : pre.events) {
-      const ColumnId into = add(cat(instance.prefix, "pre.", event), pre.space, Role::Indicator);
-      instance.arrivals[event] = into;
+    instance.delays.emplace_back(delay, ms);
+    return delay;
+  }
+
+  /// Events of neurons that the projection acts on, each with a column that shows it late.
+  void delay_events(Instance& instance, const std::string& side, const std::string& name, double ms,
+                    const Instance& neurons, std::map<std::string, ColumnId>& late) {
+    const ColumnId delay = delay_parameter(instance, name, ms);
+    for (const auto& [event, from] : neurons.events) {
+      const ColumnId into = add(cat(instance.prefix, side, event), neurons.space, Role::Indicator);
+      late[event] = into;
       draft_.program.plan.delays.push_back({.from = from, .into = into, .delay = delay});
     }
   }
@@ -628,6 +654,12 @@ ColumnId arriving(const Draft& draft, const Instance& projection, const std::str
   const auto late = projection.arrivals.find(event);
   return late != projection.arrivals.end() ? late->second
                                            : draft.populations[projection.pre].events.at(event);
+}
+
+ColumnId returning(const Draft& draft, const Instance& projection, const std::string& event) {
+  const auto late = projection.returns.find(event);
+  return late != projection.returns.end() ? late->second
+                                          : draft.populations[projection.post].events.at(event);
 }
 
 ColumnId driving(const Draft& draft, const Instance& projection) {

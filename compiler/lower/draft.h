@@ -37,6 +37,9 @@ struct Instance {
   const Rule* rule = nullptr;
   int pre = -1, post = -1;                      // indices into Draft::populations
   std::map<std::string, ColumnId> arrivals;     // pre events that come late, by name
+  std::map<std::string, ColumnId> returns;      // post events that come late, by name
+  std::vector<std::pair<ColumnId, double>> delays;  // parameters and what they are, ms
+  ColumnId dendrite;                            // delay of the drive; invalid: none
   std::map<VarId, const Reduction*> reductions;
   std::map<VarId, ColumnId> let_columns;        // lets the host may read
 };
@@ -75,6 +78,8 @@ bool is_sparse(const Draft& draft, const Instance& projection);
 
 /// The indicator of an event of the pre neurons, as it arrives at the synapses.
 ColumnId arriving(const Draft& draft, const Instance& projection, const std::string& event);
+/// The same of the post neurons.
+ColumnId returning(const Draft& draft, const Instance& projection, const std::string& event);
 /// The event that makes a synapse act on a `receive` port.
 ColumnId driving(const Draft& draft, const Instance& projection);
 

@@ -120,10 +120,7 @@ class Initialiser {
       define(projection.columns.at(id), space_of(draft_, projection, frame), start);
     }
     periods(projection);
-    if (!projection.arrivals.empty())
-      for (const Delayed& delayed : draft_.program.plan.delays)
-        if (delayed.into == projection.arrivals.begin()->second)
-          define_constant(delayed.delay, projection.projection->axon_ms);
+    for (const auto& [delay, ms] : projection.delays) define_constant(delay, ms);
   }
 
   bool matrix(const Instance& projection, VarId id) const {

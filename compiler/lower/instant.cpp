@@ -44,7 +44,7 @@ Causes causes(Draft& draft, const Instance& projection) {
       const Event& event = projection.rule->events[id.value];
       if (draft.program.pool.is_constant(read.active({id}), 0)) continue;
       if (event.kind == EventKind::PreEvent) found.pre.insert(arriving(draft, projection, event.name));
-      else if (event.kind == EventKind::PostEvent) found.post.insert(draft.populations[projection.post].events.at(event.name));
+      else if (event.kind == EventKind::PostEvent) found.post.insert(returning(draft, projection, event.name));
       else found.others = true;
     }
   }

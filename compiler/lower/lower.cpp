@@ -79,10 +79,23 @@ Program finish(Draft draft, const LowerOptions& options) {
   return program;
 }
 
+/// Without what moves a frozen weight.
+Network with_frozen_weights(Network network) {
+  for (ProjectionDef& projection : network.projections) {
+    if (!projection.frozen) continue;
+    const auto of_weight = [&](const auto& part) { return part.variable == projection.rule.weight; };
+    std::erase_if(projection.rule.flows, of_weight);
+    std::erase_if(projection.rule.jumps, of_weight);
+    std::erase_if(projection.rule.solutions, of_weight);
+  }
+  return network;
+}
+
 }  // namespace
 
 Program lower(const Model& model, const Network& network, const LowerOptions& options) {
-  return finish(draft(model, network, options), options);
+  const Network still = with_frozen_weights(network);
+  return finish(draft(model, still, options), options);
 }
 
 Program lower_synapse(const Model& model, const Rule& rule, const LowerOptions& options) {

@@ -7,6 +7,8 @@
 // the instant (all jumps, from left limits, then bounds) → flow to t_{n+1} (then bounds) → thresholds,
 // whose events belong to t_{n+1} → what was recorded is read by the host.
 
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +27,8 @@ struct LowerOptions {
   std::vector<std::string> fed;
   /// Reductions and lets of rules the host will read: "EE.s". Recorded ones are kept anyway.
   std::vector<std::string> keep;
+  /// Of projections that are connected from a file: sorted, each pair once. None given: no synapses.
+  std::map<std::string, std::shared_ptr<const std::vector<Edge>>> edges;
 };
 
 /// Columns are named POP.var, PROJ.var, and by the signal's own name.

@@ -171,7 +171,7 @@ ExprId Reader::event(const Event& event, EventId id) {
     case EventKind::PreEvent:
       return passing(arriving(draft_, instance_, event.name), Locus::Pre);
     case EventKind::PostEvent:
-      return passing(draft_.populations[instance_.post].events.at(event.name), Locus::Post);
+      return passing(returning(draft_, instance_, event.name), Locus::Post);
     case EventKind::OwnEvent: return load(instance_.events.at(event.name), 0);
     case EventKind::Port: return port(instance_.events.at(event.name));
     case EventKind::Every: return passing(instance_.clocks.at(id.value));

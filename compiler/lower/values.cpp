@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <limits>
 
 #include "compiler/lower/reader.h"
@@ -82,7 +83,7 @@ class ValueWriter {
     const Variable& variable = model()[id];
     const std::string kernel = population.prefix + "values";
     if (variable.kind == VarKind::Receive) {
-      drives(population, id, into, define(into));
+      drives(population, id, into);
       return;
     }
     const Assignment* setting = find_setting(population.population->settings, id);
@@ -97,13 +98,13 @@ class ValueWriter {
 
   void driven_input(const Instance& population, VarId port, ColumnId into, const Assignment* setting) {
     if (!setting) {
-      drives(population, port, into, define(into));
+      drives(population, port, into);
       return;
     }
     const ColumnId sum = draft_.program.find_or_add(Column{.name = column(into).name + "_driven",
                                                            .space = population.space,
                                                            .role = Role::Value});
-    drives(population, port, sum, define(sum));
+    drives(population, port, sum);
     Reader read(draft_, population, Frame::Neuron);
     const ExprId own = set_values(population, *setting, read).at(0);
     define(into, population.space, population.prefix + "values",
@@ -119,12 +120,50 @@ class ValueWriter {
   }
 
   /// One pass over the synapses for each drive, projections by name: their order in the file is free.
-  void drives(const Instance& population, VarId port, ColumnId into, Definition& definition) {
+  void drives(const Instance& population, VarId port, ColumnId into) {
     std::vector<const Instance*> sources;
     for (const Instance& projection : draft_.projections)
       if (&draft_.populations[projection.post] == &population) sources.push_back(&projection);
     std::sort(sources.begin(), sources.end(),
               [](const Instance* a, const Instance* b) { return a->name < b->name; });
+    const auto late = [&](const Instance* projection) {
+      const auto& drives = projection->projection->drives;
+      return projection->dendrite.valid() &&
+             std::any_of(drives.begin(), drives.end(), [&](const DriveDef& drive) { return drive.port == port; });
+    };
+    if (std::none_of(sources.begin(), sources.end(), late)) {
+      define(into).kernels = drive_kernels(sources, port, into);
+      return;
+    }
+    // What is on its way along dendrites is summed on its own, and arrives as a whole.
+    std::vector<const Instance*> prompt;
+    std::copy_if(sources.begin(), sources.end(), std::back_inserter(prompt), [&](const Instance* p) { return !late(p); });
+    const auto value_column = [&](const std::string& name, Role role) {
+      return draft_.program.find_or_add(Column{.name = name, .space = population.space, .role = role});
+    };
+    ExprId all = pool().constant(0);
+    if (!prompt.empty()) {
+      const ColumnId now = value_column(column(into).name + "_prompt", Role::Value);
+      define(now).kernels = drive_kernels(prompt, port, now);
+      all = pool().load(now, At::Self);
+    }
+    for (const Instance* projection : sources) {
+      if (!late(projection)) continue;
+      const std::string name = projection->prefix + model()[port].name;
+      const ColumnId leaves = value_column(name + "_leaves", Role::Value), arrives = value_column(name + "_arrives", Role::Fed);
+      define(leaves).kernels = drive_kernels({projection}, port, leaves);
+      draft_.visible.insert(leaves.value);
+      auto& delays = draft_.program.plan.delays;
+      const bool known = std::any_of(delays.begin(), delays.end(), [&](const Delayed& d) { return d.into == arrives; });
+      if (!known) delays.push_back({.from = leaves, .into = arrives, .delay = projection->dendrite, .values = true});
+      const ExprId one = pool().load(arrives, At::Self);
+      all = pool().is_constant(all, 0) ? one : pool().add(all, one);
+    }
+    define(into, population.space, population.prefix + "values", {all});
+  }
+
+  std::vector<Kernel> drive_kernels(const std::vector<const Instance*>& sources, VarId port, ColumnId into) {
+    std::vector<Kernel> kernels;
     for (const Instance* projection : sources) {
       std::vector<std::pair<uint64_t, ExprId>> amounts;
       for (const DriveDef& drive : projection->projection->drives)
@@ -140,9 +179,10 @@ class ValueWriter {
           kernel.rows = Rows::OfPre;
           kernel.spikes = driving(draft_, *projection);
         }
-        definition.kernels.push_back(std::move(kernel));
+        kernels.push_back(std::move(kernel));
       }
     }
+    return kernels;
   }
 
   ExprId drive_amount(const Instance& projection, const DriveDef& drive, VarKind port) {

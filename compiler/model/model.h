@@ -188,12 +188,13 @@ struct Assignment {
 struct PopulationDef {
   std::string name;
   int64_t size = 0;
+  std::vector<int64_t> grid;   // as declared: E[20, 30] has 600 neurons, number 30*i + j at (i, j)
   int neuron = -1;             // index into Model::neurons
   std::vector<Assignment> settings;
   Span span;
 };
 
-enum class ConnectKind { All, OneToOne, Random, FixedIndegree, FixedOutdegree };
+enum class ConnectKind { All, OneToOne, Random, FixedIndegree, FixedOutdegree, Distance, File };
 struct DriveDef {
   VarId port;                  // Input or Receive of the post population's neuron
   ExprId value;                // in the rule's variables and network signals
@@ -208,6 +209,7 @@ struct InitDef {
   VarId variable;
   std::vector<ExprId> value;
   bool drawn = false;
+  std::string file_column;     // one number for each synapse, from the file of its connections; `value` is empty
   Span span;
 };
 struct ProjectionDef {
@@ -215,11 +217,18 @@ struct ProjectionDef {
   int pre = -1, post = -1;     // indices into Network::populations
   Rule rule;                   // composed copy with its own variables; a static projection has a weight only
   bool plastic = false;
+  bool frozen = false;         // the weight keeps its value; everything else of the rule goes on
   ConnectKind connect = ConnectKind::All;
   bool self = true;            // false: no synapse from a neuron to itself (pre == post)
   double p = 0;                // Random: of each pair
   int64_t degree = 0;          // FixedIndegree, FixedOutdegree
+  double sigma = 0, within = std::numeric_limits<double>::infinity();  // Distance: in steps of the post grid
+  bool wrap = false;           // Distance: the grid is a torus
+  std::string file;            // File: its name, as written
+  Span file_span;
   double axon_ms = 0;          // pre events are seen that much later
+  double bap_ms = 0;           // post events are
+  double dend_ms = 0;          // the drive reaches the soma
   std::vector<Assignment> settings;
   std::vector<InitDef> inits;
   std::vector<DriveDef> drives;
@@ -235,6 +244,23 @@ struct RecordDef {
   Span span;
 };
 
+/// A number that a run hands to the condition of an 'abort when'.
+struct WatchedDef {
+  enum class What { Rate, Mean, Sum, Min, Max } what = What::Rate;
+  std::string column;          // "E.spike", "EE.w"
+  double over_ms = 1000;       // Rate: time constant of the running mean over the population
+  double start = 0;            // Rate: what it is at the beginning, 1/ms
+  VarId stands_for;            // in the condition
+  Span span;
+};
+/// abort when condition: the run stops.
+struct AbortDef {
+  ExprId condition;
+  std::vector<WatchedDef> watched;
+  std::string text;            // as written
+  Span span;
+};
+
 struct Network {
   std::string name;
   std::string doc;
@@ -244,6 +270,7 @@ struct Network {
   std::vector<PopulationDef> populations;
   std::vector<ProjectionDef> projections;
   std::vector<RecordDef> records;
+  std::vector<AbortDef> aborts;
 };
 
 struct Model {

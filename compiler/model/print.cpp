@@ -7,6 +7,19 @@
 namespace hebb {
 namespace {
 
+std::string_view connect_name(ConnectKind kind) {
+  switch (kind) {
+    case ConnectKind::All: return "all";
+    case ConnectKind::OneToOne: return "one_to_one";
+    case ConnectKind::Random: return "random";
+    case ConnectKind::FixedIndegree: return "fixed_indegree";
+    case ConnectKind::FixedOutdegree: return "fixed_outdegree";
+    case ConnectKind::Distance: return "distance";
+    case ConnectKind::File: return "file";
+  }
+  return "";
+}
+
 std::string_view kind_word(VarKind kind) {
   switch (kind) {
     case VarKind::Param:
@@ -239,7 +252,7 @@ class Printer {
       };
       line(1, "project ", pop(p.pre), " -> ", pop(p.post), " as ", p.name,
            p.plastic ? cat(" via ", p.rule.name) : std::string(),
-           p.connect == ConnectKind::All ? " connect all" : " connect one_to_one",
+           " connect ", connect_name(p.connect),
            p.self ? "" : " without self");
       rule_body(p.rule);
       assignments(p.settings);

@@ -102,6 +102,9 @@ std::string connect_text(const Connect& connect) {
     case Wiring::Random: out = cat("random ", connect.p); break;
     case Wiring::FixedIndegree: out = cat("fixed_indegree ", connect.degree); break;
     case Wiring::FixedOutdegree: out = cat("fixed_outdegree ", connect.degree); break;
+    case Wiring::Distance:
+      out = cat("distance ", connect.p, " sigma ", connect.sigma, " within ", connect.within, connect.wrap ? " wrapped" : "");
+      break;
     case Wiring::List: return cat("list of ", connect.edges ? connect.edges->size() : 0);
   }
   return cat(out, connect.self ? "" : " without self", " (draw ", connect.site, ")");

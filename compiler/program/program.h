@@ -24,14 +24,19 @@ struct KernelId {
 enum class SpaceKind { Uniform, Neurons, Dense, Sparse };
 
 /// Which synapses a sparse space has. Never two of one pair.
-enum class Wiring { OneToOne, Random, FixedIndegree, FixedOutdegree, List };
+enum class Wiring { OneToOne, Random, FixedIndegree, FixedOutdegree, Distance, List };
 struct Edge {
   uint32_t pre = 0, post = 0;
   friend auto operator<=>(const Edge&, const Edge&) = default;
 };
 struct Connect {
   Wiring wiring = Wiring::Random;
-  double p = 0;              // Random: of each pair
+  double p = 0;              // Random: of each pair; Distance: at distance 0
+  // Distance d of two places on the post grid, onto which the pre grid is stretched: p * exp(-d²/(2 sigma²))
+  // up to `within`; sigma 0: p everywhere up to there.
+  double sigma = 0, within = 0;
+  bool wrap = false;         // what leaves the grid comes in on the other side
+  std::vector<int64_t> pre_grid, post_grid;
   int64_t degree = 0;        // FixedIndegree, FixedOutdegree
   bool self = true;          // false: none from row i to row i
   uint32_t site = 0;         // of its draws
@@ -146,10 +151,11 @@ struct Feed {
 };
 
 /// into[row] = from[row] of `delay` ms earlier, set before each step; 0 until then. Both are columns of
-/// one neurons space that hold 0 or 1; `from` is what it is when the step ends.
+/// one neurons space; `from` is what it is when the step ends.
 struct Delayed {
   ColumnId from, into;
   ColumnId delay;              // uniform Param, ms; a whole number of steps, at least one
+  bool values = false;         // any numbers; else 0 or 1, few of them 1
 };
 
 struct Plan {

@@ -369,6 +369,8 @@ Value evaluate_call(Frame& frame, const ast::Expr& expr, const ast::Call& call) 
     name = source_text(frame, call.callee->span);  // mine.gauss: a function of an import with 'as'
     (void)member;
   }
+  if (frame.watched)
+    if (const std::optional<Value> value = frame.watched(expr, call, name)) return *value;
   if (const Global* global = find_function(frame, name)) return evaluate_function(frame, *global, expr, call);
   const auto row = std::ranges::find(kNumberFunctions, name, &NumberFunction::name);
   if (row != std::end(kNumberFunctions)) return call_number_function(frame, expr, call, *row);

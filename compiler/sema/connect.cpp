@@ -21,6 +21,70 @@ constexpr Wanted kWirings[] = {
     {"fixed_outdegree", ConnectKind::FixedOutdegree, "k"},
 };
 
+/// connect file("edges.csv"): read when a run begins, not while a file is checked.
+bool read_file_connect(Frame& frame, const ast::Connect& connect, const ast::Call& call, ProjectionDef& def) {
+  const auto* name = call.arguments.size() == 1 && !call.arguments[0].name && call.arguments[0].ranges.empty()
+                         ? std::get_if<ast::String>(&call.arguments[0].value->node)
+                         : nullptr;
+  if (name == nullptr) {
+    report(frame, DiagKind::WrongArguments, connect.span, "'connect file' takes the name of a file").help =
+        "for example  connect file(\"edges.csv\");  with the columns pre and post";
+    return false;
+  }
+  def.connect = ConnectKind::File;
+  def.file = name->value;
+  def.file_span = call.arguments[0].value->span;
+  return true;
+}
+
+std::optional<double> plain_number(Frame& frame, const ast::Expr& expr, const Expectation& expected);
+
+/// connect distance(sigma = 2, p = 1, within = 6, wrap = true, self = false)
+void read_distance(Frame& frame, const ast::Connect& connect, const ast::Call* call, ProjectionDef& def) {
+  def.connect = ConnectKind::Distance;
+  def.p = 1;
+  bool reach = false;
+  for (size_t k = 0; call != nullptr && k < call->arguments.size(); ++k) {
+    const ast::Argument& argument = call->arguments[k];
+    const std::string name = argument.name ? argument.name->text : "";
+    const auto* flag = std::get_if<ast::Boolean>(&argument.value->node);
+    if ((name == "self" || name == "wrap") && flag != nullptr) {
+      (name == "self" ? def.self : def.wrap) = flag->value;
+      continue;
+    }
+    const bool known = name == "sigma" || name == "within" || name == "p";
+    if (!known || flag != nullptr || !argument.ranges.empty()) {
+      report(frame, DiagKind::WrongArguments, argument.value->span, "'connect distance' does not take this").help =
+          "connect distance(sigma = 2, p = 1, within = 6, wrap = true, self = false);";
+      return;
+    }
+    const auto number = plain_number(frame, *argument.value, {plain(), name, {}});
+    if (!number) return;
+    const bool fine = name == "p" ? *number >= 0 && *number <= 1 : *number > 0;
+    if (!fine) {
+      report(frame, DiagKind::BadConnectivity, argument.value->span,
+             name == "p" ? cat("p is the share of pairs with a synapse at distance 0, from 0 to 1, got ", *number)
+                         : cat(name, " is a distance above 0, in steps of the grid, got ", *number));
+      return;
+    }
+    reach |= name != "p";
+    (name == "sigma" ? def.sigma : name == "within" ? def.within : def.p) = *number;
+  }
+  if (!reach)
+    report(frame, DiagKind::WrongArguments, connect.span, "'connect distance' needs sigma = … or within = …").help =
+        "connect distance(sigma = 2);  or  connect distance(within = 3, p = 0.5);";
+}
+
+void check_grids(Frame& frame, const Network& network, const ast::Connect& connect, const ProjectionDef& def) {
+  if (def.pre < 0 || def.post < 0) return;
+  const PopulationDef& pre = network.populations[static_cast<size_t>(def.pre)];
+  const PopulationDef& post = network.populations[static_cast<size_t>(def.post)];
+  if (pre.grid.size() == post.grid.size()) return;
+  report(frame, DiagKind::BadConnectivity, connect.span,
+         cat("the grids have different dimensions: ", pre.name, " has ", pre.grid.size(), ", ", post.name, " has ", post.grid.size()))
+      .help = "populations on a plane are declared as  pop E[20, 30] : …;";
+}
+
 const Wanted* find_wiring(const std::string& name) {
   for (const Wanted& wanted : kWirings)
     if (wanted.name == name) return &wanted;
@@ -75,10 +139,20 @@ void read_connect(Frame& frame, const Network& network, const ast::Connect& conn
   const auto* call = std::get_if<ast::Call>(&how->node);
   const ast::Expr* callee = call != nullptr ? call->callee.get() : how;
   const auto* name = std::get_if<ast::NameRef>(&callee->node);
+  if (name != nullptr && name->name == "file" && call != nullptr) {
+    read_file_connect(frame, connect, *call, def);
+    return;
+  }
+  if (name != nullptr && name->name == "distance") {
+    read_distance(frame, connect, call, def);
+    check_grids(frame, network, connect, def);
+    return;
+  }
   const Wanted* wanted = name == nullptr ? nullptr : find_wiring(name->name);
   if (wanted == nullptr) {
     report(frame, DiagKind::NotSupportedYet, connect.span, cat("not supported yet: 'connect ", source_text(frame, how->span), "'"))
-        .help = "'all', 'one_to_one', 'random(p = …)', 'fixed_indegree(k = …)' and 'fixed_outdegree(k = …)' are";
+        .help = "'all', 'one_to_one', 'random(p = …)', 'fixed_indegree(k = …)', 'fixed_outdegree(k = …)', 'distance(sigma = …)' and "
+                "'file(\"edges.csv\")' are";
     return;
   }
   def.connect = wanted->kind;
@@ -112,17 +186,22 @@ void read_connect(Frame& frame, const Network& network, const ast::Connect& conn
 }
 
 void read_delay(Frame& frame, const ast::Delay& delay, ProjectionDef& def) {
-  if (delay.name.text != "axon" || delay.drawn) {
-    report(frame, DiagKind::NotSupportedYet, delay.span,
-           delay.drawn ? "not supported yet: a delay for each synapse" : cat("not supported yet: 'delay ", delay.name.text, "'"))
-        .help = "one delay of all synapses of a projection is:  delay axon = 1.5 ms;";
+  const std::string& which = delay.name.text;
+  if (which != "axon" && which != "dend" && which != "bap") {
+    report(frame, DiagKind::UnknownSetting, delay.name.span, cat("there is no delay called ", quoted(which))).help =
+        "'delay axon' of what the synapse sees of its source, 'delay dend' of its effect, 'delay bap' of what it sees of its target";
     return;
   }
-  const auto ms = plain_number(frame, *delay.value, {time_dimension(), "delay axon", {}});
+  if (delay.drawn) {
+    report(frame, DiagKind::NotSupportedYet, delay.span, "not supported yet: a delay for each synapse")
+        .help = cat("one delay of all synapses of a projection is:  delay ", which, " = 1.5 ms;");
+    return;
+  }
+  const auto ms = plain_number(frame, *delay.value, {time_dimension(), cat("delay ", which), {}});
   if (!ms) return;
   if (!(*ms >= 0) || std::isinf(*ms))
     report(frame, DiagKind::BadConnectivity, delay.value->span, cat("a delay is 0 or longer, got ", *ms, " ms"));
-  def.axon_ms = *ms;
+  (which == "axon" ? def.axon_ms : which == "dend" ? def.dend_ms : def.bap_ms) = *ms;
 }
 
 void check_sparse(Frame& frame, const ast::Projection& decl, const ProjectionDef& def) {
@@ -131,13 +210,15 @@ void check_sparse(Frame& frame, const ast::Projection& decl, const ProjectionDef
     for (const Reduction& reduction : def.rule.reductions)
       if (reduction.function == ReduceFunction::CumSum)
         report(frame, DiagKind::NotSupportedYet, span, "not supported yet: a running sum over synapses that are not all there").help = "write  connect all;";
-  if (def.axon_ms > 0)
-    for (const VarId id : def.rule.variables) {
-      const Variable& variable = frame.session.model[id];
-      if (variable.kind != VarKind::PreValue) continue;
-      report(frame, DiagKind::NotSupportedYet, span, cat("not supported yet: a delayed value, pre.", variable.name)).help = "events can be delayed";
-      return;
-    }
+  for (const VarId id : def.rule.variables) {
+    const Variable& variable = frame.session.model[id];
+    const bool pre = def.axon_ms > 0 && variable.kind == VarKind::PreValue;
+    const bool post = def.bap_ms > 0 && variable.kind == VarKind::PostValue;
+    if (!pre && !post) continue;
+    report(frame, DiagKind::NotSupportedYet, span, cat("not supported yet: a delayed value, ", pre ? "pre." : "post.", variable.name)).help =
+        post ? "events can be delayed; 'delay bap = 0 ms' shows the synapse its target as it is" : "events can be delayed";
+    return;
+  }
 }
 
 }  // namespace hebb::sema

@@ -40,9 +40,9 @@ Value evaluate_unary(Frame& frame, const ast::Expr& expr, const ast::Unary& unar
 }
 
 Value compare(Frame& frame, const ast::Binary& binary, const Value& left, const Value& right, Span span) {
+  if (left.poisoned || right.poisoned) return poison();
   expect_dimension(frame, right, *binary.right,
                    {.dimension = left.dimension, .name = "", .span = binary.left->span});
-  if (left.poisoned || right.poisoned) return poison();
   switch (binary.op) {
     case ast::BinaryOp::Less:
       return apply(frame, Op::Less, {left, right}, plain(), span);

@@ -72,6 +72,8 @@ struct Frame {
   std::function<Value(Frame&, const std::string& object, const ast::Name& member, Span span)> member;
   /// pulses(…) and moving_average(…) in the definition of the network's signal `signal`.
   std::function<Value(const ast::Expr& expr, const ast::Call& call, const std::string& name)> time_signal;
+  /// In the condition of an 'abort when': numbers that a run hands in. Nothing: another function.
+  std::function<std::optional<Value>(const ast::Expr&, const ast::Call&, const std::string& name)> watched = {};
   std::string signal;
   /// Names used in the declaration as events of pre and post: "pre.spike".
   std::set<std::string> event_members;

@@ -130,16 +130,13 @@ void declare_population(NetworkReading& reading, const ast::Population& populati
     return out;
   }();
   def.size = shape ? shape->size() : 1;
+  if (shape) def.grid = shape->extents;
   const Global* type = expect_type(reading.session, *frame.file, population.type.type, "neuron");
   if (type != nullptr) def.neuron = neuron_of(reading.session, *type);
   Symbol symbol{.kind = SymbolKind::Population};
   symbol.index = static_cast<int>(reading.network.populations.size());
   declare(frame, reading.scope, population.name, std::move(symbol));
   reading.network.populations.push_back(std::move(def));
-}
-
-void not_yet(NetworkReading& reading, Span span, std::string_view what) {
-  report(reading.frame, DiagKind::NotSupportedYet, span, cat("not supported yet: ", what));
 }
 
 }  // namespace
@@ -276,9 +273,9 @@ void read_network(Session& session, FileTable& table, const ast::NetworkDecl& de
       [&](const ast::Population& node) { read_population_settings(reading, node.type, population++); },
       [](const auto&) {}});
   each(Overload{[&](const ast::Projection& node) { read_projection(reading, node); },
-                [&](const ast::AbortWhen& node) { not_yet(reading, node.span, "'abort when'"); },
-                [&](const ast::Freeze& node) { not_yet(reading, node.span, "'freeze'"); },
                 [](const auto&) {}});
+  each(Overload{[&](const ast::AbortWhen& node) { read_abort(reading, node); },
+                [&](const ast::Freeze& node) { read_freeze(reading, node); }, [](const auto&) {}});
   each(Overload{[&](const ast::Record& node) { read_record(reading, node); }, [](const auto&) {}});
   for (const auto& [id, term] : reading.variable_dimensions) {
     std::optional<Dimension>& dimension = session.model[VarId{id}].dimension;

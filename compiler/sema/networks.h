@@ -32,6 +32,8 @@ DimensionTerm population_dimension(NetworkReading& reading, int population, VarI
 /// settings of a population or of a projection's rule
 void read_population_settings(NetworkReading& reading, const ast::Instance& instance, int population);
 void read_projection(NetworkReading& reading, const ast::Projection& projection);
+void read_abort(NetworkReading& reading, const ast::AbortWhen& abort);
+void read_freeze(NetworkReading& reading, const ast::Freeze& freeze);
 void read_record(NetworkReading& reading, const ast::Record& record);
 
 }  // namespace hebb::sema

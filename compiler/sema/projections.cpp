@@ -224,6 +224,17 @@ void read_init(ProjectionReading& p, const ast::Init& init) {
     return;
   }
   const VarId id = found->second.variable;
+  // init w = file.w;  one number for each synapse, from the file of the connections
+  const auto* member = std::get_if<ast::Member>(&init.value->node);
+  const auto* object = member == nullptr ? nullptr : std::get_if<ast::NameRef>(&member->object->node);
+  if (object != nullptr && object->name == "file" && p.def.connect == ConnectKind::File && !init.drawn) {
+    if (!model[id].shape.scalar() || model[id].locus == Locus::Shared) {
+      report(frame, DiagKind::ShapeMismatch, init.value->span, cat(quoted(init.name.text), " is no number of a synapse"));
+      return;
+    }
+    p.def.inits.push_back({.variable = id, .value = {}, .drawn = false, .file_column = member->member.text, .span = init.span});
+    return;
+  }
   Restore phase(frame.phase, Phase::Initial);
   Restore draws(frame.draws_allowed, init.drawn);
   const Expectation expected{dimension_of(frame, id), init.name.text, {}};
@@ -240,7 +251,7 @@ void read_init(ProjectionReading& p, const ast::Init& init) {
   const auto& extents = value.shape.extents;
   if (p.def.connect != ConnectKind::All && !value.scalar() && model[id].shape.scalar()) {
     report(frame, DiagKind::NotSupportedYet, init.value->span, "not supported yet: a matrix of values for synapses that are not all there")
-        .help = "write one number, or draw:  init w ~ uniform(0, 1);";
+        .help = "write one number, draw:  init w ~ uniform(0, 1);  or read them:  connect file(\"edges.csv\"); init w = file.w;";
     return;
   }
   const bool matrix = extents == std::vector<int64_t>{n_pre, n_post};
@@ -253,7 +264,7 @@ void read_init(ProjectionReading& p, const ast::Init& init) {
         .help = cat("write one number, or [", n_pre, ", ", n_post, "] numbers: pre first");
     return;
   }
-  p.def.inits.push_back({.variable = id, .value = value.elements, .drawn = value.drawn, .span = init.span});
+  p.def.inits.push_back({.variable = id, .value = value.elements, .drawn = value.drawn, .file_column = {}, .span = init.span});
 }
 
 void read_drive(ProjectionReading& p, const ast::Drive& drive) {
@@ -503,6 +514,11 @@ void read_projection(NetworkReading& network, const ast::Projection& decl) {
     if (const auto* connect = std::get_if<ast::Connect>(&item)) read_connect(frame, network.network, *connect, def);
     if (const auto* delay = std::get_if<ast::Delay>(&item)) read_delay(frame, *delay, def);
   }
+  const bool has_bap = std::ranges::any_of(decl.items, [](const auto& item) {
+    const auto* delay = std::get_if<ast::Delay>(&item);
+    return delay != nullptr && delay->name.text == "bap";
+  });
+  if (!has_bap) def.bap_ms = def.dend_ms;  // back along the same dendrite
   if (!has_rule) return;
   open_rule_scope(p);
   p.scope.parent = &network.scope;

@@ -140,4 +140,38 @@ Status write_file(const std::string& path, std::string_view bytes) {
   return Done{};
 }
 
+Status replace_file(const std::string& path, const std::function<Status(const std::string& temporary)>& write) {
+  struct stat old {};
+  const bool exists = ::stat(path.c_str(), &old) == 0;
+  if (exists && !S_ISREG(old.st_mode)) return failure("write", path, S_ISDIR(old.st_mode) ? EISDIR : EINVAL);
+  if (exists && ::access(path.c_str(), W_OK) != 0) return failure("write", path, errno);
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  const Temporary temporary = create_beside(folder, name.substr(0, NAME_MAX - 40));
+  if (temporary.file < 0) return failure("write", path, temporary.error);
+  ::close(temporary.file);
+  Status done = write(temporary.path);
+  if (done) {
+    Descriptor file(::open(temporary.path.c_str(), O_RDWR | O_CLOEXEC));
+    int error = file.number < 0 ? errno : flush(file.number);
+    if (error == 0 && exists && ::fchmod(file.number, old.st_mode & 07777) != 0) error = errno;
+    if (error == 0 && ::rename(temporary.path.c_str(), path.c_str()) != 0) error = errno;
+    if (error != 0) done = failure("write", path, error);
+  } else {
+    // People know the file they asked for, not the one beside it.
+    std::string text = done.error();
+    for (size_t at = text.find(temporary.path); at != std::string::npos; at = text.find(temporary.path))
+      text.replace(at, temporary.path.size(), path);
+    done = Failure{text};
+  }
+  if (!done) {
+    ::unlink(temporary.path.c_str());
+    return done;
+  }
+  Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.number >= 0) flush(directory.number);
+  return Done{};
+}
+
 }  // namespace hebb

@@ -1,6 +1,7 @@
 #pragma once
 // Whole files in and out. An output file is replaced only by a complete one.
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -14,5 +15,8 @@ Result<std::string> read_file(const std::string& path);
 /// whole, and a failure leaves no temporary. Links are followed; what is no regular file (a pipe,
 /// /dev/stdout) is written to directly. Errors name `path`.
 Status write_file(const std::string& path, std::string_view bytes);
+
+/// The same for what is written by others: `write` fills a temporary file beside the target.
+Status replace_file(const std::string& path, const std::function<Status(const std::string& temporary)>& write);
 
 }  // namespace hebb

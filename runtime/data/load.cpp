@@ -6,6 +6,7 @@
 #include "compiler/support/text.h"
 #include "runtime/data/atomic_file.h"
 #include "runtime/data/csv.h"
+#include "runtime/data/hdf5.h"
 #include "runtime/data/mat.h"
 #include "runtime/data/npy.h"
 #include "runtime/data/npz.h"
@@ -30,10 +31,8 @@ Format format_of(const std::string& path) {
 }
 
 Failure unsupported(std::string_view verb, const std::string& path, Format format) {
-  const std::string_view why = format == Format::Mat ? "MATLAB's files are read only, expected .csv, .npy or .npz"
-                               : format == Format::Hdf5
-                                   ? "HDF5 is not supported yet, expected .csv, .npy or .npz"
-                                   : "the ending of its name is unknown, expected .csv, .npy or .npz";
+  const std::string_view why = format == Format::Mat ? "MATLAB's files are read only, expected .csv, .npy, .npz or .h5"
+                                                     : "the ending of its name is unknown, expected .csv, .npy, .npz or .h5";
   return {cat("cannot ", verb, ' ', quoted(path), ": ", why)};
 }
 
@@ -43,14 +42,17 @@ std::string stem(const std::string& path) {
   return name.substr(0, name.rfind('.'));
 }
 
-Result<std::string> encoded(const std::string& path, const Dataset& data, NumberType type) {
-  const Format format = format_of(path);
+Status names_differ(const std::string& path, const Dataset& data) {
   std::unordered_set<std::string_view> names;
   for (const NamedArray& named : data.arrays) {
     if (!names.insert(named.name).second)
       return Failure{cat("cannot write ", quoted(path), ": two of the arrays are named ", quoted(named.name))};
   }
-  switch (format) {
+  return Done{};
+}
+
+Result<std::string> encoded(const std::string& path, const Dataset& data, NumberType type) {
+  switch (format_of(path)) {
     case Format::Csv: return csv_text(data);
     case Format::Npz: return npz_bytes(data, type);
     case Format::Npy:
@@ -61,14 +63,15 @@ Result<std::string> encoded(const std::string& path, const Dataset& data, Number
     case Format::Hdf5:
     case Format::Unknown: break;
   }
-  return unsupported("write", path, format);
+  return unsupported("write", path, format_of(path));
 }
 
 }  // namespace
 
 Result<Dataset> load_data(const std::string& path) {
   const Format format = format_of(path);
-  if (format == Format::Hdf5 || format == Format::Unknown) return unsupported("read", path, format);
+  if (format == Format::Hdf5) return read_hdf5(path);
+  if (format == Format::Unknown) return unsupported("read", path, format);
   const Result<std::string> bytes = read_file(path);
   if (!bytes) return bytes.failure();
   if (format == Format::Csv) return parse_csv(*bytes, path);
@@ -82,6 +85,9 @@ Result<Dataset> load_data(const std::string& path) {
 }
 
 Status save_data(const std::string& path, const Dataset& data, NumberType type) {
+  if (const Status fine = names_differ(path, data); !fine) return fine;
+  if (format_of(path) == Format::Hdf5)
+    return replace_file(path, [&](const std::string& temporary) { return write_hdf5(temporary, data); });
   const Result<std::string> bytes = encoded(path, data, type);
   if (!bytes) return bytes.failure();
   return write_file(path, *bytes);

@@ -8,10 +8,10 @@
 
 namespace hebb {
 
-/// .csv, .npy (one array, named after the file), .npz and MATLAB's .mat. HDF5 is not supported yet.
+/// .csv, .npy (one array, named after the file), .npz, .h5 and MATLAB's .mat.
 Result<Dataset> load_data(const std::string& path);
 
-/// .npz, .npy (exactly one array) and .csv (columns); replaced only by a complete file.
+/// .npz, .npy (exactly one array), .csv (columns) and .h5; replaced only by a complete file.
 Status save_data(const std::string& path, const Dataset& data, NumberType type = NumberType::Float64);
 
 }  // namespace hebb

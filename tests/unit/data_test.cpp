@@ -22,6 +22,7 @@
 #include "runtime/data/mat.h"
 #include "runtime/data/npy.h"
 #include "runtime/data/npz.h"
+#include "runtime/data/part_file.h"
 
 namespace hebb {
 namespace {
@@ -411,14 +412,83 @@ TEST(Files, LoadAndSaveByTheirEnding) {
   EXPECT_FALSE(save_data(folder / "d.npy", data).ok());
   Dataset twice = one;
   twice.arrays.push_back(one.arrays[0]);
-  for (const char* name : {"e.npz", "e.csv"}) {
+  for (const char* name : {"e.npz", "e.csv", "e.h5"}) {
     EXPECT_TRUE(save_data(folder / name, twice).error().ends_with("two of the arrays are named 'x'"));
   }
   EXPECT_EQ(folder.files(), 3u);
-  EXPECT_EQ(load_data("x/y.h5").error(), "cannot read 'x/y.h5': HDF5 is not supported yet, expected .csv, .npy or .npz");
-  EXPECT_EQ(save_data("y.hdf5", one).error(), "cannot write 'y.hdf5': HDF5 is not supported yet, expected .csv, .npy or .npz");
-  EXPECT_EQ(load_data("x.d/y").error(), "cannot read 'x.d/y': the ending of its name is unknown, expected .csv, .npy or .npz");
+  EXPECT_EQ(load_data("x.d/y").error(), "cannot read 'x.d/y': the ending of its name is unknown, expected .csv, .npy, .npz or .h5");
   EXPECT_EQ(load_data(folder / "none.csv").error(), "cannot read '" + folder / "none.csv" + "': No such file or directory");
+}
+
+TEST(Hdf5, RoundTrip) {
+  const Folder folder;
+  Dataset data;
+  data.arrays = {{"w", {{2, 3}, {1, 2, 3, 4, 5, -0.5}}}, {"one", {{}, {7}}}, {"none", {{0, 4}, {}}},
+                 {"E.spike.times", {{3}, {0.1, 0.5, 2}}}, {"E.spike.neurons", {{3}, {4, 0, 9}}}, {"EE.w", {{1}, {NAN}}}};
+  data.provenance = "{\"seed\": 1}";
+  ASSERT_TRUE(save_data(folder / "a.h5", data).ok());
+  const auto back = load_data(folder / "a.h5");
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(back->provenance, data.provenance);
+  EXPECT_EQ(back->find("w")->shape, (std::vector<int64_t>{2, 3}));
+  EXPECT_EQ(back->find("w")->values, data.arrays[0].array.values);
+  EXPECT_EQ(back->find("one")->values, std::vector<double>{7});
+  EXPECT_EQ(back->find("none")->shape, (std::vector<int64_t>{0, 4}));
+  EXPECT_TRUE(std::isnan(back->find("EE.w")->values[0]));
+  // Spikes lie where SONATA wants them.
+  EXPECT_EQ(back->find("spikes.E.timestamps")->values, data.arrays[3].array.values);
+  EXPECT_EQ(back->find("spikes.E.node_ids")->values, data.arrays[4].array.values);
+  EXPECT_EQ(folder.files(), 1u);
+}
+
+TEST(Hdf5, LargeArraysGoInPieces) {
+  const Folder folder;
+  Dataset data;
+  NamedArray large{"x", {{400'000, 2}, {}}};
+  for (int k = 0; k < 800'000; ++k) large.array.values.push_back(k);
+  data.arrays = {large};
+  ASSERT_TRUE(save_data(folder / "a.h5", data).ok());
+  EXPECT_EQ(load_data(folder / "a.h5")->arrays[0].array.values, large.array.values);
+}
+
+TEST(Hdf5, WhatIsNoneIsRefusedAndTheOldFileStays) {
+  const Folder folder;
+  ASSERT_TRUE(write_file(folder / "a.h5", "not HDF5").ok());
+  EXPECT_NE(load_data(folder / "a.h5").error().find("it is no sound HDF5 file"), std::string::npos);
+  EXPECT_NE(load_data(folder / "none.h5").error().find("No such file"), std::string::npos);
+  const NamedArray bad{"a", {{1}, {1}}};
+  Dataset data;
+  data.arrays = {bad, {"a.b", {{1}, {1}}}, {"", {{1}, {2}}}};
+  EXPECT_FALSE(save_data(folder / "a.h5", data).ok());
+  EXPECT_EQ(*read_file(folder / "a.h5"), "not HDF5");
+  EXPECT_EQ(folder.files(), 1u);
+}
+
+TEST(Parts, GrowAreCutAndBecomeArrays) {
+  const Folder folder;
+  auto part = PartFile::open(folder / "p", 0);
+  ASSERT_TRUE(part.ok());
+  ASSERT_TRUE(part->append(std::vector<double>{1, 2, 3, 4}).ok());
+  ASSERT_TRUE(part->append(std::vector<double>{5, 6}).ok());
+  {
+    auto cut = PartFile::open(folder / "p", 4);
+    ASSERT_TRUE(cut.ok());
+    ASSERT_TRUE(cut->append(std::vector<double>{7, 8}).ok());
+    ASSERT_TRUE(cut->finish({3, 2}).ok());
+    const std::vector<StreamedArray> arrays = {{"x.w", {3, 2}, "mV", &*cut}};
+    for (const char* name : {"a.npz", "a.h5"}) {
+      ASSERT_TRUE(save_streamed(folder / name, arrays, "{}").ok());
+      const auto back = load_data(folder / name);
+      ASSERT_TRUE(back.ok()) << back.error();
+      EXPECT_EQ(back->find("x.w")->shape, (std::vector<int64_t>{3, 2})) << name;
+      EXPECT_EQ(back->find("x.w")->values, (std::vector<double>{1, 2, 3, 4, 7, 8})) << name;
+      EXPECT_EQ(back->provenance, "{}");
+    }
+  }
+  EXPECT_FALSE(PartFile::open(folder / "p", 100).ok());
+  EXPECT_FALSE(PartFile::open(folder / "none/p", 0).ok());
+  part->remove();
+  EXPECT_EQ(folder.files(), 2u);
 }
 
 TEST(Files, AFolderIsNoFile) {

@@ -79,6 +79,7 @@ const std::vector<Library> kLibraries = {
     {"Eigen/", {"runtime", "compiler/experiment"}},
     {"unsupported/Eigen", {"runtime", "compiler/experiment"}},
     {"zip.h", {"runtime/data"}},
+    {"hdf5.h", {"runtime/data"}},
 };
 
 struct Include {

@@ -173,6 +173,9 @@ constexpr CodeText kTexts[] = {
     {"R07", "Numbers, texts and tables are three kinds of values. A table gives its columns by name.", "mean(data.label)"},
     {"R08", "The run cannot start, for instance because it would need more memory than the machine has.",
      "final(sim.W.w)     # keeps the last weights instead of those of every step"},
+    {"R09", "The network says 'abort when', and the condition came true: the message gives the time and what was looked at. In a batch "
+     "such a lane ends with nan in its measures, and the others go on.",
+     "let sim = run N for 60 s; print sim.aborted;     # 1 instead of this error"},
     {"W01", "Something is declared and nothing uses it: often a misspelt name.", "param tau = 20 ms;   x' = -x / tau;"},
     {"W04", "A projection without 'drive' changes nothing in its target, and its rule is not looked at.", "drive I += w * pre.r;"},
     {"W07", "No term of the equation is ever negative, and there is no upper bound: the weight grows for ever.",

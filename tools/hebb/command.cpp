@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -137,6 +138,7 @@ std::optional<ExperimentOptions> experiment_options(const Options& options) {
   out.output_folder = options.output;
   if (!options.quiet) out.notes = &std::cerr;
   out.program = version();
+  out.command = options.command;
   out.interrupted = &interrupted();
   out.checkpoint = options.checkpoint;
   out.resume = options.resume;
@@ -169,6 +171,17 @@ std::optional<ExperimentOptions> experiment_options(const Options& options) {
   }
   out.seed = seed;
   return out;
+}
+
+std::optional<double> seconds_of(const std::string& text) {
+  double number = 0;
+  const char* end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, number);
+  if (read.ec != std::errc() || !(number >= 0) || !(number < 1e9)) return std::nullopt;
+  const std::string unit(read.ptr, end);
+  for (const auto& [name, seconds] : {std::pair("ms", 1e-3), {"s", 1.0}, {"min", 60.0}, {"m", 60.0}, {"h", 3600.0}})
+    if (unit == name) return number * seconds;
+  return std::nullopt;
 }
 
 }  // namespace hebb::tool

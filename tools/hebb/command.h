@@ -24,6 +24,7 @@ enum Exit : int {
 };
 
 struct Options {
+  std::string command;                   // as it was given
   std::string file;                      // of subcommands that take one
   std::vector<std::string> files;        // of those that take several
   std::string name;                      // of an experiment or a network
@@ -38,7 +39,9 @@ struct Options {
   std::string engine = "jit";
   std::string device = "cpu";            // cpu, cuda, auto
   int level = 3;
-  std::string max_memory, checkpoint;    // of gradients and fits
+  std::string max_memory;                // of gradients
+  std::string checkpoint;                // of fits and runs
+  std::string every = "60s";             // a checkpoint of runs
   bool resume = false, report = false;
   std::string output;
   std::string emit;
@@ -80,6 +83,9 @@ std::optional<ExperimentOptions> experiment_options(const Options& options);
 std::string std_root();
 
 std::optional<Precision> precision_of(const std::string& name);
+
+/// "60s", "500ms", "10min", "1.5h" in seconds; nothing: it is no time.
+std::optional<double> seconds_of(const std::string& text);
 
 /// Set by the first Ctrl-C; the second ends the process.
 const std::atomic<bool>& interrupted();

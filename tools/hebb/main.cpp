@@ -53,8 +53,9 @@ void add_run_options(CLI::App& app, Options& o) {
       ->check(CLI::IsMember({"cpu", "cuda", "auto"}));
   app.add_option("-o,--output", o.output, "the folder for saved files");
   app.add_option("--max-memory", o.max_memory, "what a gradient may keep: 500M, 2G (default 2G)");
-  app.add_option("--checkpoint", o.checkpoint, "a file for the state of a fit, written now and then");
-  app.add_flag("--resume", o.resume, "go on with the fit from its --checkpoint");
+  app.add_option("--checkpoint", o.checkpoint, "a file for the state of runs and fits, written now and then");
+  app.add_option("--every", o.every, "how often runs write it: 60s, 10min (default 60s)");
+  app.add_flag("--resume", o.resume, "go on from the --checkpoint");
   app.add_flag("--report", o.report, "print what every fit can and cannot know");
 }
 
@@ -145,6 +146,8 @@ int command(int argc, char** argv) {
     add_options(*sub, known.name, options);
   }
   std::vector<std::string> arguments(argv + 1, argv + argc);
+  options.command = "hebb";
+  for (const std::string& argument : arguments) options.command += " " + argument;
   if (!arguments.empty() && arguments[0] == "help") {  // hebb help run = hebb run --help
     arguments.erase(arguments.begin());
     arguments.push_back("--help");

@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 
+#include "compiler/experiment/run_store.h"
 #include "compiler/support/text.h"
 #include "tools/hebb/command.h"
 
@@ -35,6 +37,12 @@ std::vector<const ast::ExperimentDecl*> chosen(const Options& options, const ast
   return {};
 }
 
+bool fits(const ast::ExperimentDecl& experiment) {
+  bool any = false;
+  ast::for_each_action(experiment.actions, [&](const ast::Action& action) { any = any || std::holds_alternative<ast::Fit>(action); });
+  return any;
+}
+
 /// A wrong file matters more than a missing one, and that more than a number.
 int worse(int a, int b) {
   for (const int code : {kBadFile, kUsage, kNumeric})
@@ -62,6 +70,16 @@ int run_run(const Options& options) {
   if (experiments.empty()) return kUsage;
   if (!options.quiet) std::cerr << "seed " << experiment_settings->seed << '\n';
   experiment_settings->file = &compilation.file;
+  // A fit has a checkpoint of its own kind, under the same name.
+  const bool keeps_runs = !options.checkpoint.empty() && std::none_of(experiments.begin(), experiments.end(), [](const auto* e) { return fits(*e); });
+  const auto every = seconds_of(options.every);
+  if (!every) return usage_error(cat("--every takes a time, got ", quoted(options.every)), "for example --every 60s");
+  RunStore store(options.checkpoint, *every);
+  if (keeps_runs) {
+    experiment_settings->store = &store;
+    if (options.resume)
+      if (const Status read = store.resume(); !read) return usage_error(read.error(), "without --resume the runs begin anew");
+  }
   watch_for_interrupts();
   int worst = kDone;
   for (const auto* experiment : experiments) {
@@ -73,6 +91,7 @@ int run_run(const Options& options) {
   show(diags, sources, options);
   if (!interrupted()) return worst;
   std::cerr << "hebb: interrupted\n";
+  if (keeps_runs) std::cerr << "  go on with the same command and --resume\n";
   return kInterrupted;
 }
 

@@ -1,0 +1,141 @@
+#include "compiler/experiment/edges.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "compiler/experiment/functions.h"
+#include "compiler/support/text.h"
+#include "runtime/data/load.h"
+
+namespace hebb {
+
+namespace {
+
+class EdgeFile {
+ public:
+  EdgeFile(Evaluation& e, const Network& network, const ProjectionDef& projection)
+      : e_(e), projection_(projection), pre_(network.populations[static_cast<size_t>(projection.pre)]),
+        post_(network.populations[static_cast<size_t>(projection.post)]) {}
+
+  std::optional<std::vector<Edge>> run() {
+    const auto loaded = load_data(data_path(e_, projection_.file, projection_.file_span));
+    if (!loaded) {
+      e_.diags.report(DiagKind::FileProblem, projection_.file_span, loaded.error());
+      return std::nullopt;
+    }
+    data_ = *loaded;
+    const bool listed = data_.find("pre") ? pairs() : rows();
+    if (!listed || !check()) return std::nullopt;
+    std::vector<Edge> edges;
+    for (const size_t k : order_) edges.push_back({static_cast<uint32_t>(from_[k]), static_cast<uint32_t>(to_[k])});
+    return edges;
+  }
+
+  std::optional<std::vector<double>> column(const std::string& name, Span span) {
+    const Array* found = data_.find(name);
+    if (!found || found->values.size() != from_.size()) {
+      Diagnostic& diag = e_.diags.report(found ? DiagKind::DataShape : DiagKind::MissingColumn, span,
+                                         found ? cat(quoted(name), " of ", quoted(projection_.file), " has ", found->values.size(), " numbers for ", plural(from_.size(), "synapse"))
+                                               : cat(quoted(projection_.file), " has no column ", quoted(name)));
+      std::vector<std::string> names;
+      for (const NamedArray& named : data_.arrays) names.push_back(named.name);
+      diag.help = cat("it has ", listed(names));
+      return std::nullopt;
+    }
+    std::vector<double> out;
+    for (const size_t k : order_) {
+      out.push_back(found->values[k]);
+      if (std::isfinite(out.back())) continue;
+      e_.diags.report(DiagKind::DataContent, span, cat(quoted(name), " of ", quoted(projection_.file), " holds ", out.back(), " for synapse ", k));
+      return std::nullopt;
+    }
+    return out;
+  }
+
+ private:
+  bool refuse(DiagKind kind, std::string message, std::string help = {}) {
+    e_.diags.report(kind, projection_.file_span, std::move(message)).help = std::move(help);
+    return false;
+  }
+
+  bool pairs() {
+    const Array* post = data_.find("post");
+    if (!post) return refuse(DiagKind::MissingColumn, cat(quoted(projection_.file), " has a column pre and no column post"));
+    from_ = data_.find("pre")->values;
+    to_ = post->values;
+    if (from_.size() == to_.size()) return true;
+    return refuse(DiagKind::DataShape, cat("pre and post of ", quoted(projection_.file), " have ", from_.size(), " and ", to_.size(), " numbers"));
+  }
+
+  /// Compressed sparse rows, as SciPy saves them: the columns of row i are indices[indptr[i] … indptr[i + 1] - 1].
+  bool rows() {
+    const Array* begin = data_.find("indptr");
+    const Array* index = data_.find("indices");
+    if (!begin || !index)
+      return refuse(DiagKind::MissingColumn, cat(quoted(projection_.file), " lists no synapses"),
+                    "it needs the columns pre and post, or the arrays indptr and indices");
+    const std::vector<double>& at = begin->values;
+    if (static_cast<int64_t>(at.size()) != pre_.size + 1)
+      return refuse(DiagKind::DataShape, cat("indptr of ", quoted(projection_.file), " has ", at.size(), " numbers, and ", pre_.name, " has ", plural(static_cast<size_t>(pre_.size), "neuron")),
+                    cat("there is one more than neurons: ", pre_.size + 1));
+    const auto count = static_cast<double>(index->values.size());
+    if (at.front() != 0 || at.back() != count || !std::is_sorted(at.begin(), at.end()))
+      return refuse(DiagKind::DataContent, cat("indptr of ", quoted(projection_.file), " does not rise from 0 to the number of indices, ", count));
+    for (int64_t i = 0; i < pre_.size; ++i)
+      for (double k = at[static_cast<size_t>(i)]; k < at[static_cast<size_t>(i) + 1]; ++k) from_.push_back(static_cast<double>(i));
+    to_ = index->values;
+    if (from_.size() == to_.size()) return true;
+    return refuse(DiagKind::DataContent, cat("indptr of ", quoted(projection_.file), " holds numbers that are not whole"));
+  }
+
+  bool check() {
+    for (size_t k = 0; k < from_.size(); ++k)
+      for (const auto& [value, population, side] : {std::tuple(from_[k], &pre_, "pre"), std::tuple(to_[k], &post_, "post")}) {
+        if (value >= 0 && value < static_cast<double>(population->size) && value == std::floor(value)) continue;
+        return refuse(DiagKind::BadConnectivity,
+                      cat(side, " of synapse ", k, " in ", quoted(projection_.file), " is ", value, ", and ", population->name, " has the neurons 0 to ", population->size - 1));
+      }
+    order_.resize(from_.size());
+    std::iota(order_.begin(), order_.end(), 0);
+    std::stable_sort(order_.begin(), order_.end(), [&](size_t a, size_t b) { return std::pair(from_[a], to_[a]) < std::pair(from_[b], to_[b]); });
+    for (size_t k = 1; k < order_.size(); ++k) {
+      const size_t a = order_[k - 1], b = order_[k];
+      if (from_[a] != from_[b] || to_[a] != to_[b]) continue;
+      return refuse(DiagKind::BadConnectivity,
+                    cat("synapses ", a, " and ", b, " in ", quoted(projection_.file), " both join ", from_[a], " and ", to_[a]),
+                    "two neurons have one synapse in a projection; a second projection can hold others");
+    }
+    return true;
+  }
+
+  Evaluation& e_;
+  const ProjectionDef& projection_;
+  const PopulationDef& pre_;
+  const PopulationDef& post_;
+  Dataset data_;
+  std::vector<double> from_, to_;
+  std::vector<size_t> order_;
+};
+
+}  // namespace
+
+std::optional<std::vector<EdgeValues>> read_edges(Evaluation& e, const Network& network, LowerOptions& options) {
+  std::vector<EdgeValues> out;
+  for (const ProjectionDef& projection : network.projections) {
+    if (projection.connect != ConnectKind::File) continue;
+    EdgeFile file(e, network, projection);
+    auto edges = file.run();
+    if (!edges) return std::nullopt;
+    options.edges[projection.name] = std::make_shared<const std::vector<Edge>>(std::move(*edges));
+    for (const InitDef& init : projection.inits) {
+      if (init.file_column.empty()) continue;
+      auto values = file.column(init.file_column, init.span);
+      if (!values) return std::nullopt;
+      out.push_back({cat(projection.name, ".", e.model[init.variable].name), std::move(*values), init.span});
+    }
+  }
+  return out;
+}
+
+}  // namespace hebb

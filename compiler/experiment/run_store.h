@@ -1,0 +1,55 @@
+#pragma once
+// The runs of one command, finished and unfinished, in one file: a command that is killed at any moment goes on
+// from there to the same bits. Experiments are evaluated again from their beginning, runs that were finished
+// are read back, the others go on.
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "compiler/support/result.h"
+
+namespace hebb {
+
+class RunStore {
+ public:
+  enum class Progress : uint8_t { Fresh, Partial, Done };
+  struct Lane {
+    Progress progress = Progress::Fresh;
+    std::string bytes;           // Partial: of the simulation; Done: of its result
+  };
+
+  /// An empty path: nothing is kept.
+  RunStore(std::string path, double every_s);
+  /// Reads the file.
+  Status resume();
+
+  /// The next run of this command; `fingerprint` tells runs apart that are not the same. Returns its number.
+  Result<size_t> open(uint64_t fingerprint, size_t lanes);
+  Lane lane(size_t run, size_t lane) const;
+  /// Whether it is time to keep a lane's state.
+  bool due(size_t run, size_t lane) const;
+  /// Keeps it, and writes the file when that has not been done for a while.
+  Status keep(size_t run, size_t lane, Progress progress, std::string bytes);
+  Status write();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Run {
+    uint64_t fingerprint = 0;
+    std::vector<Lane> lanes;
+    std::vector<Clock::time_point> kept;
+  };
+  Status write_locked();
+  std::string path_;
+  double every_s_;
+  size_t next_ = 0;
+  std::vector<std::unique_ptr<Run>> runs_;
+  Clock::time_point written_ = Clock::now();
+  mutable std::mutex mutex_;     // lanes run in threads
+};
+
+}  // namespace hebb

@@ -1,0 +1,155 @@
+#include "runtime/data/part_file.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <zip.h>
+
+#include "compiler/support/text.h"
+#include "runtime/data/atomic_file.h"
+#include "runtime/data/hdf5.h"
+
+namespace hebb {
+
+namespace {
+
+constexpr int64_t kHeader = 512;  // bytes before the numbers: room for any shape
+
+Failure failure(std::string_view verb, const std::string& path, int error) {
+  return {cat("cannot ", verb, ' ', quoted(path), ": ", std::strerror(error))};
+}
+
+int write_at(int file, const char* bytes, size_t size, int64_t at) {
+  while (size > 0) {
+    const ssize_t written = ::pwrite(file, bytes, size, at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno;
+    if (written == 0) return ENOSPC;
+    bytes += written, at += written, size -= static_cast<size_t>(written);
+  }
+  return 0;
+}
+
+/// The beginning of a version 1 NPY file, filled up with spaces to its fixed length.
+std::string npy_header(const std::vector<int64_t>& shape) {
+  std::string extents = "(";
+  for (size_t d = 0; d < shape.size(); ++d) extents += cat(d > 0 ? ", " : "", shape[d], shape.size() == 1 ? "," : "");
+  std::string text = cat("{'descr': '<f8', 'fortran_order': False, 'shape': ", extents, "), }");
+  constexpr size_t kPrefix = 10;
+  text.resize(kHeader - kPrefix - 1, ' ');
+  text += '\n';
+  std::string out = "\x93NUMPY";
+  out += std::string_view("\x01\x00", 2);
+  out += static_cast<char>(text.size() & 0xff);
+  out += static_cast<char>(text.size() >> 8);
+  return out + text;
+}
+
+Status write_npz(const std::string& path, std::span<const StreamedArray> arrays, const std::string& provenance) {
+  int code = 0;
+  zip_t* archive = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code);
+  if (archive == nullptr) return failure("write", path, errno);
+  const auto give_up = [&] {
+    Failure why{cat("cannot write ", quoted(path), ": ", zip_strerror(archive))};
+    zip_discard(archive);
+    return why;
+  };
+  const auto add = [&](const std::string& name, zip_source_t* source) {
+    if (source == nullptr) return false;
+    const zip_int64_t at = zip_file_add(archive, name.c_str(), source, ZIP_FL_ENC_UTF_8);
+    if (at < 0) zip_source_free(source);
+    if (at < 0) return false;
+    constexpr zip_uint16_t kMidnight = 0, kFirstOf1980 = 0x21;  // the same data, the same bytes
+    const auto index = static_cast<zip_uint64_t>(at);
+    return zip_set_file_compression(archive, index, ZIP_CM_STORE, 0) == 0 &&
+           zip_file_set_dostime(archive, index, kMidnight, kFirstOf1980, 0) == 0;
+  };
+  for (const StreamedArray& array : arrays)
+    if (!add(array.name + ".npy", zip_source_file(archive, array.part->path().c_str(), 0, -1))) return give_up();
+  if (!add("provenance.json", zip_source_buffer(archive, provenance.data(), provenance.size(), 0))) return give_up();
+  if (zip_close(archive) != 0) return give_up();
+  return Done{};
+}
+
+Status write_hdf5(const std::string& path, std::span<const StreamedArray> arrays, const std::string& provenance) {
+  std::vector<Hdf5Array> sources;
+  for (const StreamedArray& array : arrays)
+    sources.push_back({array.name, array.shape, array.unit,
+                       [part = array.part](int64_t begin, std::span<double> into) { return part->read(begin, into); }});
+  return write_hdf5(path, sources, provenance);
+}
+
+}  // namespace
+
+Result<PartFile> PartFile::open(const std::string& path, int64_t numbers) {
+  PartFile out;
+  out.path_ = path;
+  out.file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (out.file_ < 0) return failure("write", path, errno);
+  if (numbers == kAsItIs) return out;
+  const int64_t size = kHeader + numbers * static_cast<int64_t>(sizeof(double));
+  const off_t have = ::lseek(out.file_, 0, SEEK_END);
+  if (numbers > 0 && have < size)
+    return Failure{cat("cannot go on with ", quoted(path), ": it is shorter than the checkpoint says")};
+  if (::ftruncate(out.file_, size) != 0) return failure("write", path, errno);
+  out.numbers_ = numbers;
+  return out;
+}
+
+PartFile::PartFile(PartFile&& other) noexcept
+    : path_(std::move(other.path_)), file_(std::exchange(other.file_, -1)), numbers_(other.numbers_) {}
+
+PartFile& PartFile::operator=(PartFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(file_, other.file_);
+  std::swap(numbers_, other.numbers_);
+  return *this;
+}
+
+PartFile::~PartFile() {
+  if (file_ >= 0) ::close(file_);
+}
+
+Status PartFile::append(std::span<const double> values) {
+  const int64_t at = kHeader + numbers_ * static_cast<int64_t>(sizeof(double));
+  if (const int error = write_at(file_, reinterpret_cast<const char*>(values.data()), values.size_bytes(), at))
+    return failure("write", path_, error);
+  numbers_ += static_cast<int64_t>(values.size());
+  return Done{};
+}
+
+Status PartFile::read(int64_t begin, std::span<double> into) const {
+  auto* bytes = reinterpret_cast<char*>(into.data());
+  size_t left = into.size_bytes();
+  int64_t at = kHeader + begin * static_cast<int64_t>(sizeof(double));
+  while (left > 0) {
+    const ssize_t got = ::pread(file_, bytes, left, at);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return failure("read", path_, got < 0 ? errno : EIO);
+    bytes += got, at += got, left -= static_cast<size_t>(got);
+  }
+  return Done{};
+}
+
+Status PartFile::finish(const std::vector<int64_t>& shape) {
+  const std::string header = npy_header(shape);
+  if (const int error = write_at(file_, header.data(), header.size(), 0)) return failure("write", path_, error);
+  return Done{};
+}
+
+void PartFile::flush() const { (void)::fdatasync(file_); }
+
+void PartFile::remove() { ::unlink(path_.c_str()); }
+
+Status save_streamed(const std::string& path, std::span<const StreamedArray> arrays, const std::string& provenance) {
+  const bool npz = path.ends_with(".npz");
+  return replace_file(path, [&](const std::string& temporary) {
+    return npz ? write_npz(temporary, arrays, provenance) : write_hdf5(temporary, arrays, provenance);
+  });
+}
+
+}  // namespace hebb
