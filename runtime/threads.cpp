@@ -1,11 +1,47 @@
 #include "runtime/threads.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <atomic>
+#include <exception>
+#include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace hebb {
+namespace {
+
+/// The first exception of some threads.
+class FirstFailure {
+ public:
+  template <class Work>
+  void catching(Work work) noexcept {
+    try {
+      work();
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+    }
+  }
+  void rethrow() {
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::exception_ptr failure_;
+};
+
+/// Forks of this process so far, seen from the children: threads do not go along into a child.
+std::atomic<uint32_t>& forks() {
+  static std::atomic<uint32_t> count{0};
+  [[maybe_unused]] static const int registered = pthread_atfork(nullptr, nullptr, [] { ++count; });
+  return count;
+}
+
+}  // namespace
 
 struct ThreadPool::Shared {
   std::atomic<uint32_t> round{0};      // a new number: work is there
@@ -15,12 +51,28 @@ struct ThreadPool::Shared {
   int count = 0;
   const std::function<void(int)>* part = nullptr;
   std::vector<std::thread> workers;
+  FirstFailure failure;
+  uint32_t born = forks();             // in which process
 
-  void take(int thread) const {
-    for (int k = thread; k < count; k += threads) (*part)(k);
+  /// In a child: the threads are the parent's, which nobody can join here.
+  void forget_lost_threads() {
+    if (workers.empty() || born == forks()) return;
+    new std::vector<std::thread>(std::move(workers));  // never destroyed: a lost thread is joinable for ever
+    workers.clear();
+    born = forks();
+    busy = 0;
   }
-  void work(int thread) {
-    for (uint32_t seen = 0;;) {
+  void hire() {
+    for (int k = 1; k < threads; ++k) workers.emplace_back([this, k, now = round.load()] { work(k, now); });
+  }
+
+  void take(int thread) {
+    failure.catching([&] {
+      for (int k = thread; k < count; k += threads) (*part)(k);
+    });
+  }
+  void work(int thread, uint32_t begins) {
+    for (uint32_t seen = begins;;) {
       round.wait(seen, std::memory_order_acquire);
       seen = round.load(std::memory_order_acquire);
       if (stop) return;
@@ -32,11 +84,11 @@ struct ThreadPool::Shared {
 
 ThreadPool::ThreadPool(int threads) : shared_(std::make_unique<Shared>()) {
   shared_->threads = std::max(threads, 1);
-  for (int k = 1; k < shared_->threads; ++k)
-    shared_->workers.emplace_back([shared = shared_.get(), k] { shared->work(k); });
+  shared_->hire();
 }
 
 ThreadPool::~ThreadPool() {
+  shared_->forget_lost_threads();
   shared_->stop = true;
   shared_->round.fetch_add(1, std::memory_order_release);
   shared_->round.notify_all();
@@ -46,6 +98,10 @@ ThreadPool::~ThreadPool() {
 int ThreadPool::size() const { return shared_->threads; }
 
 void ThreadPool::run(int count, const std::function<void(int)>& part) {
+  if (shared_->threads > 1 && shared_->born != forks()) {
+    shared_->forget_lost_threads();
+    shared_->hire();
+  }
   shared_->count = count;
   shared_->part = &part;
   if (shared_->workers.empty() || count <= 1) {
@@ -59,6 +115,27 @@ void ThreadPool::run(int count, const std::function<void(int)>& part) {
   for (int left = shared_->busy.load(std::memory_order_acquire); left != 0;
        left = shared_->busy.load(std::memory_order_acquire))
     shared_->busy.wait(left, std::memory_order_acquire);
+  shared_->failure.rethrow();
+}
+
+void in_parallel(int threads, int64_t count, const std::function<void(int64_t)>& part) {
+  const int64_t workers = std::min<int64_t>(threads, count);
+  if (workers <= 1) {
+    for (int64_t k = 0; k < count; ++k) part(k);
+    return;
+  }
+  FirstFailure failure;
+  std::atomic<int64_t> next = 0;
+  std::vector<std::jthread> pool;
+  for (int64_t k = 0; k < workers; ++k) {
+    pool.emplace_back([&] {
+      failure.catching([&] {
+        for (int64_t one = next++; one < count; one = next++) part(one);
+      });
+    });
+  }
+  pool.clear();  // joins
+  failure.rethrow();
 }
 
 }  // namespace hebb

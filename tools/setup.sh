@@ -22,6 +22,7 @@ libzip-dev|NPZ files
 libhdf5-dev|HDF5 files
 libcli11-dev|the command line
 libgtest-dev|the unit tests
+python3-dev|the Python package
 python3-venv|virtual environments, for the tests of the Python package and the comparisons
 "
 

@@ -3,6 +3,7 @@
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Module.h>
 #include <llvm/IR/Verifier.h>
+#include <llvm/Support/ErrorHandling.h>
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Target/TargetMachine.h>
 
@@ -11,6 +12,8 @@
 #include "compiler/codegen/math.h"
 #include "compiler/codegen/optimize.h"
 #include "compiler/codegen/target.h"
+#include "compiler/support/promise.h"
+#include "compiler/support/text.h"
 
 namespace hebb {
 namespace {
@@ -26,8 +29,7 @@ void assert_valid(const llvm::Module& module) {
   std::string faults;
   llvm::raw_string_ostream stream(faults);
   if (llvm::verifyModule(module, &stream)) {
-    llvm::errs() << faults;
-    assert(false && "emitted code is valid LLVM");
+    throw BrokenPromise(cat("emitted code is not valid LLVM: ", stream.str()));
   }
 }
 
@@ -80,6 +82,15 @@ Result<std::string> assembly(const Program& program, const CodegenOptions& optio
     return Failure{"LLVM cannot print assembly for this machine"};
   passes.run(*compiled->module);
   return text.str().str();
+}
+
+void throw_when_llvm_gives_up() {
+  [[maybe_unused]] static const bool once = [] {
+    llvm::remove_fatal_error_handler();  // a host with the same LLVM may have set one
+    llvm::install_fatal_error_handler(
+        [](void*, const char* reason, bool) { throw BrokenPromise(cat("LLVM gave up: ", reason)); });
+    return true;
+  }();
 }
 
 }  // namespace hebb

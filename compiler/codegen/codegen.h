@@ -28,4 +28,7 @@ Result<std::string> assembly(const Program& program, const CodegenOptions& optio
 /// "LLVM 22.1.8, skylake-avx512, 512-bit vectors"
 std::string describe_host();
 
+/// From now on what LLVM cannot go on with is an exception instead of the end of the program: for libhebb.
+void throw_when_llvm_gives_up();
+
 }  // namespace hebb

@@ -21,11 +21,14 @@
 #include "compiler/codegen/emit_llvm.h"
 #include "compiler/codegen/math.h"
 #include "compiler/codegen/optimize.h"
+#include "compiler/support/promise.h"
 #include "compiler/support/text.h"
 #include "runtime/embed/block.h"
 
 extern "C" const char hebb_block_x86_64_begin[], hebb_block_x86_64_end[], hebb_block_aarch64_begin[],
-    hebb_block_aarch64_end[], hebb_block_wasm32_begin[], hebb_block_wasm32_end[];
+    hebb_block_aarch64_end[], hebb_block_wasm32_begin[], hebb_block_wasm32_end[], hebb_block_x86_64_vjp_begin[],
+    hebb_block_x86_64_vjp_end[], hebb_block_aarch64_vjp_begin[], hebb_block_aarch64_vjp_end[],
+    hebb_block_wasm32_vjp_begin[], hebb_block_wasm32_vjp_end[];
 
 namespace hebb {
 namespace {
@@ -57,11 +60,14 @@ Variant host_variant() {
           .level = wide ? 4 : 3, .vector_bits = wide ? 512u : 256u};
 }
 
-Machine machine_of(Target target) {
+#define HEBB_BLOCK_BITCODE(name) \
+  (vjp ? between(hebb_block_##name##_vjp_begin, hebb_block_##name##_vjp_end) : between(hebb_block_##name##_begin, hebb_block_##name##_end))
+
+Machine machine_of(Target target, bool vjp) {
   const Variant v3{.suffix = "_v3", .cpu = "x86-64-v3", .level = 3, .vector_bits = 256};
   const Variant v4{.suffix = "_v4", .cpu = "x86-64-v4", .level = 4, .vector_bits = 512};
   Machine machine{.triple = "x86_64-unknown-linux-gnu", .cpu = "x86-64",
-                  .block = between(hebb_block_x86_64_begin, hebb_block_x86_64_end)};
+                  .block = HEBB_BLOCK_BITCODE(x86_64)};
   switch (target) {
     case Target::Portable: machine.variants = {v3, v4}; break;
     case Target::X86_64_v3: machine.variants = {v3}; break;
@@ -69,16 +75,17 @@ Machine machine_of(Target target) {
     case Target::Host: machine.variants = {host_variant()}; break;
     case Target::Aarch64:
       machine = {.triple = "aarch64-unknown-linux-gnu", .cpu = "generic",
-                 .block = between(hebb_block_aarch64_begin, hebb_block_aarch64_end), .variants = {{}}};
+                 .block = HEBB_BLOCK_BITCODE(aarch64), .variants = {{}}};
       break;
     case Target::Wasm32:
       machine = {.triple = "wasm32-unknown-unknown", .cpu = "generic", .features = "+simd128",
-                 .block = between(hebb_block_wasm32_begin, hebb_block_wasm32_end), .variants = {{}},
+                 .block = HEBB_BLOCK_BITCODE(wasm32), .variants = {{}},
                  .pointer_bytes = 4};
       break;
   }
   return machine;
 }
+#undef HEBB_BLOCK_BITCODE
 
 void initialise_targets() {
   [[maybe_unused]] static const bool once = [] {
@@ -127,9 +134,10 @@ class ObjectMaker {
 
   void make() {
     context_.setDiagnosticHandlerCallBack([](const llvm::DiagnosticInfo*, void*) {});  // remarks on vectors
-    sort_kernels();
+    parts_.push_back(sort_kernels());
+    if (unit_.gradient) parts_.push_back(sort_gradient(*unit_.gradient));
     link_block();
-    entries(description());
+    entries();
     hide_everything();
     specialise(*module_, target_);
     for (const Variant& variant : machine_.variants) emit_kernels(variant);
@@ -161,51 +169,77 @@ class ObjectMaker {
     std::string faults;
     llvm::raw_string_ostream stream(faults);
     if (llvm::verifyModule(*module_, &stream)) {
-      llvm::errs() << faults;
-      assert(false && "emitted code is valid LLVM");
+      throw BrokenPromise(cat("emitted code is not valid LLVM: ", stream.str()));
     }
   }
 
   // --- kernels ---
 
+  /// One program of the object: that of the rule, or of its gradient.
+  struct Part {
+    const Program* program;
+    std::string prefix;                        // of the names of its kernels
+    std::vector<bool> cold, large, wanted;     // by kernel
+  };
+
+  static Part part_of(const Program& program, std::string prefix) {
+    const size_t n = program.kernels.size();
+    Part part{&program, std::move(prefix), std::vector<bool>(n, true), std::vector<bool>(n, false), std::vector<bool>(n, false)};
+    return part;
+  }
+
   /// Start values, bounds and what there is one of: small code, one for all CPUs. Kernels of the grid are made for large matrices; those
   /// that mostly run over single rows and columns are not.
-  void sort_kernels() {
-    cold_.assign(program_.kernels.size(), true);
-    large_.assign(program_.kernels.size(), false);
+  Part sort_kernels() const {
+    Part part = part_of(program_, "kernel_");
     for (const int list : {HEBB_INSTANT, HEBB_FLOW, HEBB_STEP, HEBB_QUIET})
-      for (const KernelId id : unit_.lists[list]) cold_[id.value] = false;
+      for (const KernelId id : unit_.lists[list]) part.cold[id.value] = false;
     for (uint32_t k = 0; k < program_.kernels.size(); ++k)
-      if (program_[program_.kernels[k].domain].kind == SpaceKind::Uniform) cold_[k] = true;
+      if (program_[program_.kernels[k].domain].kind == SpaceKind::Uniform) part.cold[k] = true;
     for (const int list : {HEBB_FLOW, HEBB_STEP, HEBB_QUIET}) {
       if (list == HEBB_STEP && unit_.split_step) continue;
-      for (const KernelId id : unit_.lists[list]) large_[id.value] = !cold_[id.value];
+      for (const KernelId id : unit_.lists[list]) part.large[id.value] = !part.cold[id.value];
     }
     for (uint32_t k = 0; k < program_.kernels.size(); ++k)
-      if (!touched_only(program_, program_.kernels[k]) && !cold_[k]) large_[k] = true;
-    wanted_.assign(program_.kernels.size(), false);
+      if (!touched_only(program_, program_.kernels[k]) && !part.cold[k]) part.large[k] = true;
     for (size_t list = 0; list < unit_.lists.size(); ++list) {
       if (list == HEBB_STEP && unit_.split_step) continue;
-      for (const KernelId id : unit_.lists[list]) wanted_[id.value] = true;
+      for (const KernelId id : unit_.lists[list]) part.wanted[id.value] = true;
     }
+    return part;
+  }
+
+  static Part sort_gradient(const ObjectGradient& gradient) {
+    const Program& program = *gradient.program;
+    Part part = part_of(program, "gradient_");
+    for (const auto& list : gradient.lists) {
+      for (const KernelId id : list) {
+        part.wanted[id.value] = true;
+        part.cold[id.value] = program[program[id].domain].kind == SpaceKind::Uniform;
+        part.large[id.value] = !part.cold[id.value];
+      }
+    }
+    return part;
   }
 
   static std::string cold_suffix() { return "_cold"; }
 
   void emit_kernels(const Variant& variant) {
     const unsigned real_bits = options_.precision == Precision::Float32 ? 32 : 64;
-    if (&variant == &machine_.variants.front()) emit_some(variant, cold_suffix(), real_bits, /*cold=*/true, false);
-    emit_some(variant, variant.suffix, variant.vector_bits, false, false);
-    emit_some(variant, variant.suffix, variant.vector_bits, false, /*large=*/true);
+    for (const Part& part : parts_) {
+      if (&variant == &machine_.variants.front()) emit_some(part, variant, cold_suffix(), real_bits, /*cold=*/true, false);
+      emit_some(part, variant, variant.suffix, variant.vector_bits, false, false);
+      emit_some(part, variant, variant.suffix, variant.vector_bits, false, /*large=*/true);
+    }
   }
 
-  void emit_some(const Variant& variant, const std::string& suffix, unsigned vector_bits, bool cold, bool large) {
-    Program part = program_;
+  void emit_some(const Part& all, const Variant& variant, const std::string& suffix, unsigned vector_bits, bool cold, bool large) {
+    Program part = *all.program;
     part.kernels.clear();
     std::vector<uint32_t> numbers;
-    for (uint32_t k = 0; k < program_.kernels.size(); ++k) {
-      if (!wanted_[k] || cold_[k] != cold || large_[k] != large) continue;
-      part.kernels.push_back(program_.kernels[k]);
+    for (uint32_t k = 0; k < all.program->kernels.size(); ++k) {
+      if (!all.wanted[k] || all.cold[k] != cold || all.large[k] != large) continue;
+      part.kernels.push_back(all.program->kernels[k]);
       numbers.push_back(k);
     }
     if (numbers.empty()) return;
@@ -217,16 +251,12 @@ class ObjectMaker {
     module->setDataLayout(module_->getDataLayout());
     for (uint32_t k = 0; k < numbers.size(); ++k) {
       llvm::Function* function = module->getFunction(kernel_symbol(part, KernelId{k}));
-      function->setName(kernel_name(numbers[k], suffix));
+      function->setName(cat(all.prefix, numbers[k], suffix));
       if (!variant.cpu.empty()) function->addFnAttr("target-cpu", variant.cpu);
       if (!variant.features.empty()) function->addFnAttr("target-features", variant.features);
     }
     [[maybe_unused]] const bool failed = llvm::Linker::linkModules(*module_, std::move(module));
     assert(!failed && "kernels have names of their own");
-  }
-
-  std::string kernel_name(uint32_t kernel, const std::string& suffix) const {
-    return cat("kernel_", kernel, suffix);
   }
 
   // --- what all rules share ---
@@ -287,30 +317,29 @@ class ObjectMaker {
     return global;
   }
 
-  int space_code(SpaceId id) const {
-    const Space& space = program_[id];
+  static int space_code(const Program& program, SpaceId id) {
+    const Space& space = program[id];
     if (space.kind == SpaceKind::Uniform) return HEBB_SPACE_UNIFORM;
     if (space.kind == SpaceKind::Dense) return HEBB_SPACE_SYNAPSE;
     return space.name == "pre" ? HEBB_SPACE_PRE : HEBB_SPACE_POST;
   }
 
-  llvm::Constant* columns() {
-    const std::vector<bool> summed = summed_columns(program_);
+  llvm::Constant* columns(const Program& program) {
+    const std::vector<bool> summed = summed_columns(program);
     std::vector<llvm::Constant*> rows;
-    for (uint32_t k = 0; k < program_.columns.size(); ++k) {
-      const Column& column = program_.columns[k];
-      rows.push_back(row({i32(space_code(column.space)), i32(column.width), i32(summed[k]),
+    for (uint32_t k = 0; k < program.columns.size(); ++k) {
+      const Column& column = program.columns[k];
+      rows.push_back(row({i32(space_code(program, column.space)), i32(column.width), i32(summed[k]),
                           i32(column.role == Role::Indicator), real(column.reset)}));
     }
     return table("columns", rows);
   }
 
-  llvm::Constant* list(const std::vector<KernelId>& kernels, bool empty) {
+  llvm::Constant* list(const Program& program, const std::vector<KernelId>& kernels, bool touched) {
     std::vector<llvm::Constant*> rows;
     for (const KernelId id : kernels) {
-      if (empty) break;
-      const Kernel& kernel = program_[id];
-      rows.push_back(row({i32(id.value), i32(space_code(kernel.domain)), i32(touched_only(program_, kernel)), i32(0)}));
+      const Kernel& kernel = program[id];
+      rows.push_back(row({i32(id.value), i32(space_code(program, kernel.domain)), i32(touched && touched_only(program, kernel)), i32(0)}));
     }
     llvm::Constant* launches = table("launches", rows);
     return row({launches, i64(static_cast<int64_t>(rows.size()))});
@@ -322,11 +351,11 @@ class ObjectMaker {
     return llvm::cast<llvm::Constant>(module_->getOrInsertFunction(name, type).getCallee());
   }
 
-  llvm::Constant* variant_table(const Variant& variant) {
+  llvm::Constant* variant_table(const Part& part, const Variant& variant) {
     std::vector<llvm::Constant*> rows;
-    for (uint32_t k = 0; k < program_.kernels.size(); ++k) {
+    for (uint32_t k = 0; k < part.program->kernels.size(); ++k) {
       llvm::Constant* address = llvm::ConstantPointerNull::get(b_.getPtrTy());
-      if (wanted_[k]) address = declared(kernel_name(k, cold_[k] ? cold_suffix() : variant.suffix));
+      if (part.wanted[k]) address = declared(cat(part.prefix, k, part.cold[k] ? cold_suffix() : variant.suffix));
       rows.push_back(address);
     }
     return table("kernels", rows);
@@ -334,53 +363,74 @@ class ObjectMaker {
 
   static int64_t number(ColumnId id) { return id.valid() ? id.value : -1; }
 
-  llvm::Constant* description() {
+  /// A hebb_block_rule. `lists` are seven.
+  llvm::Constant* description(const Part& part, const std::vector<llvm::Constant*>& lists) {
+    const Program& program = *part.program;
     const InputLayout layout = input_layout(unit_.inputs);
-    std::vector<llvm::Constant*> inputs, clocks, lists;
+    std::vector<llvm::Constant*> inputs, clocks;
     for (size_t k = 0; k < unit_.inputs.size(); ++k)
       inputs.push_back(row({i32(static_cast<int>(unit_.inputs[k].kind)), i32(unit_.inputs[k].column.value),
                             i32(layout.offsets[k]), i32(0)}));
     for (const Clock& clock : program_.plan.clocks)
       clocks.push_back(row({i32(clock.indicator.value), i32(clock.period.value)}));
-    for (size_t k = 0; k < unit_.lists.size(); ++k)
-      lists.push_back(list(unit_.lists[k], k == HEBB_STEP && unit_.split_step));
 
     const auto pointers = static_cast<int64_t>(program_.columns.size() + 1) * machine_.pointer_bytes;
     const int64_t block_bytes = (kPointerless + pointers + 7) / 8 * 8;
     const auto& variants = machine_.variants;
     std::vector<llvm::Constant*> members = {
         i32(block_bytes), i32(layout.bytes), i32(options_.precision == Precision::Float32 ? 4 : 8),
-        i32(static_cast<int64_t>(program_.columns.size())), i32(static_cast<int64_t>(inputs.size())),
+        i32(static_cast<int64_t>(program.columns.size())), i32(static_cast<int64_t>(inputs.size())),
         i32(static_cast<int64_t>(clocks.size())), i32(number(unit_.pre_count)), i32(number(unit_.post_count)),
         i32(number(program_.dt)), i32(unit_.split_step), i32(static_cast<int64_t>(variants.size())),
-        i32(variants[0].level), i32(variants.back().level), i32(0), columns(), table("inputs", inputs),
-        table("clocks", clocks), variant_table(variants[0]),
-        variants.size() > 1 ? variant_table(variants[1]) : table("", {})};
+        i32(variants[0].level), i32(variants.back().level), i32(0), columns(program), table("inputs", inputs),
+        table("clocks", clocks), variant_table(part, variants[0]),
+        variants.size() > 1 ? variant_table(part, variants[1]) : table("", {})};
     members.insert(members.end(), lists.begin(), lists.end());
     return constant("rule", row(members));
   }
 
+  llvm::Constant* rule_description() {
+    std::vector<llvm::Constant*> lists;
+    for (size_t k = 0; k < unit_.lists.size(); ++k)
+      lists.push_back(list(program_, k == HEBB_STEP && unit_.split_step ? std::vector<KernelId>{} : unit_.lists[k], true));
+    return description(parts_[0], lists);
+  }
+
+  /// A hebb_block_gradient.
+  llvm::Constant* gradient_description(const ObjectGradient& gradient) {
+    std::vector<llvm::Constant*> lists, bars, shared;
+    for (size_t k = 0; k < HEBB_LISTS; ++k)
+      lists.push_back(list(*gradient.program, k < gradient.lists.size() ? gradient.lists[k] : std::vector<KernelId>{}, false));
+    for (const ObjectGradient::Bar& bar : gradient.bars)
+      bars.push_back(row({i32(number(bar.now)), i32(number(bar.next)), i32(bar.carried), i32(number(bar.field))}));
+    for (const bool one : gradient.shared) shared.push_back(i32(one));
+    return constant("gradient", row({description(parts_[1], lists), table("bars", bars), table("shared", shared),
+                                     i32(static_cast<int64_t>(bars.size())),
+                                     i32(gradients_bytes(gradient, machine_.pointer_bytes))}));
+  }
+
   // --- entry points ---
 
-  static constexpr std::array kEntries = {"bytes", "init", "start", "instant", "step", "sync", "error_text"};
+  static constexpr std::array kEntries = {"bytes", "init", "start", "instant", "step", "sync"};
+  static constexpr std::array kGradientEntries = {"vjp_bytes", "vjp"};
 
   /// What stays visible outside its module.
   bool is_entry(llvm::StringRef name) const {
     if (name == "hebb_fma" || name == "hebb_fmaf") return true;  // until the kernels that want them are there
     if (!name.consume_front(unit_.symbol) || !name.consume_front("_")) return false;
-    return llvm::is_contained(kEntries, name) || name == "metadata" || name == "abi_version";
+    if (unit_.gradient && llvm::is_contained(kGradientEntries, name)) return true;
+    return llvm::is_contained(kEntries, name) || name == "error_text" || name == "metadata" || name == "abi_version";
   }
 
-  void entry(const char* name, llvm::Constant* rule) {
+  /// `constants` come before the arguments of the host.
+  void entry(const char* name, std::vector<llvm::Value*> constants) {
     llvm::Function* shared = module_->getFunction(cat("hebb_block_", name));
     assert(shared && "block.c has every entry point");
     const llvm::ArrayRef<llvm::Type*> all = shared->getFunctionType()->params();
-    const bool takes_rule = std::string_view(name) != "error_text";
-    auto* type = llvm::FunctionType::get(shared->getReturnType(), takes_rule ? all.drop_front() : all, false);
+    auto* type = llvm::FunctionType::get(shared->getReturnType(), all.drop_front(constants.size()), false);
     llvm::Function* function = visible(type, name);
     b_.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", function));
-    std::vector<llvm::Value*> arguments;
-    if (takes_rule) arguments.push_back(rule);
+    std::vector<llvm::Value*> arguments = std::move(constants);
     for (llvm::Argument& argument : function->args()) arguments.push_back(&argument);
     llvm::CallInst* call = b_.CreateCall(shared, arguments);
     call->setTailCall();
@@ -394,8 +444,14 @@ class ObjectMaker {
     return function;
   }
 
-  void entries(llvm::Constant* rule) {
-    for (const char* name : kEntries) entry(name, rule);
+  void entries() {
+    llvm::Constant* rule = rule_description();
+    for (const char* name : kEntries) entry(name, {rule});
+    entry("error_text", {});
+    if (unit_.gradient) {
+      llvm::Constant* gradient = gradient_description(*unit_.gradient);
+      for (const char* name : kGradientEntries) entry(name, {rule, gradient});
+    }
     llvm::Function* metadata = visible(llvm::FunctionType::get(b_.getPtrTy(), false), "metadata");
     b_.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", metadata));
     b_.CreateRet(constant("text", llvm::ConstantDataArray::getString(context_, unit_.metadata)));
@@ -412,7 +468,7 @@ class ObjectMaker {
   llvm::LLVMContext context_;
   std::unique_ptr<llvm::Module> module_;
   llvm::IRBuilder<> b_;
-  std::vector<bool> cold_, large_, wanted_;  // by kernel
+  std::vector<Part> parts_;                  // the rule, then its gradient
 };
 
 }  // namespace
@@ -424,6 +480,10 @@ InputLayout input_layout(const std::vector<ObjectInput>& inputs) {
     layout.bytes += input.kind == ObjectInput::Kind::Event ? 8 : 16;
   }
   return layout;
+}
+
+int32_t gradients_bytes(const ObjectGradient& gradient, int pointer_bytes) {
+  return (8 + static_cast<int32_t>(gradient.bars.size()) * pointer_bytes + 7) / 8 * 8;
 }
 
 bool touched_only(const Program& program, const Kernel& kernel) {
@@ -443,7 +503,7 @@ std::vector<bool> summed_columns(const Program& program) {
 }
 
 Result<std::string> object(const ObjectUnit& unit, const ObjectOptions& options, ObjectKind kind) {
-  Machine machine = machine_of(options.target);
+  Machine machine = machine_of(options.target, unit.gradient.has_value());
   auto target = target_machine(machine, options.level);
   if (!target) return target.failure();
   ObjectMaker maker(unit, options, std::move(machine), **target);

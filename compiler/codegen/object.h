@@ -4,6 +4,8 @@
 // Nothing in it is undefined, and nothing in it is written to.
 
 #include <array>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,20 @@ struct ObjectInput {
   ColumnId column;
 };
 
+/// The reverse of one moment and of one step, for NAME_vjp: a program whose first columns are those of the unit's.
+struct ObjectGradient {
+  std::shared_ptr<const Program> program;
+  /// In the order of runtime/embed/block.h: forward and reverse of the instant, of the step.
+  std::array<std::vector<KernelId>, 4> lists;
+  /// Of each field that has a derivative: the columns that hold it by the value before and after; invalid: 0.
+  struct Bar {
+    ColumnId now, next, field;
+    bool carried = false;                        // a weight or a state
+  };
+  std::vector<Bar> bars;
+  std::vector<bool> shared;                      // by primal column: read in the host's block
+};
+
 struct ObjectUnit {
   std::string symbol;                            // what the names of its functions begin with
   const Program* program = nullptr;
@@ -25,6 +41,7 @@ struct ObjectUnit {
   ColumnId pre_count, post_count;                // invalid: the rule does not ask
   bool split_step = false;
   std::string metadata;                          // what NAME_metadata() returns
+  std::optional<ObjectGradient> gradient;        // none: without NAME_vjp
 };
 
 /// Where each member of the inputs of a moment lies in their struct, and how long the struct is.
@@ -33,6 +50,9 @@ struct InputLayout {
   int32_t bytes = 0;
 };
 InputLayout input_layout(const std::vector<ObjectInput>& inputs);
+
+/// Bytes of the struct of gradients in a header: two numbers, then a pointer for each bar.
+int32_t gradients_bytes(const ObjectGradient& gradient, int pointer_bytes);
 
 enum class Target { Portable, X86_64_v3, X86_64_v4, Host, Aarch64, Wasm32 };
 struct ObjectOptions {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compiler/embed/gradient.h"
 #include "compiler/embed/names.h"
 #include "compiler/support/text.h"
 #include "runtime/embed/block.h"
@@ -69,6 +70,7 @@ class HeaderWriter {
     codes();
     block();
     inputs();
+    if (unit_.object.gradient) gradients();
     functions();
     return out_;
   }
@@ -201,6 +203,36 @@ class HeaderWriter {
     out_ += " }\n\n";
   }
 
+  void gradients() {
+    out_ += cat("/* Derivatives of one number, the loss, each in an array laid out like the block's of the same name; or null: not\n"
+                " * wanted, and 0 after. Of weights and states: the host puts the derivative by the value after the step and\n"
+                " * finds the derivative by the value before. Of parameters and given values: what the step contributes is\n"
+                " * added. */\n");
+    out_ += cat("typedef struct ", p_, "_gradients {\n");
+    line(out_, "uint32_t abi_version;", cat(P_, "_ABI"));
+    line(out_, "uint32_t struct_size;", cat("sizeof(", p_, "_gradients)"));
+    size_t count = 0;
+    for (const EmbedField& field : unit_.fields) {
+      if (!has_derivative(field.kind)) continue;
+      ++count;
+      const std::string per = cat("by ", in_comment(field.name), ", loss per ", unit_text(field), "; ", layout(field), "; ");
+      line(out_, cat(p_, "_real *", field.c_name, ";"), per + (is_carried(field.kind) ? "in: after, out: before" : "added to"));
+    }
+    out_ += cat("} ", p_, "_gradients;\n\n#define ", P_, "_GRADIENTS \\\n  { ", P_, "_ABI, (uint32_t)sizeof(", p_, "_gradients)");
+    for (size_t k = 0; k < count; ++k) out_ += ", 0";
+    out_ += " }\n\n";
+  }
+
+  void gradient_functions() {
+    out_ += cat("/* Bytes of working memory that vjp needs, aligned to 64; a code below 0. */\n"
+                "int64_t ", p_, "_vjp_bytes(const ", p_, " *block);\n\n"
+                "/* From derivatives by the values after a step to derivatives by those before, the parameters and the inputs.\n"
+                " * `block` is as it was before the step and is not changed: a host that goes back through many steps keeps the\n"
+                " * struct and its memory of each, or of some. dt = 0: of the instant alone. */\n"
+                "int ", p_, "_vjp(const ", p_, " *block, const ", p_, "_inputs *inputs, double dt, ", p_, "_gradients *gradients,\n"
+                "        void *memory, int64_t bytes);\n\n");
+  }
+
   void functions() {
     const std::string grid = unit_.grid_required
                                  ? " * Some variables are solved step by step: keep dt small.\n"
@@ -219,8 +251,9 @@ class HeaderWriter {
                 "int ", p_, "_step(", p_, " *block, const ", p_, "_inputs *inputs, double dt);\n\n"
                 "/* Call before reading what the rule has written, and after writing: brings everything up to date and within\n"
                 " * bounds. */\n"
-                "int ", p_, "_sync(", p_, " *block);\n\n"
-                "/* A sentence for a code; never null. */\n"
+                "int ", p_, "_sync(", p_, " *block);\n\n");
+    if (unit_.object.gradient) gradient_functions();
+    out_ += cat("/* A sentence for a code; never null. */\n"
                 "const char *", p_, "_error_text(int code);\n\n"
                 "/* JSON: rule, compiler, precision, SHA-256 of the source. */\n"
                 "const char *", p_, "_metadata(void);\n\n"
@@ -280,7 +313,7 @@ std::string metadata_json(const EmbedUnit& unit, const std::string& target) {
                         ",\n  \"draws\": ", unit.draws ? "true" : "false",
                         ",\n  \"uses_steps\": ", unit.uses_steps ? "true" : "false",
                         ",\n  \"grid_required\": ", unit.grid_required ? "true" : "false",
-                        ",\n  \"arrays\": ", unit.column_count, ",\n  \"fields\": [");
+                        ",\n  \"vjp\": ", unit.object.gradient ? "true" : "false", ",\n  \"arrays\": ", unit.column_count, ",\n  \"fields\": [");
   for (const EmbedField& field : unit.fields) {
     std::string shape;
     for (const int64_t extent : field.shape) shape += cat(shape.empty() ? "" : ", ", extent);

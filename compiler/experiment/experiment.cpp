@@ -4,6 +4,7 @@
 
 #include "compiler/experiment/actions.h"
 #include "compiler/experiment/evaluate.h"
+#include "compiler/support/text.h"
 
 namespace hebb {
 
@@ -62,6 +63,32 @@ TestResult run_test(const Model& model, const ast::TestDecl& test, const Sources
   Evaluation e = begin(model, test.actions, sources, options, out, diags);
   for (const ast::Action& action : test.actions) perform(e, action);
   return {.title = test.title, .passed = diags.errors() == before && !e.interrupted};
+}
+
+std::vector<std::pair<std::string, Value>> evaluate_actions(const Model& model, const std::vector<ast::Action>& actions,
+                                                            const std::map<std::string, Tensor>& given,
+                                                            const std::vector<std::string>& results, const Sources& sources,
+                                                            const ExperimentOptions& options, std::ostream& out,
+                                                            Diagnostics& diags) {
+  Evaluation e = begin(model, actions, sources, options, out, diags);
+  const ast::Expr constant{.span = {}, .node = ast::Number{}};  // depends on nothing; the value is there already
+  for (const auto& [name, tensor] : given)
+    e.lets[name] = {.definition = &constant, .span = {}, .progress = Let::Progress::Done, .value = Value{tensor}};
+  const size_t before = diags.errors();
+  for (const ast::Action& action : actions)
+    if (diags.errors() == before) perform(e, action);
+  std::vector<std::pair<std::string, Value>> values;
+  for (const std::string& name : results) {
+    if (diags.errors() != before) break;
+    const auto let = e.lets.find(name);
+    if (let == e.lets.end()) {
+      diags.report(DiagKind::UnknownName, {}, cat("there is no let called ", quoted(name)));
+      break;
+    }
+    const ast::Expr reference{.span = let->second.span, .node = ast::NameRef{name}};
+    if (auto value = evaluate(e, reference)) values.emplace_back(name, *std::move(value));
+  }
+  return values;
 }
 
 }  // namespace hebb

@@ -55,6 +55,14 @@ struct TestResult {
 TestResult run_test(const Model& model, const ast::TestDecl& test, const Sources& sources,
                     const ExperimentOptions& options, std::ostream& out, Diagnostics& diags);
 
+/// Actions on behalf of a host, which gives some of the names; then the lets called `results`, in that order. Those that
+/// cannot be had are reported and left out.
+std::vector<std::pair<std::string, Value>> evaluate_actions(const Model& model, const std::vector<ast::Action>& actions,
+                                                            const std::map<std::string, Tensor>& given,
+                                                            const std::vector<std::string>& results, const Sources& sources,
+                                                            const ExperimentOptions& options, std::ostream& out,
+                                                            Diagnostics& diags);
+
 /// Names and forms inside experiments and tests that can be checked without running.
 void check_actions(const Model& model, const ast::File& file, Diagnostics& diags);
 

@@ -1,13 +1,12 @@
 #include "compiler/experiment/grad_run.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <thread>
 
 #include "compiler/experiment/engine.h"
 #include "compiler/program/interpret.h"
 #include "compiler/support/text.h"
+#include "runtime/threads.h"
 
 namespace hebb {
 
@@ -40,21 +39,6 @@ Tensor in_declared_shape(Tensor value, const Variable* variable) {
   value.shape.pop_back();
   value.shape.insert(value.shape.end(), inner.begin(), inner.end());
   return value;
-}
-
-void for_each_lane(int64_t count, int threads, const std::function<void(int64_t)>& f) {
-  const int workers = static_cast<int>(std::min<int64_t>(threads, count));
-  if (workers <= 1) {
-    for (int64_t k = 0; k < count; ++k) f(k);
-    return;
-  }
-  std::atomic<int64_t> next = 0;
-  std::vector<std::jthread> pool;
-  for (int k = 0; k < workers; ++k) {
-    pool.emplace_back([&] {
-      for (int64_t lane = next++; lane < count; lane = next++) f(lane);
-    });
-  }
 }
 
 struct RunGradient::State {
@@ -443,7 +427,7 @@ bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const 
       s.keep_all = s.trajectories[active[0]]->memory().bytes <= s.options.max_bytes / static_cast<uint64_t>(all);
     if (!s.keep_all) s.trajectories[active[0]].reset();
   }
-  for_each_lane(static_cast<int64_t>(active.size() - begin), s.prepared.options.threads, [&](int64_t k) {
+  in_parallel(s.prepared.options.threads, static_cast<int64_t>(active.size() - begin), [&](int64_t k) {
     const int64_t lane = active[begin + k];
     failures[lane] = s.forward_lane(lane);
     if (!s.keep_all) s.trajectories[lane].reset();
@@ -499,7 +483,7 @@ bool RunGradient::reverse(Evaluation& e, const Lanes& lanes, bool cut, std::span
     if (!cut || taking_part(lanes, all, lane)) entry[lane] = entries++;
   std::vector<std::vector<std::vector<double>>> found(all);   // by lane, by place
   std::vector<std::string> failures(all);
-  for_each_lane(all, s.prepared.options.threads, [&](int64_t lane) {
+  in_parallel(s.prepared.options.threads, all, [&](int64_t lane) {
     if (!taking_part(lanes, all, lane)) return;
     if (!s.trajectories[lane]) failures[lane] = s.forward_lane(lane);
     if (!failures[lane].empty()) return;

@@ -76,7 +76,4 @@ class RunGradient {
 /// [81] of a column as [3, 3, 3, 3], and with the dimension of its declaration.
 Tensor in_declared_shape(Tensor value, const Variable* variable);
 
-/// f(k) for k in [0, count) on up to `threads` threads.
-void for_each_lane(int64_t count, int threads, const std::function<void(int64_t)>& f);
-
 }  // namespace hebb

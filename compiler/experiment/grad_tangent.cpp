@@ -11,6 +11,7 @@
 #include "compiler/program/interpret.h"
 #include "compiler/program/uncoupled.h"
 #include "compiler/support/text.h"
+#include "runtime/threads.h"
 
 namespace hebb {
 
@@ -389,7 +390,7 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
       if (!cut || !prepared.batched || taking_part(question.lanes, lanes, lane)) entries.push_back(lane);
     moving.beginnings.resize(lanes);
     std::vector<LaneResult> results(lanes);
-    for_each_lane(lanes, prepared.options.threads, [&](int64_t lane) {
+    in_parallel(prepared.options.threads, lanes, [&](int64_t lane) {
       if (!taking_part(question.lanes, lanes, lane)) return;
       results[lane] = moving.cut ? run_tiles(prepared, moving, lane) : run_lane(prepared, moving, lane);
     });
@@ -462,7 +463,7 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
   // H times a direction, by central differences of the exact gradient of the loss in its recordings: exact
   // for squares.
   std::atomic<bool> failed = false;
-  for_each_lane(static_cast<int64_t>(n), 1, [&](int64_t k) {
+  in_parallel(1, static_cast<int64_t>(n), [&](int64_t k) {
     double largest = 0;
     for (size_t leaf = 0; leaf < leaves.size(); ++leaf)
       for (const double s : slopes[leaf][k]) largest = std::max(largest, std::fabs(s));

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cassert>
 #include <cmath>
-#include <thread>
 
 #include "compiler/experiment/edges.h"
 #include "compiler/experiment/engine.h"

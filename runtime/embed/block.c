@@ -126,6 +126,7 @@ typedef struct runner {
   head *h;
   hebb_launch launch;
   int whole; /* every synapse may change, not only those of neurons that spike */
+  int keep;  /* sums go on from what is there */
 } runner;
 
 static uint64_t key_of(uint64_t seed) {
@@ -190,7 +191,7 @@ static void run_list(runner *r, int list, const int64_t *planes) {
   const hebb_block *b = &r->h->block;
   for (int32_t k = 0; k < rule->column_count; ++k) {
     const hebb_block_column *column = &rule->columns[k];
-    if (column->summed) fill(rule, r->h->columns[k], elements(b, column), column->reset);
+    if (column->summed && !r->keep) fill(rule, r->h->columns[k], elements(b, column), column->reset);
   }
   r->launch.columns = r->h->columns;
   r->launch.planes = planes;
@@ -221,6 +222,7 @@ static void run_one(const hebb_block_rule *rule, hebb_block *b, int list, int64_
   r.launch.key = key_of(b->seed);
   r.launch.step = step;
   r.whole = whole;
+  r.keep = 0;
   run_list(&r, list, planes);
 }
 
@@ -369,7 +371,7 @@ static double meant(const hebb_block_rule *rule, const void *column) {
 }
 
 /* Clocks whose time has come; a period that passed several times is one event. */
-static int take_clocks(const hebb_block_rule *rule, head *h) {
+static inline int take_clocks(const hebb_block_rule *rule, head *h, int look_only) {
   int happens = kNothing;
   for (int32_t k = 0; k < rule->clock_count; ++k) {
     const double period = meant(rule, h->columns[rule->clocks[k].period]);
@@ -378,7 +380,7 @@ static int take_clocks(const hebb_block_rule *rule, head *h) {
     if (!((double)h->clock_next[k] * period <= reached)) continue;
     const double passed = reached / period;
     if (!(passed < 9e18)) return HEBB_PERIOD;
-    h->clock_next[k] = (int64_t)passed + 1;
+    if (!look_only) h->clock_next[k] = (int64_t)passed + 1;
     fill(rule, h->columns[rule->clocks[k].indicator], 1, 1);
     happens |= kWhole;
   }
@@ -397,7 +399,7 @@ static void advance(hebb_block *b, double dt_ms) {
 static int moment(const hebb_block_rule *rule, hebb_block *b, const void *inputs) {
   const int code = check_inputs(rule, b, inputs);
   if (code != HEBB_OK) return code;
-  const int clocks = take_clocks(rule, (head *)b);
+  const int clocks = take_clocks(rule, (head *)b, 0);
   if (clocks < 0) {
     clear_indicators(rule, (head *)b, NULL);
     return clocks;
@@ -444,6 +446,123 @@ int hebb_block_sync(const hebb_block_rule *rule, hebb_block *b) {
   run_one(rule, b, HEBB_BOUNDS, b->step, 1);
   return HEBB_OK;
 }
+
+#ifdef HEBB_VJP
+/* --- gradients ----------------------------------------------------------------------------------------- */
+
+/* [head with a pointer for each column][planes of each column][columns that are not the block's]… */
+static int64_t vjp_head_bytes(const hebb_block_rule *all) {
+  return aligned((int64_t)sizeof(head) + (int64_t)sizeof(void *) * all->column_count) + aligned(8 * (int64_t)all->column_count);
+}
+
+static int vjp_owns(const hebb_block_rule *rule, const hebb_block_gradient *g, int32_t k) {
+  return k >= rule->column_count || !g->shared[k];
+}
+
+int64_t hebb_block_vjp_bytes(const hebb_block_rule *rule, const hebb_block_gradient *g, const hebb_block *b) {
+  const int code = check(rule, b);
+  if (code != HEBB_OK) return code;
+  int64_t bytes = vjp_head_bytes(g->rule);
+  for (int32_t k = 0; k < g->rule->column_count; ++k)
+    if (vjp_owns(rule, g, k)) bytes += aligned(elements(b, &g->rule->columns[k]) * rule->real_bytes);
+  return sizeof(void *) == 4 && bytes > INT32_MAX ? HEBB_SIZE : bytes;
+}
+
+static void add(const hebb_block_rule *rule, void *into, const void *from, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    if (rule->real_bytes == 4) ((float *)into)[i] += ((const float *)from)[i];
+    else ((double *)into)[i] += ((const double *)from)[i];
+  }
+}
+
+int hebb_block_vjp(const hebb_block_rule *rule, const hebb_block_gradient *g, const hebb_block *b, const void *inputs,
+                   double dt_ms, void *gradients, void *memory, int64_t bytes) {
+  int code = check_ready(rule, b);
+  if (code != HEBB_OK) return code;
+  if (gradients == NULL || memory == NULL) return HEBB_NULL;
+  const uint32_t *version = gradients;
+  if (version[0] != HEBB_BLOCK_ABI || version[1] != g->gradients_size) return HEBB_ABI;
+  if (bytes < hebb_block_vjp_bytes(rule, g, b)) return HEBB_MEMORY;
+  if (((uintptr_t)memory & (kAlign - 1)) != 0) return HEBB_ALIGNMENT;
+  if (!(dt_ms >= 0 && dt_ms <= 1e300)) return HEBB_DT;
+  code = check_inputs(rule, b, inputs);
+  if (code != HEBB_OK) return code;
+
+  const hebb_block_rule *all = g->rule;
+  head *h = memory;
+  char *at = (char *)memory + vjp_head_bytes(all);
+  int64_t *planes = (int64_t *)(at - aligned(8 * (int64_t)all->column_count));
+  const head *given = (const head *)b;
+  h->block.n_pre = b->n_pre;
+  h->block.n_post = b->n_post;
+  h->block.row = b->row;
+  h->block.variant = b->variant;
+  h->block.time_ms = b->time_ms;
+  h->clock_next = given->clock_next;
+  for (int32_t k = 0; k < all->column_count; ++k) {
+    const hebb_block_column *column = &all->columns[k];
+    planes[k] = plane(b, column->space);
+    h->columns[k] = k < rule->column_count ? given->columns[k] : NULL;
+    if (!vjp_owns(rule, g, k)) continue;
+    const int64_t size = elements(b, column);
+    if (k < rule->column_count && !column->indicator) copy(rule, at, h->columns[k], size);
+    else fill(rule, at, size, 0);
+    h->columns[k] = at;
+    at += aligned(size * rule->real_bytes);
+  }
+  code = take_clocks(all, h, 1);
+  if (code < 0) return code;
+  take_inputs(all, h, inputs);
+  if (rule->dt >= 0) fill(rule, h->columns[rule->dt], 1, dt_ms);
+
+  runner r;
+  r.rule = all;
+  r.h = h;
+  r.launch.key = key_of(b->seed);
+  r.launch.step = b->step;
+  r.whole = 1;
+  r.keep = 0;
+  run_list(&r, dt_ms > 0 ? HEBB_FORWARD_STEP : HEBB_FORWARD_INSTANT, planes);
+  void **bars = (void **)((char *)gradients + 8);
+  for (int32_t k = 0; k < g->bar_count; ++k) {
+    const hebb_block_bar *bar = &g->bars[k];
+    if (bar->carried && bar->next >= 0 && bars[k] != NULL)
+      copy(rule, h->columns[bar->next], bars[k], elements(b, &rule->columns[bar->field]));
+  }
+  r.keep = 1;
+  run_list(&r, dt_ms > 0 ? HEBB_REVERSE_STEP : HEBB_REVERSE_INSTANT, planes);
+  for (int32_t k = 0; k < g->bar_count; ++k) {
+    const hebb_block_bar *bar = &g->bars[k];
+    const int64_t size = elements(b, &rule->columns[bar->field]);
+    if (bars[k] == NULL) continue;
+    if (!bar->carried && bar->now >= 0) add(rule, bars[k], h->columns[bar->now], size);
+    if (bar->carried && bar->now >= 0) copy(rule, bars[k], h->columns[bar->now], size);
+    if (bar->carried && bar->now < 0) fill(rule, bars[k], size, 0);
+  }
+  return HEBB_OK;
+}
+
+int hebb_block_set_clock(const hebb_block_rule *rule, hebb_block *b, int64_t steps, double time_ms) {
+  const int code = check_ready(rule, b);
+  if (code != HEBB_OK) return code;
+  head *h = (head *)b;
+  b->step = steps;
+  b->time_ms = b->base_ms = time_ms;
+  b->base_dt_ms = 0;
+  b->base_steps = 0;
+  /* A clock whose time is this very moment has not fired yet. */
+  for (int32_t k = 0; k < rule->clock_count; ++k) {
+    const double period = meant(rule, h->columns[rule->clocks[k].period]);
+    if (!(period > 0)) return HEBB_PERIOD;
+    const double passed = time_ms / period;
+    if (!(passed < 9e18)) return HEBB_PERIOD;
+    const int64_t whole = (int64_t)passed;
+    const int64_t next = (double)whole * period >= time_ms - 1e-9 * period ? whole : whole + 1;
+    h->clock_next[k] = next < 1 ? 1 : next;
+  }
+  return HEBB_OK;
+}
+#endif
 
 const char *hebb_block_error_text(int code) {
   switch (code) {

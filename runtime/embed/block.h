@@ -93,6 +93,35 @@ typedef struct hebb_block {
   uint32_t ready, variant;
 } hebb_block;
 
+/* The gradient of one moment or step. `rule` describes a program of its own: its columns are those of the
+ * primal rule under the same numbers, then versions of what a step overwrites, then derivatives; its lists
+ * are these. */
+enum { HEBB_FORWARD_INSTANT, HEBB_REVERSE_INSTANT, HEBB_FORWARD_STEP, HEBB_REVERSE_STEP };
+
+/* A member of the struct of gradients: d(loss)/d(a field). Columns: -1 is none, then the derivative is 0. */
+typedef struct hebb_block_bar {
+  int32_t now;      /* derivative by the value before */
+  int32_t next;     /* derivative by the value after: weights and states */
+  int32_t carried;  /* 1: the member holds d/d(after) and gets d/d(before); 0: d/d(the field) is added to it */
+  int32_t field;    /* the column of the primal rule */
+} hebb_block_bar;
+
+typedef struct hebb_block_gradient {
+  const hebb_block_rule *rule;
+  const hebb_block_bar *bars;  /* in the order of the struct's pointers, which follow its two numbers */
+  const int32_t *shared;       /* by primal column: 1: read where the block has it (states, parameters) */
+  int32_t bar_count;
+  uint32_t gradients_size;
+} hebb_block_gradient;
+
+int64_t hebb_block_vjp_bytes(const hebb_block_rule *rule, const hebb_block_gradient *gradient, const hebb_block *block);
+/* dt_ms 0: of the instant alone. Changes nothing of the block. */
+int hebb_block_vjp(const hebb_block_rule *rule, const hebb_block_gradient *gradient, const hebb_block *block,
+                   const void *inputs, double dt_ms, void *gradients, void *memory, int64_t bytes);
+
+/* For libhebb: as if `steps` calls and time_ms had passed; clocks fire next at the first multiple after it. */
+int hebb_block_set_clock(const hebb_block_rule *rule, hebb_block *block, int64_t steps, double time_ms);
+
 int64_t hebb_block_bytes(const hebb_block_rule *rule, const hebb_block *block);
 int hebb_block_init(const hebb_block_rule *rule, hebb_block *block, void *memory, int64_t bytes, uint64_t seed);
 int hebb_block_start(const hebb_block_rule *rule, hebb_block *block);

@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define HEBB_API_VERSION 1u
+#define HEBB_API_VERSION 2u
 
 /* Codes from -1 to -11 are those of compiled rules (docs/embedding.md); these come on top. */
 enum {
@@ -34,6 +34,7 @@ typedef struct hebb_module hebb_module;     /* a source, checked */
 typedef struct hebb_rule hebb_rule;         /* one of its rules, as machine code */
 typedef struct hebb_instance hebb_instance; /* a block of synapses of a rule */
 typedef struct hebb_network hebb_network;   /* a network that runs */
+typedef struct hebb_result hebb_result;     /* what an evaluation left */
 
 typedef struct hebb_field {
   const char *name;    /* "w", "pre.r"; lives as long as the rule */
@@ -59,6 +60,50 @@ typedef struct hebb_network_options {
   int32_t threads;     /* results do not depend on it */
   int32_t unused;
 } hebb_network_options;
+
+/* --- since version 2 --- */
+
+enum { HEBB_MESSAGES_TEXT = 0, HEBB_MESSAGES_JSON = 1 };
+typedef struct hebb_source {
+  uint32_t version;    /* HEBB_API_VERSION */
+  uint32_t messages;   /* mistakes as text, or as lines of JSON: code, message, spans, help, rendered */
+  const char *text;    /* null: what the file called `name` holds */
+  const char *name;
+} hebb_source;
+
+typedef struct hebb_bar {
+  const char *field;   /* a weight, state, parameter, or given value */
+  double *values;      /* d(loss)/d(field), as many as `get` gives. Of weights and states: in by the value after, out by
+                          the value before. Of parameters and given values: what the step contributes is added */
+  int64_t count;
+} hebb_bar;
+
+/* An array of a result or a recording; everything in it lives as long as that. */
+typedef struct hebb_value {
+  const char *name;    /* "Y.r", "p.w" */
+  const char *unit;    /* "ms"; "1"; empty: unknown */
+  const char *text;    /* of a value that is a text, else null */
+  const double *data;  /* row-major */
+  int64_t rank;        /* 0: a number */
+  int64_t shape[8];
+} hebb_value;
+
+typedef struct hebb_binding {
+  const char *name;    /* what the actions call it */
+  const double *data;  /* row-major; copied */
+  int64_t rank;
+  int64_t shape[8];
+} hebb_binding;
+
+typedef struct hebb_evaluation {
+  uint32_t version;    /* HEBB_API_VERSION */
+  int32_t threads;     /* results do not depend on it */
+  uint64_t seed;
+  const char *actions; /* as in an experiment: "let p = protocol(Oja, w = w0, steps = 10);" */
+  const char *results; /* names of lets to keep, separated by spaces */
+  const hebb_binding *bindings;
+  int64_t binding_count;
+} hebb_evaluation;
 
 typedef struct hebb_api {
   uint32_t version;
@@ -104,6 +149,38 @@ typedef struct hebb_api {
   /* steps × rows numbers for the coming run, or one row for all its steps (steps = 0). */
   int (*network_feed)(hebb_network *network, const char *name, const double *values, int64_t rows, int64_t steps);
   int (*run)(hebb_network *network, int64_t steps, double dt, char **error);
+
+  /* --- since version 2 --- */
+  int (*compile)(const hebb_source *source, hebb_module **module, char **error);
+  /* JSON: the rules (fields, formulas in LaTeX) and networks of the module; free_text frees it. */
+  int (*describe)(hebb_module *module, char **json, char **error);
+
+  /* `count` synapses, number k from neuron pre[k] to neuron post[k]; no pair twice. Arrays per synapse have one number
+   * each in the order of pre and then post: pres = 1, posts = count. */
+  int (*open_sparse)(hebb_rule *rule, int64_t n_pre, int64_t n_post, const int32_t *pre, const int32_t *post,
+                     int64_t count, uint64_t seed, hebb_instance **instance, char **error);
+  /* Where an instance is in time: draws depend on the steps, clocks on the time. */
+  int (*get_clock)(hebb_instance *instance, int64_t *steps, double *time_ms);
+  int (*set_clock)(hebb_instance *instance, int64_t steps, double time_ms);
+  /* The gradient of the step that would come next (dt 0: of the instant alone) with what was given for it, from the
+   * values as they are now. Changes nothing, and does not use up what was given. Not of sparse instances. */
+  int (*vjp)(hebb_instance *instance, double dt, const hebb_bar *bars, int64_t count, char **error);
+
+  /* Keeps a value at every so many steps of each coming run; every_steps 0: no longer. */
+  int (*network_record)(hebb_network *network, const char *name, int64_t every_steps);
+  /* [samples][…] of the last run; valid until the next call for this network. */
+  int (*network_recording)(hebb_network *network, const char *name, hebb_value *value);
+  /* Start values and draws anew. Parameters are as declared again: set them after. */
+  int (*network_restart)(hebb_network *network, uint64_t seed);
+  /* JSON: what can be read, set and fed; free_text frees it. */
+  int (*network_describe)(hebb_network *network, char **json, char **error);
+
+  /* Runs actions of an experiment: protocols, runs, fits. What they print is in result_text. */
+  int (*evaluate)(hebb_module *module, const hebb_evaluation *evaluation, hebb_result **result, char **error);
+  int64_t (*result_count)(hebb_result *result);
+  int (*result_value)(hebb_result *result, int64_t index, hebb_value *value);
+  const char *(*result_text)(hebb_result *result);
+  int (*close_result)(hebb_result *result);
 } hebb_api;
 
 #if defined(HEBB_BUILDING_LIBRARY)

@@ -1,13 +1,16 @@
 # libhebb: the compiler and the runtime behind one C table (hebb.h), with pkg-config and CMake packages.
-# Needs position-independent code everywhere: configure with -DHEBB_LIBRARY=ON.
 include(GNUInstallDirs)
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/library/exports.map CONTENT "{ global: hebb_get_api; local: *; };\n" @ONLY)
-add_library(hebb_shared SHARED runtime/embed/library.cpp runtime/embed/live_rule.cpp)
+add_library(hebb_live STATIC runtime/embed/live_rule.cpp)
+target_compile_options(hebb_live PRIVATE ${HEBB_WARNINGS})
+target_link_libraries(hebb_live PUBLIC hebb_embed)
+file(GLOB library_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/library/*.cpp)
+add_library(hebb_shared SHARED ${library_sources})
 set_target_properties(hebb_shared PROPERTIES OUTPUT_NAME hebb VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
   CXX_VISIBILITY_PRESET hidden LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/library)
 target_compile_options(hebb_shared PRIVATE ${HEBB_WARNINGS})
 target_compile_definitions(hebb_shared PRIVATE HEBB_VERSION="${PROJECT_VERSION}" HEBB_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-target_link_libraries(hebb_shared PRIVATE hebb_embed hebb_runtime ${CMAKE_DL_LIBS})
+target_link_libraries(hebb_shared PRIVATE hebb_live hebb_experiment ${CMAKE_DL_LIBS})
 target_link_options(hebb_shared PRIVATE -Wl,--version-script=${CMAKE_BINARY_DIR}/library/exports.map -Wl,--no-undefined)
 
 set(installed_prefix "\${pcfiledir}/../..")

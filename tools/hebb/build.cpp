@@ -90,11 +90,12 @@ int run_build(const Options& options) {
     if (!known_kind(kind)) return kUsage;
     if (sm && kind != "ptx") return usage_error(cat("--target=", options.target, " is for ptx, --emit has ", quoted(kind)));
     if (kind == "ptx" && !sm && !options.target.empty()) return unknown_device(options.target);
-    const bool of_unit = embedded_kind(kind) || (!options.target.empty() && (kind == "llvm-ir" || kind == "asm"));
+    const bool of_unit = embedded_kind(kind) || ((options.vjp || !options.target.empty()) && (kind == "llvm-ir" || kind == "asm"));
     (of_unit ? embedded : stages).push_back(kind);
   }
   if (kinds.size() > 1 && options.output.empty())
     return usage_error("several kinds of output need a folder", "add  -o FOLDER");
+  if (options.vjp && embedded.empty()) return usage_error("--vjp is for object, header, static-lib, shared-lib, llvm-bc and json");
   if (!options.target.empty() && !sm && embedded.empty())
     return usage_error("--target is for object, header, static-lib, shared-lib, llvm-ir, llvm-bc, asm and json");
   if (kinds.size() > 1) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "compiler/embed/gradient.h"
 #include "compiler/embed/header.h"
 #include "compiler/support/text.h"
 #include "runtime/data/atomic_file.h"
@@ -75,6 +76,8 @@ Result<std::string> link_shared(const std::string& object, const std::string& pa
     flags = {"--no-entry", "--export=__heap_base"};
     for (const char* name : {"bytes", "init", "start", "instant", "step", "sync", "error_text", "metadata", "abi_version"})
       flags.push_back(cat("--export=", unit.symbol, "_", name));
+    if (unit.object.gradient)
+      for (const char* name : {"vjp_bytes", "vjp"}) flags.push_back(cat("--export=", unit.symbol, "_", name));
   } else if (target != Target::Aarch64) {
     linkers.emplace_back("ld");
   }
@@ -143,8 +146,13 @@ int build_embedded(Sources& sources, FileId file, const PipelineOptions& pipelin
   if (diags.has_errors()) return kBadFile;
   const auto rule = choose_rule(compilation.model, file, options.name);
   if (!rule) return usage_error(rule.error(), options.name.empty() ? "hebb build FILE NAME --emit=…" : "");
-  const EmbedUnit unit =
+  EmbedUnit unit =
       embed_unit(compilation.model, **rule, sources, pipeline.codegen.precision, version().substr(version().find(' ') + 1));
+  if (options.vjp) {
+    auto gradient = embed_gradient(unit);
+    if (!gradient) return usage_error(cat("--vjp: ", gradient.error()), "without --vjp the rule can be built");
+    unit.object.gradient = *std::move(gradient);
+  }
   EmbeddedWriter writer(unit, {.target = *target, .precision = pipeline.codegen.precision, .level = options.level},
                         options.target.empty() ? "portable" : options.target);
   for (const std::string& kind : kinds) {

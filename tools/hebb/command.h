@@ -46,6 +46,7 @@ struct Options {
   std::string output;
   std::string emit;
   std::string target;                    // build
+  bool vjp = false;                      // build
   bool check = false, diff = false;      // fmt; check: grad
   bool latex = false;                    // grad
 };

@@ -82,6 +82,7 @@ void add_options(CLI::App& app, std::string_view name, Options& o) {
                                      "llvm-ir, asm, ptx; several with commas")->required();
     app.add_option("--target", o.target, "of object and its kin: portable (x86-64-v3 and v4 in one), x86-64-v3, x86-64-v4, "
                                          "host, aarch64, wasm32; of ptx: sm_75, sm_80, sm_90, sm_100");
+    app.add_flag("--vjp", o.vjp, "with the gradient of a step: NAME_vjp");
     app.add_option("-o,--output", o.output, "a file; for several kinds a folder");
   }
   if (name == "grad") {
