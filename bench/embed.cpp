@@ -1,5 +1,6 @@
 // The same kernel as an object file loaded from disk and compiled in memory: they should cost the same.
-// `bench/run` style: one process, in turns, CPU time, median. Prints one row.
+// `bench/run` style: one process, in turns, CPU time, median. Prints two rows; the second is what a call costs without
+// Python, which bench/python_calls.py compares with.
 
 #include <dlfcn.h>
 #include <unistd.h>
@@ -55,6 +56,23 @@ double median(std::vector<double> all) {
   return all[all.size() / 2];
 }
 
+/// A step of one synapse, over and over.
+double nanoseconds_of_a_call(const hebb_block_rule& rule, const EmbedUnit& unit) {
+  Struct block = make(unit);
+  block.block()->n_pre = block.block()->n_post = 1;
+  const int64_t needed = hebb_block_bytes(&rule, block.block());
+  const std::unique_ptr<void, decltype(&std::free)> memory(std::aligned_alloc(64, static_cast<size_t>(needed)), &std::free);
+  if (const int code = hebb_block_init(&rule, block.block(), memory.get(), needed, 1); code != HEBB_OK) stop(hebb_block_error_text(code));
+  constexpr int kCalls = 20'000;
+  std::vector<double> seconds;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    const double begin = cpu_seconds();
+    for (int k = 0; k < kCalls; ++k) hebb_block_step(&rule, block.block(), nullptr, 1);
+    seconds.push_back(cpu_seconds() - begin);
+  }
+  return 1e9 * median(seconds) / kCalls;
+}
+
 }  // namespace
 
 int main() {
@@ -100,8 +118,9 @@ int main() {
   std::printf("Oja, %lld x %lld, float, one thread: object %.4f ns, in memory %.4f ns per synapse and step, ratio %.3f\n",
               static_cast<long long>(kNeurons), static_cast<long long>(kNeurons), median(aot) * per_synapse,
               median(jit) * per_synapse, median(aot) / median(jit));
+  std::free(memory);
+  std::printf("one synapse: %.1f ns per step\n", nanoseconds_of_a_call(rule, unit));
   std::filesystem::remove(base + ".o");
   std::filesystem::remove(base + ".so");
-  std::free(memory);
   return 0;
 }

@@ -23,9 +23,8 @@ Program two_flavours(const EmbedUnit& unit) {
 std::string why_not(const AdjointRefusal& refusal) {
   std::string path;
   for (const std::string& name : refusal.path) path += cat(path.empty() ? "" : " -> ", name);
-  const char* what = refusal.why == AdjointRefusal::Why::SpikeTimes ? "through the time of an event"
-                                                                    : "through a running sum, a minimum or a maximum over synapses";
-  return cat("the rule has no derivative ", what, path.empty() ? "" : cat(" (", path, ")"));
+  const bool times = refusal.why == AdjointRefusal::Why::SpikeTimes;
+  return cat("the rule has no derivative", times ? " through the time of an event" : "", path.empty() ? "" : cat(" (", path, ")"));
 }
 
 }  // namespace

@@ -15,13 +15,13 @@ from .rules import Module, load
 
 def fit(model: str | os.PathLike[str] | Module | Network, paths: str | Sequence[str], data: Mapping[str, Any], *, network: str | None = None,
         steps: int | None = None, duration: float | None = None, settings: Mapping[str, Any] | None = None, loss: str = "mse",
-        options: Mapping[str, Any] | None = None, seed: int = 1, threads: int = 1) -> Result:
+        options: Mapping[str, Any] | None = None, report: bool = False, seed: int = 1, threads: int = 1) -> Result:
     """Fits `paths` ("S.theta", "S.w.init") so that a run gives `data`: {"Y.r": [steps, n] or [recordings, steps, n]}; nan is missing.
 
     steps (of 1 ms unless settings say dt) or duration in ms: of a run. settings: what a run is given (feeds, parameters, dt,
     batch). loss: "mse", "cross_entropy" or "cross_entropy_logits", summed over the data; or a whole formula in which the run is
     called `model` and the data data_0, data_1, …  options: of the fit (lr, steps, method, …: docs/fitting.md).
-    The result has the fitted paths, their "error"s ("S.theta.error"), "loss" before and after, and report, a text.
+    The result has the fitted paths and "loss". report: also how well they are known, "S.theta.error", ".low" and ".high" (95 %).
     """
     if isinstance(model, Network):
         module, name = model.module, model.name
@@ -48,11 +48,16 @@ def fit(model: str | os.PathLike[str] | Module | Network, paths: str | Sequence[
     actions = [f"let model = run {name} for {length} with ({given});", f"let loss = {formula};",
                f"fit {', '.join(targets)} minimize loss{f' with ({chosen})' if chosen else ''};"]
     actions += [f"let fitted_{k} = {target};" for k, target in enumerate(targets)]
+    if report:
+        actions += [f"let report_{k} = report({target});" for k, target in enumerate(targets)]
     kept = [f"fitted_{k}" for k in range(len(targets))] + ["loss"]
+    kept += [f"report_{k}" for k in range(len(targets)) if report]
     found = evaluate(module, "\n".join(actions), kept, bindings, seed, threads)
+    known = {f"{path}.{what}": found[f"report_{k}.{what}"] for k, path in enumerate(names) for what in ("error", "low", "high") if report}
     values = {path: arrays.Series(found[f"fitted_{k}"], path, found.units[f"fitted_{k}"]) if isinstance(found[f"fitted_{k}"], np.ndarray)
               else found[f"fitted_{k}"] for k, path in enumerate(names)}
-    return Result(values | {"loss": found["loss"]}, {path: found.units[f"fitted_{k}"] for k, path in enumerate(names)} | {"loss": ""}, found.text)
+    units = {path: found.units[f"fitted_{k}"] for k, path in enumerate(names)}
+    return Result(values | known | {"loss": found["loss"]}, units | {name: "" for name in [*known, "loss"]}, found.text)
 
 
 def _only(module: Module) -> str:

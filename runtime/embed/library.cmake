@@ -43,7 +43,3 @@ install(FILES ${CMAKE_BINARY_DIR}/library/hebb.pc DESTINATION lib/pkgconfig COMP
 install(FILES ${CMAKE_BINARY_DIR}/library/HebbConfig.cmake ${CMAKE_BINARY_DIR}/library/HebbConfigVersion.cmake
         DESTINATION lib/cmake/Hebb COMPONENT library)
 install(DIRECTORY stdlib DESTINATION share/hebb COMPONENT library)
-
-add_test(NAME library_from_an_install_tree
-         COMMAND ${CMAKE_COMMAND} -DBUILD=${CMAKE_BINARY_DIR} -DSOURCE=${CMAKE_SOURCE_DIR}/examples/embedding/library
-                 -P ${CMAKE_SOURCE_DIR}/examples/embedding/library/from_an_install_tree.cmake)

@@ -29,7 +29,8 @@ static void expect(int good, const char *what) {
 }
 
 int main(void) {
-  expect(hebb_get_api(99) == NULL, "an unknown version");
+  expect(hebb_get_api(99) == NULL && hebb_get_api(0) == NULL, "an unknown version");
+  expect(hebb_get_api(1) == hebb_get_api(HEBB_API_VERSION), "an older version: the table only grew");
   const hebb_api *hebb = hebb_get_api(HEBB_API_VERSION);
   if (hebb == NULL) return 2;
   printf("%s\n", hebb->version_text());
@@ -117,6 +118,49 @@ int main(void) {
   double r[3] = {0, 0, 0};
   expect(hebb->network_size(net, "Y.r") == 3 && hebb->network_get(net, "Y.r", r, 3) == 0 && r[0] == 2 && r[2] == 2, "0.5 * 1 + 0.5 * 3");
   expect(hebb->network_get(net, "Y.r", r, 2) == -8, "2 of 3 values");
+
+  /* What a run does in time: two steps, every one kept; the weights are not plastic. */
+  hebb_value value;
+  expect(hebb->network_record(net, "Y.q", 1) == HEBB_ERROR_NAME && hebb->network_record(net, "Y.r", -1) == HEBB_ERROR_SETTING, "records of nothing");
+  expect(hebb->network_record(net, "Y.r", 1) == 0 && hebb->network_feed(net, "odor", odor, 2, 0) == 0 && hebb->run(net, 2, 1, NULL) == 0, "a recorded run");
+  expect(hebb->network_recording(net, "Y.r", &value) == 0 && value.rank == 2 && value.shape[0] == 2 && value.shape[1] == 3 && value.data[5] == 2, "a recording");
+  expect(hebb->network_describe(net, &error, NULL) == 0 && strstr(error, "\"odor\"") != NULL, "what there is to feed");
+  hebb->free_text(error);
+  expect(hebb->network_restart(net, 2) == 0 && hebb->network_get(net, "Y.r", r, 3) == 0 && r[0] == 0, "a new beginning");
+
+  /* The gradient of one step: d(w of 0 to 0)/d(A) is the trace there, at a post spike. */
+  double w_bar[6] = {1, 0, 0, 0, 0, 0}, A_bar = 0;
+  const hebb_bar bars[] = {{"w", w_bar, 6}, {"A", &A_bar, 1}};
+  const hebb_bar wrong[] = {{"v", w_bar, 6}};
+  expect(hebb->set(synapse, "x", &half, 1) == 0 && hebb->set(synapse, "w", &half, 1) == 0 && hebb->give_spikes(synapse, "post.spike", first, 1) == 0, "a moment");
+  expect(hebb->vjp(synapse, 1, bars, 2, &error) == 0 && A_bar == 0.5 && w_bar[0] == 1, "its gradient");
+  expect(hebb->vjp(synapse, 1, wrong, 1, &error) == HEBB_ERROR_NAME && error != NULL, "a gradient by nothing");
+  hebb->free_text(error);
+
+  /* Synapses of some pairs only. */
+  const int32_t from[] = {1, 0}, to[] = {2, 0}, outside[] = {0, 7};
+  hebb_instance *sparse = NULL;
+  expect(hebb->open_sparse(rule, 2, 3, from, outside, 2, 1, &sparse, &error) == -7 && error != NULL, "a synapse to neuron 7 of 3");
+  hebb->free_text(error);
+  expect(hebb->open_sparse(rule, 2, 3, from, to, 2, 1, &sparse, NULL) == 0 && hebb->set(sparse, "w", &half, 1) == 0, "two synapses");
+  expect(hebb->give_spikes(sparse, "pre.spike", first, 1) == 0 && hebb->step(sparse, 10) == 0 &&
+             hebb->give_spikes(sparse, "post.spike", first, 1) == 0 && hebb->instant(sparse) == 0, "the pair of before");
+  expect(hebb->get(sparse, "w", w, 2) == 0 && fabs(w[0] - 0.5 - 0.005 * exp(-0.5)) < 1e-15 && w[1] == 0.5, "the same number");
+  expect(hebb->close_instance(sparse) == 0, "closed");
+
+  /* Actions of an experiment. */
+  hebb_result *result = NULL;
+  const hebb_binding late = {"late", &half, 0, {0}};
+  hebb_evaluation actions = {HEBB_API_VERSION, 1, 1, "let p = protocol(Pair, pre = 0 ms, post = 20 * late, w = late); print p.w;", "p", &late, 1};
+  expect(hebb->evaluate(module, &actions, &result, &error) == 0 && hebb->result_count(result) > 0, "a protocol");
+  for (int64_t k = 0; k < hebb->result_count(result); ++k)
+    if (hebb->result_value(result, k, &value) == 0 && strcmp(value.name, "p.dw") == 0)
+      expect(value.rank == 0 && fabs(value.data[0] - 0.005 * exp(-0.5)) < 1e-15, "its change of the weight");
+  expect(strncmp(hebb->result_text(result), "0.503", 5) == 0, "what it printed");
+  expect(hebb->result_value(result, 1000, &value) == HEBB_ERROR_SETTING && hebb->close_result(result) == 0 && hebb->close_result(result) == HEBB_ERROR_HANDLE, "closed once");
+  actions.actions = "let p = protocol(Pear);";
+  expect(hebb->evaluate(module, &actions, &result, &error) == HEBB_ERROR_SOURCE && strstr(error, "Pear") != NULL, "an unknown rule in it");
+  hebb->free_text(error);
 
   /* Handles: closed, of another kind, null. */
   expect(hebb->close_instance(synapse) == 0 && hebb->close_instance(synapse) == HEBB_ERROR_HANDLE, "closed once");

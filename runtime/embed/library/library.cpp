@@ -1,6 +1,7 @@
 // The table of libhebb, and the functions that make modules.
 
 #include <dlfcn.h>
+#include <pthread.h>
 
 #include <filesystem>
 #include <fstream>
@@ -101,6 +102,23 @@ int compile_file(const char* path, hebb_module** module, char** error) {
 
 int close_module(hebb_module* module) { return closed(modules().close(module)); }
 
+template <class Do>
+void all_handles(Do act) {
+  act(modules());
+  act(rules());
+  act(instances());
+  act(networks());
+  act(evaluations());
+}
+
+void prepare_process() {
+  [[maybe_unused]] static const int once = [] {
+    throw_when_llvm_gives_up();
+    const auto unlock = [] { all_handles([](auto& handles) { handles.unlock(); }); };
+    return pthread_atfork([] { all_handles([](auto& handles) { handles.lock(); }); }, unlock, unlock);
+  }();
+}
+
 constexpr hebb_api kApi = {
     HEBB_API_VERSION, sizeof(hebb_api), version_text, code_text, free_text, compile_text, compile_file, close_module,
     open_rule, close_rule, field_count, get_field, open_instance, close_instance, get_array, set, get, give_spikes,
@@ -116,6 +134,6 @@ constexpr hebb_api kApi = {
 
 extern "C" const hebb_api* hebb_get_api(uint32_t version) {
   if (version < 1 || version > HEBB_API_VERSION) return nullptr;
-  hebb::throw_when_llvm_gives_up();
+  hebb::library::prepare_process();
   return &hebb::library::kApi;
 }

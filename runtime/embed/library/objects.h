@@ -47,6 +47,9 @@ class Handles {
     return true;
   }
   explicit Handles(uintptr_t kind) : next_(kind) {}
+  // Around a fork, so that the child does not find it locked by a thread that it does not have.
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
 
  private:
   std::mutex mutex_;
