@@ -22,7 +22,7 @@ endif()
 # system may not have (of the C and C++ run time it takes the system's). DT_RPATH, unlike DT_RUNPATH, is also that of
 # what these libraries need themselves.
 set_target_properties(hebb_shared PROPERTIES INSTALL_RPATH "$ORIGIN" NO_SONAME ON VERSION "" SOVERSION "")
-target_link_options(hebb_shared PRIVATE -Wl,--disable-new-dtags -Wl,--gc-sections -Wl,--exclude-libs,ALL -s)
+target_link_options(hebb_shared PRIVATE -Wl,--disable-new-dtags -Wl,--as-needed -Wl,--gc-sections -Wl,--exclude-libs,ALL -s)
 install(TARGETS hebb_shared hebb_python LIBRARY DESTINATION hebb/_native/lib COMPONENT python)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/stdlib DESTINATION hebb/_native/share/hebb COMPONENT python)
 install(CODE "

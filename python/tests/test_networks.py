@@ -196,7 +196,7 @@ def test_a_fit_recovers_the_rate_of_learning():
     truth["W.eta"] = 0.03
     data = truth.run(30, record=["Y.r"], odor=odor)["Y.r"]
     found = hebb.fit(NETWORK, "W.eta", {"Y.r": data}, steps=30, settings={"odor": odor}, options={"method": "gauss_newton", "steps": 20})
-    assert found["W.eta"] == pytest.approx(0.03, abs=1e-8) and found.loss < 1e-15
+    assert found["W.eta"] == pytest.approx(0.03, abs=1e-6) and found.loss < 1e-12
     noisy = data + np.random.default_rng(3).normal(size=data.shape) * 1e-3
     known = hebb.fit(NETWORK, "W.eta", {"Y.r": noisy}, steps=30, settings={"odor": odor}, options={"method": "gauss_newton", "steps": 20}, report=True)
     assert 0 < known["W.eta.error"] < 1e-2 and known["W.eta.low"] < known["W.eta"] < known["W.eta.high"]
