@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes as c
 import os
+import threading
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -184,6 +185,10 @@ class Simulator:
         for name in parameters:
             net._shape(name)
         self._count: int | None = len(measures) if not callable(measures) else None
+        self._turn = threading.Lock()  # threads (Dask, joblib) share the network: one row at a time
+
+    def __reduce__(self) -> Any:
+        return Simulator, (self.net, self.parameters, self.measures, self.seed, self.settings)
 
     def __call__(self, theta: Any, first: int = 0) -> Any:
         array = arrays.as_numpy(theta, "theta")
@@ -204,6 +209,10 @@ class Simulator:
         return out
 
     def _row(self, row: np.ndarray, place: int) -> np.ndarray | None:
+        with self._turn:
+            return self._run_row(row, place)
+
+    def _run_row(self, row: np.ndarray, place: int) -> np.ndarray | None:
         seed = int(np.random.SeedSequence([self.seed, place]).generate_state(1, np.uint64)[0])
         kept = dict(self.net._parameters)
         try:

@@ -1,3 +1,4 @@
+import concurrent.futures
 import multiprocessing
 import os
 import pickle
@@ -167,6 +168,15 @@ def test_a_seed_decides_every_row_in_every_process():
         with multiprocessing.get_context(method).Pool(2) as pool:
             parts = pool.map(part, [(simulate, theta[k:k + 2], k) for k in (0, 2, 4)])
         assert np.array_equal(np.concatenate(parts), rows)
+
+
+def test_threads_share_a_simulator():
+    simulate = simulator(hebb.network(NOISY), seed=5)
+    theta = np.full((40, 1), 0.01)
+    rows = simulate(theta)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        parts = pool.map(lambda k: simulate(theta[k:k + 5], first=k), range(0, 40, 5))
+    assert np.array_equal(np.concatenate(list(parts)), rows)
 
 
 def test_measures_may_be_a_function():
