@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "compiler/adjoint/adjoint.h"
 #include "compiler/ast/print.h"
 #include "compiler/codegen/nvptx.h"
 #include "compiler/lower/lower.h"
@@ -20,7 +21,7 @@ struct EmitName {
 constexpr std::array kEmitNames = {
     EmitName{"tokens", Emit::Tokens}, EmitName{"ast", Emit::Ast},        EmitName{"model", Emit::Model},
     EmitName{"program", Emit::Program}, EmitName{"llvm-ir", Emit::LlvmIr}, EmitName{"asm", Emit::Asm},
-    EmitName{"ptx", Emit::Ptx},
+    EmitName{"ptx", Emit::Ptx},         EmitName{"ptx-gradient", Emit::PtxGradient},
 };
 
 std::string token_text(const Sources& sources, FileId file, Diagnostics& diags) {
@@ -46,6 +47,21 @@ Result<Program> choose_program(const Model& model, const std::string& name) {
   for (const Rule& rule : model.rules) names.push_back(rule.name);
   if (names.empty()) return Failure{"the file has no network and no rule to build"};
   return Failure{cat("say which one to build: ", listed(names))};
+}
+
+/// The step and its reverse: derivatives of every state with respect to every parameter and earlier state.
+Result<Program> gradient_program(const Program& program) {
+  std::vector<ColumnId> targets, outputs;
+  for (uint32_t k = 0; k < program.columns.size(); ++k) {
+    const Role role = program.columns[k].role;
+    if (role == Role::State) outputs.push_back({k});
+    if (role == Role::State || (role == Role::Param && ColumnId{k} != program.dt)) targets.push_back({k});
+  }
+  AdjointResult made = adjoint(program, targets, outputs);
+  if (made.adjoint) return std::move(made.adjoint->program);
+  std::string path;
+  for (const std::string& name : made.refusal->path) path += cat(path.empty() ? ": " : " -> ", name);
+  return Failure{cat(quoted(program.name), " has no derivative here", path)};
 }
 
 }  // namespace
@@ -79,7 +95,13 @@ Result<std::string> emit(Sources& sources, FileId file, Emit stage, const Pipeli
   if (!program) return program.failure();
   assert(verify(*program).empty() && "lowering keeps the promises of a program");
   if (stage == Emit::Program) return print(*program);
-  if (stage == Emit::Ptx) return ptx(for_device(*program), {.precision = options.codegen.precision, .sm = options.sm});
+  const PtxOptions how{.precision = options.codegen.precision, .sm = options.sm};
+  if (stage == Emit::Ptx) return ptx(for_device(*program), how);
+  if (stage == Emit::PtxGradient) {
+    const auto gradient = gradient_program(*program);
+    if (!gradient) return gradient.failure();
+    return ptx(for_device(*gradient, Resets::ByHost), how);
+  }
   if (stage == Emit::LlvmIr) return llvm_ir(*program, options.codegen);
   return assembly(*program, options.codegen);
 }

@@ -9,7 +9,7 @@
 
 namespace hebb {
 
-enum class Emit { Tokens, Ast, Model, Program, LlvmIr, Asm, Ptx };
+enum class Emit { Tokens, Ast, Model, Program, LlvmIr, Asm, Ptx, PtxGradient };
 std::optional<Emit> parse_emit(std::string_view name);
 
 struct PipelineOptions {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ostream>
 
 #include "compiler/experiment/engine.h"
 #include "compiler/program/interpret.h"
@@ -288,6 +289,8 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
   }
   s.adjoint = std::make_shared<const Adjoint>(std::move(*made.adjoint));
   assert(verify(s.adjoint->program).empty() && "an adjoint keeps the promises of a program");
+  if (e.options.device != nullptr && e.options.notes != nullptr)
+    *e.options.notes << "the gradient of " << s.network->name << " is computed on the CPU\n";
   auto engine = e.options.engine;
   if (options.once && small_enough_to_interpret(*s.adjoint, s.prepared)) engine = ExperimentOptions::Engine::Interpreter;
   auto kernels = make_kernels(std::shared_ptr<const Program>(s.adjoint, &s.adjoint->program), options.precision, engine,

@@ -57,10 +57,29 @@ class Splitter {
   void split(KernelId id) {
     const Kernel& kernel = from_[id];
     switch (from_[kernel.domain].kind) {
-      case SpaceKind::Uniform: return add(id, kernel, Spread::One);
+      case SpaceKind::Uniform: return split_uniform(id, kernel);
       case SpaceKind::Neurons: return split_neurons(id, kernel);
       case SpaceKind::Dense: return split_dense(id, kernel);
       case SpaceKind::Sparse: return split_sparse(id, kernel);
+    }
+  }
+
+  /// Many values that depend on nothing the kernel stores (first weights of a network inside a rule, drawn each
+  /// by itself) would want more registers than a thread should have.
+  void split_uniform(KernelId id, const Kernel& kernel) {
+    constexpr size_t kStores = 4;
+    const std::vector<ExprId> all = roots(kernel);
+    for (const ExprId node : nodes_below(from_.pool, all)) {
+      const ExprNode leaf = from_.pool[node];
+      for (const Store& store : kernel.stores)
+        if (leaf.op == Op::Load && leaf.leaf.index == store.into.value) return add(id, kernel, Spread::One);
+    }
+    if (kernel.stores.size() <= kStores || !kernel.accumulates.empty()) return add(id, kernel, Spread::One);
+    for (size_t begin = 0; begin < kernel.stores.size(); begin += kStores) {
+      Kernel piece = part_of(kernel, cat("part ", begin / kStores));
+      const size_t end = std::min(begin + kStores, kernel.stores.size());
+      piece.stores.assign(kernel.stores.begin() + static_cast<std::ptrdiff_t>(begin), kernel.stores.begin() + static_cast<std::ptrdiff_t>(end));
+      add(id, std::move(piece), Spread::One);
     }
   }
 

@@ -10,7 +10,7 @@ namespace hebb::tool {
 
 namespace {
 
-const std::vector<std::string> kStages = {"tokens", "ast", "model", "program", "llvm-ir", "asm", "ptx"};
+const std::vector<std::string> kStages = {"tokens", "ast", "model", "program", "llvm-ir", "asm", "ptx", "ptx-gradient"};
 const std::vector<std::string> kLater = {"c", "jax", "torch"};
 
 std::vector<std::string> split(const std::string& list) {
@@ -39,6 +39,7 @@ bool known_kind(const std::string& kind) {
 std::string file_ending(const std::string& kind) {
   if (kind == "llvm-ir") return ".ll";
   if (kind == "asm") return ".s";
+  if (kind == "ptx-gradient") return ".gradient.ptx";
   return "." + kind;
 }
 
@@ -88,8 +89,8 @@ int run_build(const Options& options) {
   std::vector<std::string> stages, embedded;
   for (const std::string& kind : kinds) {
     if (!known_kind(kind)) return kUsage;
-    if (sm && kind != "ptx") return usage_error(cat("--target=", options.target, " is for ptx, --emit has ", quoted(kind)));
-    if (kind == "ptx" && !sm && !options.target.empty()) return unknown_device(options.target);
+    if (sm && !kind.starts_with("ptx")) return usage_error(cat("--target=", options.target, " is for ptx, --emit has ", quoted(kind)));
+    if (kind.starts_with("ptx") && !sm && !options.target.empty()) return unknown_device(options.target);
     const bool of_unit = embedded_kind(kind) || ((options.vjp || !options.target.empty()) && (kind == "llvm-ir" || kind == "asm"));
     (of_unit ? embedded : stages).push_back(kind);
   }

@@ -79,7 +79,7 @@ void add_options(CLI::App& app, std::string_view name, Options& o) {
   if (name == "test") app.add_option("--only", o.name, "tests whose title holds this text");
   if (name == "build") {
     app.add_option("--emit", o.emit, "object, header, static-lib, shared-lib, llvm-bc, json; tokens, ast, model, program, "
-                                     "llvm-ir, asm, ptx; several with commas")->required();
+                                     "llvm-ir, asm, ptx, ptx-gradient; several with commas")->required();
     app.add_option("--target", o.target, "of object and its kin: portable (x86-64-v3 and v4 in one), x86-64-v3, x86-64-v4, "
                                          "host, aarch64, wasm32; of ptx: sm_75, sm_80, sm_90, sm_100");
     app.add_flag("--vjp", o.vjp, "with the gradient of a step: NAME_vjp");
