@@ -19,6 +19,7 @@ antlr4|writes the parser from the grammar
 libantlr4-runtime-dev|what that parser needs
 libeigen3-dev|linear algebra
 libzip-dev|NPZ files
+zlib1g-dev|compressed parts of MATLAB files
 libhdf5-dev|HDF5 files
 libcli11-dev|the command line
 libgtest-dev|the unit tests

@@ -5,7 +5,6 @@
 #include <bit>
 #include <cmath>
 #include <filesystem>
-#include <thread>
 
 #include "compiler/experiment/abort.h"
 #include "compiler/experiment/actions.h"
@@ -13,6 +12,7 @@
 #include "compiler/support/bytes.h"
 #include "compiler/support/hash.h"
 #include "compiler/support/text.h"
+#include "runtime/threads.h"
 
 namespace hebb {
 
@@ -195,14 +195,7 @@ std::vector<LaneResult> run_lanes(Evaluation& e, const PreparedRun& prepared, co
     for (int64_t lane = 0; lane < prepared.lanes; ++lane) one(lane, prepared.options.threads);
     return results;
   }
-  std::atomic<int64_t> next = 0;
-  std::vector<std::jthread> threads;
-  for (int k = 0; k < workers; ++k) {
-    threads.emplace_back([&] {
-      for (int64_t lane = next++; lane < prepared.lanes; lane = next++) one(lane, 1);
-    });
-  }
-  threads.clear();  // joins
+  in_parallel(workers, prepared.lanes, [&](int64_t lane) { one(lane, 1); });
   return results;
 }
 
