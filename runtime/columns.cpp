@@ -1,5 +1,9 @@
 #include "runtime/columns.h"
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
 #include <cassert>
 #include <cmath>
@@ -118,6 +122,33 @@ int64_t nonzero(const Bits* bits, int64_t rows, uint32_t* into) {
   return count;
 }
 
+#ifdef __x86_64__
+[[gnu::target("avx512f")]] int64_t nonzero_wide(const uint32_t* bits, int64_t rows, uint32_t* into) {
+  const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+  int64_t count = 0;
+  for (int64_t i = 0; i < rows; i += 16) {  // rows are padded
+    const __m512i some = _mm512_loadu_si512(bits + i);
+    for (unsigned hits = _mm512_test_epi32_mask(some, magnitude); hits != 0; hits &= hits - 1) {
+      const int64_t row = i + __builtin_ctz(hits);
+      if (row < rows) into[count++] = static_cast<uint32_t>(row);
+    }
+  }
+  return count;
+}
+[[gnu::target("avx512f")]] int64_t nonzero_wide(const uint64_t* bits, int64_t rows, uint32_t* into) {
+  const __m512i magnitude = _mm512_set1_epi64(0x7fffffffffffffff);
+  int64_t count = 0;
+  for (int64_t i = 0; i < rows; i += 8) {
+    const __m512i some = _mm512_loadu_si512(bits + i);
+    for (unsigned hits = _mm512_test_epi64_mask(some, magnitude); hits != 0; hits &= hits - 1) {
+      const int64_t row = i + __builtin_ctz(hits);
+      if (row < rows) into[count++] = static_cast<uint32_t>(row);
+    }
+  }
+  return count;
+}
+#endif
+
 }  // namespace
 
 void Columns::Free::operator()(void* memory) const { std::free(memory); }
@@ -204,6 +235,11 @@ void Columns::set_device(std::unique_ptr<DeviceRun> device) { device_ = std::mov
 
 int64_t Columns::nonzero_rows(ColumnId id, uint32_t* into) const {
   const int64_t rows = layout(id).posts;
+#ifdef __x86_64__
+  static const bool wide = __builtin_cpu_supports("avx512f");
+  if (wide && precision_ == Precision::Float32) return nonzero_wide(static_cast<const uint32_t*>(base(id)), rows, into);
+  if (wide) return nonzero_wide(static_cast<const uint64_t*>(base(id)), rows, into);
+#endif
   if (precision_ == Precision::Float32) return nonzero(static_cast<const uint32_t*>(base(id)), rows, into);
   return nonzero(static_cast<const uint64_t*>(base(id)), rows, into);
 }

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "runtime/subnormal.h"
+
 namespace hebb {
 
 namespace {
@@ -30,6 +32,37 @@ std::vector<int64_t> boundaries(int64_t count, int64_t parts, int64_t grain) {
   std::vector<int64_t> out;
   for (int64_t k = 0; k <= parts; ++k) out.push_back(std::min(grains * k / parts * grain, count));
   return out;
+}
+
+/// Is it 0 or 1, whatever the leaves are?
+bool is_truth(const ExprPool& pool, ExprId id) {
+  switch (pool[id].op) {
+    case Op::Const: return pool.is_constant(id, 0) || pool.is_constant(id, 1);
+    case Op::Less: case Op::LessEqual: case Op::Equal: case Op::NotEqual: case Op::And: case Op::Or: case Op::Not:
+    case Op::IsFinite: return true;
+    default: return false;
+  }
+}
+
+/// The column of truth values that this kernel, and no other, copies into one of values; invalid: it does
+/// something else.
+ColumnId spikes_copied(const Program& program, KernelId id) {
+  const Kernel& kernel = program[id];
+  if (program[kernel.domain].kind != SpaceKind::Neurons || kernel.stores.size() != 1 || !kernel.accumulates.empty()) return {};
+  const Store& store = kernel.stores[0];
+  const ExprNode value = program.pool[store.value];
+  if (value.op != Op::Load || value.leaf.at != At::Self || program[store.into].role != Role::Value) return {};
+  const ColumnId from{value.leaf.index};
+  if (program[store.into].width != 1 || program[from].width != 1 || program[from].space != kernel.domain) return {};
+  for (const Launch& launch : program.plan.step)
+    for (const Store& other : program[launch.kernel].stores) {
+      if (other.into == store.into && launch.kernel != id) return {};
+      if (other.into == from && !is_truth(program.pool, other.value)) return {};
+    }
+  for (const Launch& launch : program.plan.init)
+    for (const Store& other : program[launch.kernel].stores)
+      if (other.into == store.into || (other.into == from && !is_truth(program.pool, other.value))) return {};
+  return from;
 }
 
 std::vector<ColumnId> accumulated(const Program& program, const std::vector<Launch>& launches) {
@@ -103,6 +136,7 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
     : program_(program), kernels_(kernels), columns_(columns), pool_(threads),
       init_resets_(accumulated(program, program.plan.init)),
       step_resets_(accumulated(program, program.plan.step)) {
+  for (const Space& space : program.spaces) spiking_ |= space.kind == SpaceKind::Sparse;
   for (const Kernel& kernel : program.kernels)
     if (kernel.rows != Rows::All) list_of(kernel.spikes);
   for (const Delayed& delayed : program.plan.delays) {
@@ -136,6 +170,10 @@ PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel
     for (const Accumulate& sum : program[kernel].accumulates) writes |= sum.into == lists_[k].column;
     if (writes) out.outdates.push_back(static_cast<int>(k));
   }
+  if (const ColumnId from = spikes_copied(program, kernel); from.valid()) {
+    out.copies = from;
+    out.copies_into = list_of(program[kernel].stores[0].into);
+  }
   const Connections& synapses = columns_.connections(domain);
   for (const Part& part : cut(program, program[kernel], pool_.size(), rows_per_part)) {
     out.parts.push_back({
@@ -164,6 +202,7 @@ PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel
 
 void PlanRunner::launch(Prepared& prepared, int64_t step) {
   const auto& kernel = kernels_.run[prepared.kernel.value];
+  if (prepared.copies.valid()) return copy_spikes(prepared);
   for (const int list : prepared.outdates) lists_[static_cast<size_t>(list)].current = false;
   for (hebb_launch& part : prepared.parts) part.step = step;
   if (prepared.list >= 0) {
@@ -174,8 +213,19 @@ void PlanRunner::launch(Prepared& prepared, int64_t step) {
   }
   if (prepared.parts.size() == 1) return kernel(&prepared.parts[0]);
   pool_.run(static_cast<int>(prepared.parts.size()), [&](int k) {
+    const SubnormalsAreZero zero(spiking_);
     kernel(&prepared.parts[static_cast<size_t>(k)]);
   });
+}
+
+/// Spikes are few: only the rows that differ are written, and which spike is known at once.
+void PlanRunner::copy_spikes(const Prepared& prepared) {
+  SpikeList& list = lists_[static_cast<size_t>(prepared.copies_into)];
+  for (int64_t k = 0; k < list.count; ++k) columns_.write_row(list.column, list.rows[static_cast<size_t>(k)], 0);
+  list.rows.resize(static_cast<size_t>(columns_.layout(list.column).posts));
+  list.count = columns_.nonzero_rows(prepared.copies, list.rows.data());
+  for (int64_t k = 0; k < list.count; ++k) columns_.write_row(list.column, list.rows[static_cast<size_t>(k)], 1);
+  list.current = true;
 }
 
 int PlanRunner::list_of(ColumnId column) {
@@ -227,16 +277,19 @@ bool PlanRunner::fits(const std::vector<InFlight>& spikes) const {
 
 void PlanRunner::run_init() {
   if (on_device(DeviceRun::List::Init, -1)) return;
+  const SubnormalsAreZero zero(spiking_);
   reset(init_resets_);
   for (Prepared& prepared : init_) launch(prepared, -1);
 }
 
 void PlanRunner::run_begin() {
   if (on_device(DeviceRun::List::Begin, -1)) return;
+  const SubnormalsAreZero zero(spiking_);
   for (Prepared& prepared : begin_) launch(prepared, -1);
 }
 
 void PlanRunner::run_step(int64_t step, bool eventful) {
+  const SubnormalsAreZero zero(spiking_);
   for (SpikeList& list : lists_) list.current = false;
   for (size_t k = 0; k < in_flight_.size(); ++k) deliver(k);
   if (!on_device(eventful ? DeviceRun::List::Eventful : DeviceRun::List::Quiet, step)) {
@@ -262,7 +315,10 @@ void PlanRunner::deliver(size_t k) {
     else std::memcpy(columns_.base(delayed.into), flying.front().data(), flying.front().size() * sizeof(uint32_t));
     return;
   }
-  while (static_cast<int64_t>(flying.size()) > steps + 1) flying.pop_front();
+  while (static_cast<int64_t>(flying.size()) > steps + 1) {
+    spare_.push_back(std::move(flying.front()));
+    flying.pop_front();
+  }
   const auto size = static_cast<int64_t>(flying.size());
   const auto write = [&](int64_t ago, double value) {
     if (ago > size) return;
@@ -287,7 +343,10 @@ void PlanRunner::depart(size_t k) {
     return;
   }
   const std::span<const uint32_t> now = spikes(program_.plan.delays[k].from);
-  in_flight_[k].emplace_back(now.begin(), now.end());
+  if (spare_.empty()) spare_.emplace_back();
+  in_flight_[k].push_back(std::move(spare_.back()));
+  spare_.pop_back();
+  in_flight_[k].back().assign(now.begin(), now.end());
 }
 
 }  // namespace hebb

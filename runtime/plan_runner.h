@@ -71,6 +71,8 @@ class PlanRunner {
     std::vector<hebb_launch> parts;
     int list = -1;                 // of its rows; -1: all
     std::vector<int> outdates;     // lists of columns it writes
+    ColumnId copies;               // valid: all it does is to copy these spikes
+    int copies_into = -1;          // the list of the column it writes
   };
   int list_of(ColumnId column);
   size_t words_of(ColumnId column) const;
@@ -79,6 +81,7 @@ class PlanRunner {
   const SpikeList& current_list(int list);
   Prepared prepare(const Program& program, KernelId kernel, uint64_t key, int64_t rows_per_part);
   void launch(Prepared& prepared, int64_t step);
+  void copy_spikes(const Prepared& prepared);
   void reset(const std::vector<ColumnId>& accumulated);
   bool on_device(DeviceRun::List list, int64_t step);
 
@@ -86,8 +89,10 @@ class PlanRunner {
   const Kernels& kernels_;
   Columns& columns_;
   ThreadPool pool_;
+  bool spiking_ = false;           // some synapses are events
   std::vector<SpikeList> lists_;
   std::vector<InFlight> in_flight_;
+  std::vector<std::vector<uint32_t>> spare_;  // memory of spikes that have arrived
   std::vector<Prepared> init_, begin_, quiet_, eventful_;
   std::vector<ColumnId> init_resets_, step_resets_;
 };

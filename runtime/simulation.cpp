@@ -126,6 +126,7 @@ void Simulation::State::classify() {
   std::vector<bool> summed(p.columns.size());
   for (const Launch& launch : p.plan.step) {
     for (const Store& store : p[launch.kernel].stores) stored[store.into.value] = true;
+    if (p[p[launch.kernel].domain].kind == SpaceKind::Sparse) continue;  // spikes add to a state in place
     for (const Accumulate& sum : p[launch.kernel].accumulates) summed[sum.into.value] = true;
   }
   for (const Feed& feed : p.plan.feeds) always[feed.column.value] = feed.event && feed.always;

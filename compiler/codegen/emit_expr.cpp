@@ -21,12 +21,10 @@ NodeValue truth(llvm::IRBuilder<>& builder, llvm::Value* condition, llvm::Type* 
   return {.number = number, .truth = condition};
 }
 
-llvm::Value* call_math(llvm::IRBuilder<>& builder, Op op, std::span<llvm::Value* const> arguments,
-                       llvm::Type* type) {
+llvm::Value* call_math(llvm::IRBuilder<>& builder, const std::string& name,
+                       std::span<llvm::Value* const> arguments, llvm::Type* type) {
   llvm::Module& module = *builder.GetInsertBlock()->getModule();
   const std::vector<llvm::Type*> parameters(arguments.size(), type);
-  const std::string name =
-      math_function(op, type->isFloatTy() ? Precision::Float32 : Precision::Float64);
   const llvm::FunctionCallee function =
       module.getOrInsertFunction(name, llvm::FunctionType::get(type, parameters, false));
   return builder.CreateCall(function, {arguments.data(), arguments.size()});
@@ -93,14 +91,26 @@ NodeValue emit_operation(llvm::IRBuilder<>& builder, Op op, std::span<const Node
       return truth(builder, builder.CreateFCmpOLT(magnitude, llvm::ConstantFP::getInfinity(type)),
                    type);
     }
-    case Op::Exp: case Op::Expm1: case Op::Log: case Op::Log1p: case Op::Pow: case Op::Sin:
+    case Op::Exp: case Op::Expm1: case Op::Exprel: case Op::Log: case Op::Log1p: case Op::Pow: case Op::Sin:
     case Op::Cos: case Op::Tan: case Op::Tanh: case Op::Sinh: case Op::Cosh: case Op::Asin:
     case Op::Acos: case Op::Atan: case Op::Atan2: case Op::Erf:
-      return number(call_math(builder, op, {v, operands.size()}, type));
+      return number(call_math(builder, math_function(op, type->isFloatTy() ? Precision::Float32 : Precision::Float64),
+                              {v, operands.size()}, type));
     case Op::Const: case Op::Var: case Op::Load: case Op::Draw: case Op::Dt: break;
   }
   assert(false && "leaves are not operations");
   return {};
+}
+
+llvm::Value* emit_exprel_near(llvm::IRBuilder<>& builder, llvm::Value* argument) {
+  llvm::Type* const type = argument->getType();
+  return call_math(builder, type->isFloatTy() ? "hebb_exprel_nearf" : "hebb_exprel_near", {&argument, 1}, type);
+}
+
+llvm::Value* is_exprel_near(llvm::IRBuilder<>& builder, llvm::Value* argument) {
+  constexpr double kNear = 0.5;  // as in math/inline.cpp
+  return builder.CreateFCmpOLE(builder.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, argument),
+                               llvm::ConstantFP::get(argument->getType(), kNear));
 }
 
 NodeValue emit_draw(llvm::IRBuilder<>& builder, const DrawSite& site, llvm::Type* type) {

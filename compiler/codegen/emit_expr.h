@@ -22,6 +22,10 @@ NodeValue emit_constant(llvm::Type* type, double value);
 NodeValue emit_operation(llvm::IRBuilder<>& builder, Op op, std::span<const NodeValue> operands,
                          llvm::Type* type);
 
+/// Op::Exprel for arguments near 0, in fewer instructions; and which those are.
+llvm::Value* emit_exprel_near(llvm::IRBuilder<>& builder, llvm::Value* argument);
+llvm::Value* is_exprel_near(llvm::IRBuilder<>& builder, llvm::Value* argument);
+
 /// What a draw depends on; all 64-bit integers.
 struct DrawSite {
   llvm::Value* key = nullptr;

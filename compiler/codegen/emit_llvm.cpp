@@ -26,6 +26,9 @@ struct Place {
 /// to be kept on the stack.
 constexpr int64_t kScratchPosts = 512;
 
+/// Neurons for which it is decided together how to compute; a multiple of every vector.
+constexpr int64_t kChunk = 512;
+
 /// Bytes of a matrix for which tiles pay, and how many posts they have; measured with bench/.
 constexpr int64_t kCacheTileFrom = 1 << 20, kCacheTileTo = 16 << 20, kCacheTilePosts = 128;
 
@@ -63,7 +66,7 @@ class KernelEmitter {
       if (sum.at == At::Uniform) open_running(sum, 0, element_pointer(place(sum)));
     switch (domain_) {
       case SpaceKind::Uniform: emit_row_block(nullptr, {}, 1); break;
-      case SpaceKind::Neurons: emit_post_loop({}, 1, launch_.post_begin, launch_.post_end); break;
+      case SpaceKind::Neurons: emit_neurons(); break;
       case SpaceKind::Dense: emit_dense(); break;
       case SpaceKind::Sparse: emit_sparse(); break;
     }
@@ -255,7 +258,8 @@ class KernelEmitter {
     } else {
       NodeValue operands[3];
       for (int k = 0; k < node.count; ++k) operands[k] = value(node.operands[k], row);
-      result = emit_operation(b_, node.op, {operands, size_t{node.count}}, real_);
+      if (near_ && node.op == Op::Exprel) result.number = emit_exprel_near(b_, operands[0].number);
+      else result = emit_operation(b_, node.op, {operands, size_t{node.count}}, real_);
     }
     ((stages_.level[id] & kPre) == 0 ? shared_ : row.nodes)[id] = result;
   }
@@ -294,11 +298,11 @@ class KernelEmitter {
     llvm::IRBuilderBase::FastMathFlagGuard guard;
   };
 
-  Value* variable(const std::string& name) {
+  Value* variable(const std::string& name, llvm::Type* type = nullptr) {
     const llvm::IRBuilderBase::InsertPointGuard guard(b_);
     llvm::BasicBlock& entry = function_->getEntryBlock();
     b_.SetInsertPoint(&entry, entry.begin());
-    return b_.CreateAlloca(real_, nullptr, name);
+    return b_.CreateAlloca(type ? type : real_, nullptr, name);
   }
 
   Value*& running(ColumnId column, uint32_t element, int lane) {
@@ -435,6 +439,56 @@ class KernelEmitter {
     loop("post", begin, end, b_.getInt64(1),
          [&](Value* post) { emit_row_block(post, rows, count); }, hints);
     parallel_ = nullptr;
+  }
+
+  // --- neurons ---
+
+  /// Voltages rarely move far in a step, and then (e^z - 1) / z is a short polynomial: where that holds for
+  /// every neuron of a chunk, only that is computed.
+  void emit_neurons() {
+    std::vector<ExprId> arguments;
+    for (const uint32_t id : stages_.rows.back()) {
+      const ExprNode node = program_.pool[ExprId{id}];
+      if (node.op == Op::Exprel) arguments.push_back(node.operands[0]);
+    }
+    if (arguments.empty() || is_chain()) return emit_post_loop({}, 1, launch_.post_begin, launch_.post_end);
+    loop("chunk", launch_.post_begin, launch_.post_end, b_.getInt64(kChunk), [&](Value* begin) {
+      Value* const past = b_.CreateNSWAdd(begin, b_.getInt64(kChunk));
+      Value* const end = b_.CreateSelect(b_.CreateICmpSLT(past, launch_.post_end), past, launch_.post_end);
+      Value* const all_near = b_.CreateIsNull(emit_far(arguments, begin, end));
+      llvm::BasicBlock* const near = llvm::BasicBlock::Create(context_, "near", function_);
+      llvm::BasicBlock* const far = llvm::BasicBlock::Create(context_, "far", function_);
+      llvm::BasicBlock* const after = llvm::BasicBlock::Create(context_, "chunk.end", function_);
+      b_.CreateCondBr(all_near, near, far);
+      for (llvm::BasicBlock* block : {near, far}) {
+        b_.SetInsertPoint(block);
+        near_ = block == near;
+        emit_post_loop({}, 1, begin, end);
+        b_.CreateBr(after);
+      }
+      near_ = false;
+      b_.SetInsertPoint(after);
+    });
+  }
+
+  /// Not 0 when an argument of some neuron from `begin` on is not near 0.
+  Value* emit_far(const std::vector<ExprId>& arguments, Value* begin, Value* end) {
+    if (far_ == nullptr) far_ = variable("far", b_.getInt32Ty());
+    b_.CreateStore(b_.getInt32(0), far_);
+    const std::vector<bool> needed = live_nodes(program_.pool, arguments);
+    parallel_ = llvm::MDNode::getDistinct(context_, {});
+    loop("near", begin, end, b_.getInt64(1), [&](Value* post) {
+      RowValues row;
+      row.nodes.resize(program_.pool.size());
+      for (const uint32_t id : stages_.rows.back())
+        if (id < needed.size() && needed[id]) compute(id, post, row, 0);
+      Value* far = b_.CreateLoad(b_.getInt32Ty(), far_);
+      for (const ExprId argument : arguments)
+        far = b_.CreateOr(far, b_.CreateZExt(b_.CreateNot(is_exprel_near(b_, value(argument, row).number)), b_.getInt32Ty()));
+      b_.CreateStore(far, far_);
+    }, vector_hints());
+    parallel_ = nullptr;
+    return b_.CreateLoad(b_.getInt32Ty(), far_);
   }
 
   /// Posts up to the padding when nothing sees what is computed there: no remainder loop runs.
@@ -662,6 +716,8 @@ class KernelEmitter {
   std::map<std::pair<Place, int>, Value*> running_;        // stack slots, by lane
   std::map<uint32_t, Value*> scratch_;                     // per post, of scans along Pre
   Value* tile_begin_ = nullptr;
+  bool near_ = false;                                      // all arguments of exprel are
+  Value* far_ = nullptr;                                   // stack slot: not 0 when some are not
   llvm::MDNode* parallel_ = nullptr;                       // access group of the loop being emitted
 };
 

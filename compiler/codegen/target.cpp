@@ -51,7 +51,7 @@ Result<std::unique_ptr<llvm::TargetMachine>> target_machine(const CodegenOptions
   const std::string cpu = host ? llvm::sys::getHostCPUName().str() : options.cpu;
   std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
       llvm::Triple(llvm::sys::getProcessTriple()), cpu, host ? host_features() : "",
-      llvm::TargetOptions(), llvm::Reloc::PIC_, std::nullopt, codegen_level(options.level),
+      llvm::TargetOptions(), llvm::Reloc::PIC_, llvm::CodeModel::Small, codegen_level(options.level),
       /*JIT=*/true));
   if (machine == nullptr) return Failure{cat("no code generator for the CPU ", quoted(cpu))};
   const llvm::MCSubtargetInfo& cpu_info = *machine->getMCSubtargetInfo();

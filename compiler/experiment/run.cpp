@@ -52,7 +52,7 @@ LowerOptions lower_options(Evaluation& e, const ast::Run& run, const Network& ne
     for (const auto& [name, span] : *names) {
       const Variable* variable = find_variable(e.model, network, name);
       const bool on_demand = variable && (variable->kind == VarKind::Reduce || variable->kind == VarKind::Let ||
-                                          variable->kind == VarKind::Draw);
+                                          variable->kind == VarKind::Draw || variable->kind == VarKind::Receive);
       if (on_demand) out.keep.push_back(name);
     }
   }

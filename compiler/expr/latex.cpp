@@ -157,6 +157,7 @@ struct Latex {
                     at_level(node.operands[2], kAny), " & \\text{otherwise} \\end{cases}"), kAtom};
       case Op::Exp: return {cat("e^{", at_level(a, kAny), "}"), kPower};
       case Op::Expm1: return {cat("e^{", at_level(a, kAny), "} - 1"), kSum};
+      case Op::Exprel: return {cat("\\frac{e^{", at_level(a, kAny), "} - 1}{", at_level(a, kAny), "}"), kAtom};
       case Op::Log1p: return {cat("\\log", bracketed(cat("1 + ", at_level(a, kProduct)))), kAtom};
       case Op::Log: case Op::Sin: case Op::Cos: case Op::Tan: case Op::Tanh: case Op::Sinh:
       case Op::Cosh: case Op::Min:

@@ -16,6 +16,7 @@
 
 #include "compiler/expr/math.h"
 #include "compiler/expr/pool.h"
+#include "compiler/expr/transform.h"
 
 namespace hebb {
 
@@ -70,6 +71,7 @@ ExprId d_select(P p, ExprId, Ops o, int k) {
 }
 ExprId d_exp(P, ExprId self, Ops, int) { return self; }
 ExprId d_expm1(P p, ExprId, Ops o, int) { return p.make(Op::Exp, o[0]); }
+ExprId d_exprel(P p, ExprId, Ops o, int) { return gradient(p, exprel(p, o[0]), {o, 1})[0]; }
 ExprId d_log(P p, ExprId, Ops o, int) { return reciprocal(p, o[0]); }
 ExprId d_log1p(P p, ExprId, Ops o, int) { return reciprocal(p, p.add(number(p, 1), o[0])); }
 // a^0 has derivative 0 in a also at a = 0, and 0^b has derivative 0 in b: guarded, not 0 * inf.
@@ -173,6 +175,7 @@ const std::array<OpInfo, kOpCount>& table() {
       row(Op::Select, "if", 3, 0, BOTH(a != 0 ? b : c), d_select),
       math(Op::Exp, "exp", 1, LIBCLC(hebb_exp), d_exp),
       math(Op::Expm1, "expm1", 1, LIBCLC(hebb_expm1), d_expm1),
+      math(Op::Exprel, "exprel", 1, LIBCLC(hebb_exprel), d_exprel),
       math(Op::Log, "log", 1, LIBCLC(hebb_log), d_log),
       math(Op::Log1p, "log1p", 1, LIBCLC(hebb_log1p), d_log1p),
       math(Op::Pow, "^", 2, LIBCLC2(hebb_pow), d_pow, 8),

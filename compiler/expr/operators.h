@@ -19,7 +19,7 @@ enum class Op : uint8_t {
   // comparisons and logic: 0 or 1
   Less, LessEqual, Equal, NotEqual, And, Or, Not, Select /* condition != 0 ? b : c */,
   // transcendental: libclc's functions on every engine
-  Exp, Expm1, Log, Log1p, Pow, Sin, Cos, Tan, Tanh, Sinh, Cosh, Asin, Acos, Atan, Atan2, Erf,
+  Exp, Expm1, Exprel /* (e^a - 1) / a, 1 at 0 */, Log, Log1p, Pow, Sin, Cos, Tan, Tanh, Sinh, Cosh, Asin, Acos, Atan, Atan2, Erf,
   // element-wise with no arithmetic
   IsFinite /* 1 or 0 */,
 };

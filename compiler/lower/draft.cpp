@@ -185,7 +185,10 @@ class Drafter {
         if (!is_marker(*instance.neuron, id)) add_value(instance, id, false);
         break;
       case VarKind::Input: break;  // fed or driven: known when all projections are
-      case VarKind::Receive: add_value(instance, id, false); break;
+      case VarKind::Receive:
+        add_value(instance, id, false);
+        draft_.visible.erase(instance.columns[id].value);  // until somebody asks
+        break;
       case VarKind::Reduce:
       case VarKind::PreValue:
       case VarKind::PostValue:
@@ -511,6 +514,12 @@ class Drafter {
         if (names.contains(model()[id].name) || names.contains(instance.prefix + model()[id].name))
           draft_.visible.insert(instance.columns.at(id).value);
     for (Instance& instance : draft_.projections) keep_lets(instance, names);
+    for (const Instance& instance : draft_.populations)
+      for (const auto& [id, column] : instance.columns) {
+        const bool recorded = names.contains(instance.name) && names.contains(model()[id].name);
+        if (model()[id].kind == VarKind::Receive && (recorded || names.contains(instance.prefix + model()[id].name)))
+          draft_.visible.insert(column.value);
+      }
   }
 
   /// A let is written out where it is read; one that the host reads has a column too.

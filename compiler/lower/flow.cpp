@@ -37,8 +37,9 @@ void run_down_refractory(Draft& draft, const Instance& population, Kernel& kerne
   ExprPool& pool = draft.program.pool;
   const ExprId left = pool.sub(pool.load(population.refractory_left, At::Self),
                                pool.load(draft.dt, At::Uniform));
+  const ExprId zero = pool.constant(0);
   kernel.stores.push_back({.into = population.refractory_left,
-                           .value = pool.make(Op::Max, left, pool.constant(0))});
+                           .value = pool.select(pool.make(Op::Less, zero, left), left, zero)});
 }
 
 /// Which events the state just reached sets off: they belong to the next instant.

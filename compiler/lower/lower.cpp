@@ -26,6 +26,7 @@ std::vector<Kernel> optimised(Draft& draft, std::vector<Kernel> kernels, const L
   Program& program = draft.program;
   kernels = without_dead(program, std::move(kernels), draft.visible);
   kernels = merged(program, std::move(kernels));
+  kernels = summed_straight(program, std::move(kernels), draft.visible);
   if (options.stage) {
     kernels = staged(program, std::move(kernels), columns);
     kernels = merged(program, std::move(kernels));
@@ -51,6 +52,21 @@ bool needs_grid(const Dynamics& dynamics) {
   });
 }
 
+/// A sum that nothing makes must not be found by its name.
+void hide_unused_sums(const Draft& draft, Program& program) {
+  std::set<uint32_t> used = draft.visible;
+  for (const Kernel& kernel : program.kernels) {
+    for (const Store& store : kernel.stores) used.insert(store.into.value);
+    for (const Accumulate& sum : kernel.accumulates) used.insert(sum.into.value);
+    for (const ExprId id : nodes_below(program.pool, roots(kernel)))
+      if (program.pool[id].op == Op::Load) used.insert(program.pool[id].leaf.index);
+  }
+  for (const Instance& population : draft.populations)
+    for (const auto& [id, column] : population.columns)
+      if ((*draft.model)[id].kind == VarKind::Receive && !used.contains(column.value))
+        program.columns[column.value].name += " (not kept)";
+}
+
 Program finish(Draft draft, const LowerOptions& options) {
   Ordered initial = in_order(draft.program, initial_definitions(draft));
   assert(initial.cycle.empty() && "sema reports parameters that depend on themselves");
@@ -74,6 +90,7 @@ Program finish(Draft draft, const LowerOptions& options) {
       program.grid_required |= needs_grid(*instance.neuron) || !instance.neuron->emissions.empty();
   for (const Instance& instance : draft.projections)
     program.grid_required |= needs_grid(*instance.rule);
+  hide_unused_sums(draft, program);
   if (options.fuse) program = overlap(std::move(program));
   assert(verify(program).empty() && "a lowered program keeps every promise");
   return program;

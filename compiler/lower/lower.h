@@ -25,7 +25,8 @@ struct LowerOptions {
   /// Signals, inputs and drawn lets the host will feed although the network defines them: "choice",
   /// "Task.accept". They become feeds of that name.
   std::vector<std::string> fed;
-  /// Reductions and lets of rules the host will read: "EE.s". Recorded ones are kept anyway.
+  /// Reductions and lets of rules, and receive ports, that the host will read: "EE.s". Recorded ones are
+  /// kept anyway.
   std::vector<std::string> keep;
   /// Of projections that are connected from a file: sorted, each pair once. None given: no synapses.
   std::map<std::string, std::shared_ptr<const std::vector<Edge>>> edges;

@@ -17,6 +17,11 @@ std::vector<Kernel> without_dead(const Program& program, std::vector<Kernel> ker
 /// one reads of another's results becomes part of its own expression.
 std::vector<Kernel> merged(Program& program, std::vector<Kernel> kernels);
 
+/// What spikes deliver, added up only to be added to a state: added to the state itself. Not for sums in
+/// `visible`. Equal up to rounding.
+std::vector<Kernel> summed_straight(Program& program, std::vector<Kernel> kernels,
+                                    const std::set<uint32_t>& visible);
+
 /// Columns that hold what was moved out of inner loops, by the space they live in and what they hold.
 using Staged = std::map<std::pair<uint32_t, ExprId>, ColumnId>;
 /// Staging by locus: polynomials in Horner form, and what depends on the post neuron only, on the pre

@@ -64,25 +64,42 @@ class Stager {
     result_.push_back(with_roots(std::move(kernel), values));
   }
 
-  /// x / u, where u is one number for all neurons, as x * (1 / u): a division costs as much as ten products.
-  /// Not where all synapses are dense: there neurons are few next to synapses, and the last bit stays.
+  /// x / u, where u is one number for all neurons, as x * (1 / u): a division costs as much as ten products;
+  /// and x * u * v as x * (u * v). Not where all synapses are dense: there neurons are few next to
+  /// synapses, and the last bit stays.
   std::vector<ExprId> with_reciprocals(const std::vector<ExprId>& values) {
     ExprPool& pool = program_.pool;
     const std::unordered_map<uint32_t, int> masks = masks_of(values, SpaceKind::Neurons);
     std::unordered_map<uint32_t, ExprId> done;
+    std::unordered_map<uint32_t, Scaled> products;  // of what depends on the neuron
     for (const ExprId id : nodes_below(pool, values)) {
       const ExprNode node = pool[id];
       ExprId operands[3];
       for (int k = 0; k < node.count; ++k) operands[k] = done.at(node.operands[k].value);
-      const bool by_uniform = node.op == Op::Div && masks.at(node.operands[1].value) == 0 && masks.at(id.value) != 0;
-      if (node.count == 0) done[id.value] = id;
-      else if (by_uniform) done[id.value] = pool.mul(operands[0], pool.div(pool.constant(1), operands[1]));
-      else done[id.value] = remake(pool, node.op, std::span(operands, node.count));
+      const auto uniform = [&](int k) { return masks.at(node.operands[k].value) == 0; };
+      int by = -1;
+      if (masks.at(id.value) != 0 && node.op == Op::Div && uniform(1)) by = 1;
+      if (masks.at(id.value) != 0 && node.op == Op::Mul && (uniform(0) || uniform(1))) by = uniform(0) ? 0 : 1;
+      if (by >= 0) {
+        const ExprId factor = node.op == Op::Div ? pool.div(pool.constant(1), operands[1]) : operands[by];
+        const ExprId of = node.operands[1 - by];
+        const auto inner = products.find(of.value);
+        const Scaled product = inner == products.end() ? Scaled{done.at(of.value), factor}
+                                                       : Scaled{inner->second.value, pool.mul(inner->second.by, factor)};
+        products[id.value] = product;
+        done[id.value] = pool.mul(product.value, product.by);
+      } else {
+        done[id.value] = node.count == 0 ? id : remake(pool, node.op, std::span(operands, node.count));
+      }
     }
     std::vector<ExprId> result;
     for (const ExprId value : values) result.push_back(done.at(value.value));
     return result;
   }
+
+  struct Scaled {
+    ExprId value, by;
+  };
 
   std::vector<ExprId> in_horner_form(const std::vector<ExprId>& values) {
     const LevelOf level = [](const ExprNode& leaf) {

@@ -52,6 +52,7 @@ Sign of_node(const ExprNode& node, Sign a, Sign b, Sign c) {
     case Op::Sqrt:
     case Op::Abs:
     case Op::Exp:
+    case Op::Exprel:
     case Op::Cosh:
     case Op::Draw:
     case Op::Dt:

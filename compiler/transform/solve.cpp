@@ -214,8 +214,10 @@ void StepSolver::solve_exponential(const std::vector<size_t>& group) {
     const Affine affine = *affine_in(pool_, mover.rate, mover.node);
     const ExprId exponent = over_time(pool_, at(affine.factor, middle), dt);
     const ExprId push = over_time(pool_, at(affine.rest, middle), dt);
-    const ExprId grown = simple(pool_, Op::Mul, mover.node, pool_.make(Op::Exp, exponent));
-    next.push_back(simple(pool_, Op::Add, grown, simple(pool_, Op::Mul, push, exprel(pool_, exponent))));
+    // z e^a + b (e^a - 1) / a, with one function: z + (a z + b) (e^a - 1) / a.
+    const ExprId change = simple(pool_, Op::Add, simple(pool_, Op::Mul, exponent, mover.node), push);
+    const ExprId relative = pool_.is_constant(exponent, 0) ? pool_.constant(1) : pool_.make(Op::Exprel, exponent);
+    next.push_back(simple(pool_, Op::Add, mover.node, simple(pool_, Op::Mul, change, relative)));
   }
   for (size_t i = 0; i < group.size(); ++i) {
     const size_t k = group[i];

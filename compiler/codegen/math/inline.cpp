@@ -18,7 +18,7 @@ template <> struct Format<float> {
   static constexpr float kLn2High = 0x1.62e4p-1f, kLn2Low = 0x1.7f7d1cp-20f;
   static constexpr float kLog2e = 0x1.715476p0f;
   static constexpr float kOverflow = 89, kUnderflow = -104;  // exp of more is inf, of less is 0
-  static constexpr float kTanhIsOne = 10, kExpm1IsMinusOne = -40;
+  static constexpr float kTanhIsOne = 10, kExpm1IsMinusOne = -40, kExprelIsInf = 95;
   static constexpr float kTiny = 0x1p-30f;               // f(x) = x below
   static constexpr float kScaleSubnormal = 0x1p24f, kScaledBy = 24;
   static constexpr float kSmallest = 0x1p-126f;
@@ -32,7 +32,7 @@ template <> struct Format<double> {
   static constexpr double kLn2High = 0x1.62e42feep-1, kLn2Low = 0x1.a39ef35793c76p-33;
   static constexpr double kLog2e = 0x1.71547652b82fep0;
   static constexpr double kOverflow = 710, kUnderflow = -746;
-  static constexpr double kTanhIsOne = 20, kExpm1IsMinusOne = -50;
+  static constexpr double kTanhIsOne = 20, kExpm1IsMinusOne = -50, kExprelIsInf = 720;
   static constexpr double kTiny = 0x1p-60;
   static constexpr double kScaleSubnormal = 0x1p54, kScaledBy = 54;
   static constexpr double kSmallest = 0x1p-1022;
@@ -119,6 +119,36 @@ Real own_expm1(Real x) {
   const Real low = x < F::kExpm1IsMinusOne ? F::kExpm1IsMinusOne : x;
   const Real result = 2 * half_expm1(low > F::kOverflow ? F::kOverflow : low);
   return magnitude(x) < F::kTiny ? x : result;
+}
+
+/// ((exp(x) - 1) / x - 1) / x for |x| <= kExprelNear.
+inline float exprel_tail(float x) {  // 1.3e-8
+  constexpr float c[] = {0x1.000000p-1f, 0x1.555556p-3f, 0x1.555380p-5f, 0x1.111040p-7f, 0x1.6e88dcp-10f, 0x1.a2463ap-13f};
+  return polynomial(x, c);
+}
+inline double exprel_tail(double x) {  // 1.4e-18
+  constexpr double c[] = {0x1.0000000000000p-1, 0x1.5555555555555p-3, 0x1.555555555558ep-5, 0x1.1111111111120p-7,
+                          0x1.6c16c16c02003p-10, 0x1.a01a01a00ef0fp-13, 0x1.a01a01f8a44eap-16, 0x1.71de3a84a10c3p-19,
+                          0x1.27e450c2e35f7p-22, 0x1.ae63a07779c78p-26, 0x1.201cd8001288bp-29, 0x1.6267cf434f12cp-33};
+  return polynomial(x, c);
+}
+
+/// own_exprel where |x| <= kExprelNear: the same bits for less.
+template <class Real>
+Real own_exprel_near(Real x) { return fma(x, exprel_tail(x), Real(1)); }
+
+template <class Real>
+Real own_exprel(Real x) {
+  using F = Format<Real>;
+  constexpr Real kExprelNear = 0.5;
+  const Real low = x < F::kExpm1IsMinusOne ? F::kExpm1IsMinusOne : x;
+  const auto [n, r] = reduce(low > F::kExprelIsInf ? F::kExprelIsInf : low);
+  // exp(x) - 1, made so small that it does not overflow where the quotient does not.
+  constexpr Real kSmaller = 0x1p-16;
+  const Real scale = power_of_two<Real>(n - 16);
+  const Real far = fma(scale, fma(r * r, exp_tail(r), r), scale - kSmaller) / (x * kSmaller);
+  const Real result = magnitude(x) <= kExprelNear ? own_exprel_near(x) : far;
+  return x > F::kExprelIsInf ? kInf<Real> : result;
 }
 
 /// With t = exp(2|x|) - 1: t / (t + 2).
@@ -238,6 +268,10 @@ float hebb_expf(float x) { return own_exp(x); }
 double hebb_exp(double x) { return own_exp(x); }
 float hebb_expm1f(float x) { return own_expm1(x); }
 double hebb_expm1(double x) { return own_expm1(x); }
+float hebb_exprelf(float x) { return own_exprel(x); }
+double hebb_exprel(double x) { return own_exprel(x); }
+float hebb_exprel_nearf(float x) { return own_exprel_near(x); }
+double hebb_exprel_near(double x) { return own_exprel_near(x); }
 float hebb_tanhf(float x) { return own_tanh(x); }
 double hebb_tanh(double x) { return own_tanh(x); }
 float hebb_logf(float x) { return own_log(x); }
