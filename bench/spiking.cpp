@@ -9,7 +9,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "bench/reference_spiking.h"
+#include "bench/spiking.h"
 #include "compiler/pipeline.h"
 #include "compiler/codegen/codegen.h"
 #include "compiler/lower/lower.h"
@@ -17,7 +17,6 @@
 #include "runtime/simulation.h"
 
 namespace hebb::bench {
-namespace {
 
 double cpu_seconds() {
   timespec t{};
@@ -25,17 +24,22 @@ double cpu_seconds() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-std::shared_ptr<const Program> balance_program() {
+double wall_seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+std::shared_ptr<const Program> compile_network(const std::string& text, const std::string& name, const std::string& path) {
   Sources sources;
   Diagnostics diags;
   CheckOptions options;
   options.std_root = std::string(HEBB_SOURCE_DIR) + "/stdlib";
-  const std::string path = std::string(HEBB_SOURCE_DIR) + "/examples/inhibitory_balance.hebb";
-  std::ifstream stream(path);
-  const std::string text{std::istreambuf_iterator<char>(stream), {}};
   const Compilation compilation = compile(sources, sources.add(path, text), options, diags);
+  for (const Diagnostic& diag : diags.all())
+    if (diags.has_errors()) std::fprintf(stderr, "bench: %s\n", diag.message.c_str());
   if (diags.has_errors()) return nullptr;
-  const Network* network = compilation.model.find_network("Balance");
+  const Network* network = compilation.model.find_network(name);
   return network ? std::make_shared<const Program>(lower(compilation.model, *network, {})) : nullptr;
 }
 
@@ -45,12 +49,24 @@ SpaceId space_of(const Program& program, const std::string& name) {
   return {};
 }
 
-Synapses synapses_of(const Simulation& simulation, const Program& program, const std::string& name) {
-  const Connections& c = simulation.connections(space_of(program, name));
+Synapses synapses_of(const Connections& c) {
   Synapses out;
   out.row.assign(c.row_begin.begin(), c.row_begin.end());
   for (int64_t s = 0; s < c.count(); ++s) out.post.push_back(static_cast<uint16_t>(c.post[static_cast<size_t>(s)]));
   return out;
+}
+
+namespace {
+
+std::shared_ptr<const Program> balance_program() {
+  const std::string path = std::string(HEBB_SOURCE_DIR) + "/examples/inhibitory_balance.hebb";
+  std::ifstream stream(path);
+  const std::string text{std::istreambuf_iterator<char>(stream), {}};
+  return compile_network(text, "Balance", path);
+}
+
+Synapses synapses_of(const Simulation& simulation, const Program& program, const std::string& name) {
+  return bench::synapses_of(simulation.connections(space_of(program, name)));
 }
 
 double sum(const std::vector<double>& values) {
@@ -59,7 +75,9 @@ double sum(const std::vector<double>& values) {
   return total;
 }
 
-int run() {
+}  // namespace
+
+int run_balance_comparison() {
   const auto program = balance_program();
   if (!program) return std::fprintf(stderr, "bench: examples/inhibitory_balance.hebb does not compile\n"), 1;
   auto kernels = jit(*program, {});
@@ -92,7 +110,8 @@ int run() {
   const double begun = cpu_seconds();
   const Status ran = simulation.run(kSteps, 0.1, {}, std::vector{spikes("E.spike"), spikes("I.spike")});
   ours = cpu_seconds() - begun;
-  if (!ran || simulation.divergence()) return std::fprintf(stderr, "bench: the run stopped\n"), 1;
+  if (!ran) return std::fprintf(stderr, "bench: %s\n", ran.error().c_str()), 1;
+  if (simulation.divergence()) return std::fprintf(stderr, "bench: %s is not finite\n", simulation.divergence()->column.c_str()), 1;
   const double rate_e = static_cast<double>(simulation.recorded()[0].samples) / kSeconds / net.excitatory;
   const double rate_i = static_cast<double>(simulation.recorded()[1].samples) / kSeconds / net.inhibitory;
   const std::vector<double> w = simulation.get(program->find_column("IE.w"));
@@ -112,7 +131,10 @@ int run() {
   return agree ? 0 : 1;
 }
 
-}  // namespace
 }  // namespace hebb::bench
 
-int main() { return hebb::bench::run(); }
+int main() {
+  const int events = hebb::bench::run_events();
+  const int balance = hebb::bench::run_balance_comparison();
+  return events != 0 || balance != 0 ? 1 : 0;
+}

@@ -245,6 +245,11 @@ int64_t Columns::nonzero_rows(ColumnId id, uint32_t* into) const {
 }
 
 void Columns::read(ColumnId id, std::span<double> into) const {
+  const auto reader = readers_.find(id.value);
+  reader == readers_.end() ? read_stored(id, into) : reader->second(into);
+}
+
+void Columns::read_stored(ColumnId id, std::span<double> into) const {
   const ColumnLayout& at = layout(id);
   assert(static_cast<int64_t>(into.size()) == at.size() && "one place per element");
   if (precision_ == Precision::Float32) gather(at, static_cast<const float*>(base(id)), into.data());

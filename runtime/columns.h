@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -80,6 +82,11 @@ class Columns {
     else static_cast<double*>(base(id))[row] = value;
   }
   void read(ColumnId id, std::span<double> into) const;
+  /// What is in memory, also of a column that somebody else reads.
+  void read_stored(ColumnId id, std::span<double> into) const;
+  /// Has a column read by somebody who knows what its memory stands for.
+  using ReadBy = std::function<void(std::span<double>)>;
+  void read_by(ColumnId id, ReadBy reader) { readers_[id.value] = std::move(reader); }
   /// Rows of a neurons column without elements that are not 0, ascending, into as many places as it has
   /// rows; returns how many.
   int64_t nonzero_rows(ColumnId id, uint32_t* into) const;
@@ -99,6 +106,7 @@ class Columns {
   std::vector<std::unique_ptr<void, Free>> memory_;
   std::vector<void*> bases_;
   std::vector<int64_t> planes_;
+  std::map<uint32_t, ReadBy> readers_;
   size_t bytes_ = 0;
   std::unique_ptr<DeviceRun> device_;
 };

@@ -32,7 +32,7 @@ typedef struct hebb_launch {
 
   /* Sparse kernels. Over all rows: pre_begin and pre_end say which. Over the rows of spiking neurons:
    * neurons list[list_begin] … list[list_end - 1], in ascending order. */
-  const int64_t *row_begin;     /* first synapse of each pre neuron, and their number */
+  const int64_t *row_begin;     /* first synapse of each pre neuron */
   const void *post_index;       /* post neuron of each synapse */
   const int64_t *column_begin;  /* first entry of each post neuron in the next two, and their number */
   const uint32_t *synapse;      /* its synapses, by pre neuron */
@@ -40,6 +40,7 @@ typedef struct hebb_launch {
   const uint32_t *list;
   int64_t list_begin;
   int64_t list_end;
+  const int64_t *row_end;       /* past the last synapse of each pre neuron; of a part: some in between */
 } hebb_launch;
 
 typedef void (*hebb_kernel)(const hebb_launch *launch);

@@ -36,6 +36,7 @@ std::vector<int64_t> boundaries(int64_t count, int64_t parts, int64_t grain) {
 
 /// Is it 0 or 1, whatever the leaves are?
 bool is_truth(const ExprPool& pool, ExprId id) {
+  if (!id.valid()) return false;
   switch (pool[id].op) {
     case Op::Const: return pool.is_constant(id, 0) || pool.is_constant(id, 1);
     case Op::Less: case Op::LessEqual: case Op::Equal: case Op::NotEqual: case Op::And: case Op::Or: case Op::Not:
@@ -50,10 +51,11 @@ ColumnId spikes_copied(const Program& program, KernelId id) {
   const Kernel& kernel = program[id];
   if (program[kernel.domain].kind != SpaceKind::Neurons || kernel.stores.size() != 1 || !kernel.accumulates.empty()) return {};
   const Store& store = kernel.stores[0];
+  if (!store.value.valid()) return {};  // a kernel that is no expression
   const ExprNode value = program.pool[store.value];
   if (value.op != Op::Load || value.leaf.at != At::Self || program[store.into].role != Role::Value) return {};
   const ColumnId from{value.leaf.index};
-  if (program[store.into].width != 1 || program[from].width != 1 || program[from].space != kernel.domain) return {};
+  if (program[from].role != Role::State || program[store.into].width != 1 || program[from].width != 1 || program[from].space != kernel.domain) return {};
   for (const Launch& launch : program.plan.step)
     for (const Store& other : program[launch.kernel].stores) {
       if (other.into == store.into && launch.kernel != id) return {};
@@ -88,10 +90,15 @@ std::optional<int64_t> delay_steps(const Program& program, const Columns& column
 }
 
 Cut allowed_cut(const Program& program, const Kernel& kernel) {
+  if (kernel.rows == Rows::OfSpikes) return Cut::None;
   if (program[kernel.domain].kind == SpaceKind::Sparse) {
-    const bool sums = std::any_of(kernel.accumulates.begin(), kernel.accumulates.end(),
-                                  [](const Accumulate& sum) { return sum.at != At::Pre; });
-    return sums || kernel.rows != Rows::All ? Cut::None : Cut::ByPre;
+    const auto sums = [&](At at) {
+      return std::any_of(kernel.accumulates.begin(), kernel.accumulates.end(), [&](const Accumulate& sum) { return sum.at == at; });
+    };
+    if (sums(At::Uniform) || (sums(At::Pre) && sums(At::Post))) return Cut::None;
+    if (kernel.rows == Rows::OfPost) return Cut::ByList;
+    if (kernel.rows == Rows::OfPre) return sums(At::Pre) ? Cut::ByList : Cut::ByPost;
+    return sums(At::Post) ? Cut::ByPost : Cut::ByPre;
   }
   bool by_pre = program[kernel.domain].kind == SpaceKind::Dense;
   bool by_post = program[kernel.domain].kind != SpaceKind::Uniform;
@@ -110,8 +117,10 @@ Cut allowed_cut(const Program& program, const Kernel& kernel) {
 std::vector<Part> cut(const Program& program, const Kernel& kernel, int threads, int64_t rows_per_part) {
   const auto [pres, posts] = extent(program, kernel.domain);
   const Part whole{.pre_begin = 0, .pre_end = pres, .post_begin = 0, .post_end = posts};
-  const int64_t parts = std::min<int64_t>(threads, pres * posts / std::max<int64_t>(rows_per_part, 1));
   Cut way = allowed_cut(program, kernel);
+  if (way == Cut::ByList) return std::vector<Part>(static_cast<size_t>(std::max(threads, 1)), whole);
+  const int64_t rows = program[kernel.domain].kind == SpaceKind::Sparse ? static_cast<int64_t>(expected_synapses(program, program[kernel.domain])) : pres * posts;
+  const int64_t parts = std::min<int64_t>(threads, rows / std::max<int64_t>(rows_per_part, 1));
   // Whole rows when there are enough of them: each thread then reads one stretch of memory.
   if (way == Cut::Either) way = pres >= parts ? Cut::ByPre : Cut::ByPost;
   if (parts <= 1 || way == Cut::None) return {whole};
@@ -133,7 +142,7 @@ std::vector<Part> cut(const Program& program, const Kernel& kernel, int threads,
 
 PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& columns, uint64_t key,
                        int threads, int64_t rows_per_part)
-    : program_(program), kernels_(kernels), columns_(columns), pool_(threads),
+    : program_(program), kernels_(kernels), columns_(columns), pool_(threads), rows_per_part_(rows_per_part),
       init_resets_(accumulated(program, program.plan.init)),
       step_resets_(accumulated(program, program.plan.step)) {
   for (const Space& space : program.spaces) spiking_ |= space.kind == SpaceKind::Sparse;
@@ -147,6 +156,14 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
   in_flight_.resize(program.plan.delays.size());
   if (columns.device() != nullptr) return;  // it knows the plan
   assert(kernels.run.size() == program.kernels.size() && "one function per kernel");
+  for (const Deferred& deferred : program.plan.deferred) {
+    Late late{.weight = deferred.weight, .scale = deferred.scale,
+              .now = prepare(program, deferred.now, key, rows_per_part), .settle = {}};
+    for (const KernelId kernel : deferred.settle) late.settle.push_back(prepare(program, kernel, key, rows_per_part));
+    late_.push_back(std::move(late));
+  }
+  for (Late& late : late_)
+    columns_.read_by(late.weight, [this, &late](std::span<double> into) { read_now(late, into); });
   for (const Launch& launch : program.plan.init)
     init_.push_back(prepare(program, launch.kernel, key, rows_per_part));
   for (const Launch& launch : program.plan.begin)
@@ -156,6 +173,45 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
     if (launch.when != When::Eventful) quiet_.push_back(prepared);
     if (launch.when != When::Quiet) eventful_.push_back(prepared);
   }
+}
+
+/// Rounding of the sums grows as the scale falls: up to this it stays near that of the weights.
+constexpr double kLeastScaleFloat = 2.5e-3, kLeastScaleDouble = 6e-6;
+/// A scale that does not fall bounds nothing: then the sums are kept short.
+constexpr int64_t kMostSteps = 1 << 14;
+
+void PlanRunner::settle(Late& late) {
+  for (Prepared& prepared : late.settle) launch(prepared, -1);
+}
+
+void PlanRunner::settle() {
+  const SubnormalsAreZero zero(spiking_);
+  for (Late& late : late_) {
+    double scale = 0;
+    columns_.read(late.scale, std::span(&scale, 1));
+    if (scale != 0) settle(late);  // 0: nothing has begun
+  }
+}
+
+void PlanRunner::settle_what_is_due(int64_t step) {
+  const double least = columns_.precision() == Precision::Float32 ? kLeastScaleFloat : kLeastScaleDouble;
+  for (Late& late : late_) {
+    double scale = 0;
+    columns_.read(late.scale, std::span(&scale, 1));
+    if (scale < least || (step > 0 && step % kMostSteps == 0)) settle(late);
+  }
+}
+
+/// What is stored stays behind: reading must not change what happens.
+void PlanRunner::read_now(Late& late, std::span<double> into) {
+  const SubnormalsAreZero zero(spiking_);
+  auto* const base = static_cast<std::byte*>(columns_.base(late.weight));
+  const std::vector<std::byte> before(base, base + columns_.bytes(late.weight));
+  double scale = 0;
+  columns_.read(late.scale, std::span(&scale, 1));
+  if (scale != 0) launch(late.now, -1);
+  columns_.read_stored(late.weight, into);
+  std::copy(before.begin(), before.end(), base);
 }
 
 PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel, uint64_t key,
@@ -195,9 +251,39 @@ PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel
         .list = nullptr,
         .list_begin = 0,
         .list_end = 0,
+        .row_end = synapses.row_begin.empty() ? nullptr : synapses.row_begin.data() + 1,
     });
   }
+  if (program[domain].kind != SpaceKind::Sparse) return out;
+  const Cut way = allowed_cut(program, program[kernel]);
+  out.by_list = way == Cut::ByList;
+  out.row = static_cast<double>(synapses.count()) /
+            static_cast<double>(std::max<int64_t>(program[kernel].rows == Rows::OfPost ? posts : program[program[domain].pre].size, 1));
+  if (out.list >= 0) out.one = {out.parts[0]};
+  for (hebb_launch& part : out.one) part.post_begin = 0, part.post_end = posts;
+  if (way != Cut::ByPost || out.parts.size() < 2) return out;
+  for (hebb_launch& part : out.parts) {
+    if (part.post_begin > 0) part.row_begin = split(domain, part.post_begin);
+    if (part.post_end < posts) part.row_end = split(domain, part.post_end);
+  }
   return out;
+}
+
+/// The first synapse of each row whose post neuron is not before `post`.
+const int64_t* PlanRunner::split(SpaceId space, int64_t post) {
+  std::vector<int64_t>& at = splits_[space.value][post];
+  if (!at.empty()) return at.data();
+  const Connections& c = columns_.connections(space);
+  for (size_t i = 0; i + 1 < c.row_begin.size(); ++i) {
+    int64_t low = c.row_begin[i], high = c.row_begin[i + 1];
+    while (low < high) {
+      const int64_t middle = low + (high - low) / 2;
+      if (c.post[static_cast<size_t>(middle)] < post) low = middle + 1;
+      else high = middle;
+    }
+    at.push_back(low);
+  }
+  return at.data();
 }
 
 void PlanRunner::launch(Prepared& prepared, int64_t step) {
@@ -208,8 +294,21 @@ void PlanRunner::launch(Prepared& prepared, int64_t step) {
   if (prepared.list >= 0) {
     const SpikeList& list = current_list(prepared.list);
     if (list.count == 0) return;
-    prepared.parts[0].list = list.rows.data();
-    prepared.parts[0].list_end = list.count;
+    const auto parts = static_cast<int64_t>(prepared.parts.size());
+    for (int64_t k = 0; k < parts; ++k) {
+      hebb_launch& part = prepared.parts[static_cast<size_t>(k)];
+      part.list = list.rows.data();
+      part.list_begin = prepared.by_list ? list.count * k / parts : 0;
+      part.list_end = prepared.by_list ? list.count * (k + 1) / parts : list.count;
+    }
+    const double work = static_cast<double>(list.count) * prepared.row;
+    if (parts > 1 && work < static_cast<double>(2 * rows_per_part_)) {
+      hebb_launch& whole = prepared.one[0];
+      whole.step = step;
+      whole.list = list.rows.data();
+      whole.list_end = list.count;
+      return kernel(&whole);
+    }
   }
   if (prepared.parts.size() == 1) return kernel(&prepared.parts[0]);
   pool_.run(static_cast<int>(prepared.parts.size()), [&](int k) {
@@ -290,6 +389,7 @@ void PlanRunner::run_begin() {
 
 void PlanRunner::run_step(int64_t step, bool eventful) {
   const SubnormalsAreZero zero(spiking_);
+  if (!late_.empty()) settle_what_is_due(step);
   for (SpikeList& list : lists_) list.current = false;
   for (size_t k = 0; k < in_flight_.size(); ++k) deliver(k);
   if (!on_device(eventful ? DeviceRun::List::Eventful : DeviceRun::List::Quiet, step)) {

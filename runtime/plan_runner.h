@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <span>
 #include <vector>
@@ -25,7 +26,8 @@ struct Part {
 std::optional<int64_t> delay_steps(const Program& program, const Columns& columns, const Delayed& delayed);
 
 /// Which way a kernel may be cut. A sum must not be shared by two threads.
-enum class Cut { None, ByPre, ByPost, Either };
+/// ByList: each thread takes some of the neurons that spike.
+enum class Cut { None, ByPre, ByPost, Either, ByList };
 Cut allowed_cut(const Program& program, const Kernel& kernel);
 
 /// At most `threads` parts of at least `rows_per_part` rows. Cuts by post lie at multiples of 16, so
@@ -62,6 +64,9 @@ class PlanRunner {
   bool fits(const std::vector<InFlight>& spikes) const;
   void drop_in_flight() { in_flight_.assign(in_flight_.size(), {}); }
 
+  /// Adds to every weight what waits for it: before the host changes anything.
+  void settle();
+
   /// Neurons whose element of `column` is not 0 now, ascending.
   std::span<const uint32_t> spikes(ColumnId column);
 
@@ -70,15 +75,27 @@ class PlanRunner {
     KernelId kernel;
     std::vector<hebb_launch> parts;
     int list = -1;                 // of its rows; -1: all
+    bool by_list = false;          // parts take some of the list each, else all of it
+    double row = 0;                // synapses of a neuron of the list, roughly
+    std::vector<hebb_launch> one;  // of a list: all of it on this thread, where it is short
     std::vector<int> outdates;     // lists of columns it writes
     ColumnId copies;               // valid: all it does is to copy these spikes
     int copies_into = -1;          // the list of the column it writes
   };
+  struct Late {
+    ColumnId weight, scale;
+    Prepared now;
+    std::vector<Prepared> settle;
+  };
+  void settle(Late& late);
+  void settle_what_is_due(int64_t step);
+  void read_now(Late& late, std::span<double> into);
   int list_of(ColumnId column);
   size_t words_of(ColumnId column) const;
   void deliver(size_t delay);
   void depart(size_t delay);
   const SpikeList& current_list(int list);
+  const int64_t* split(SpaceId space, int64_t post);
   Prepared prepare(const Program& program, KernelId kernel, uint64_t key, int64_t rows_per_part);
   void launch(Prepared& prepared, int64_t step);
   void copy_spikes(const Prepared& prepared);
@@ -90,10 +107,13 @@ class PlanRunner {
   Columns& columns_;
   ThreadPool pool_;
   bool spiking_ = false;           // some synapses are events
+  int64_t rows_per_part_;
+  std::map<uint32_t, std::map<int64_t, std::vector<int64_t>>> splits_;  // of a sparse space, at a post neuron
   std::vector<SpikeList> lists_;
   std::vector<InFlight> in_flight_;
   std::vector<std::vector<uint32_t>> spare_;  // memory of spikes that have arrived
   std::vector<Prepared> init_, begin_, quiet_, eventful_;
+  std::vector<Late> late_;
   std::vector<ColumnId> init_resets_, step_resets_;
 };
 

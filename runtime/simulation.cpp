@@ -428,6 +428,7 @@ Status Simulation::set(ColumnId column, std::span<const double> values) {
     return Failure{cat(quoted(program[column].name), " takes ", plural(static_cast<size_t>(at.size()), "number"),
                        at.size() > 1 ? cat(" (", shape_text(at, program[program[column].space].kind), ")") : "",
                        ", got ", values.size())};
+  if (state_->time.step > 0) state_->runner->settle();
   state_->columns.write(column, values);
   if (state_->large && state_->time.step == 0)
     state_->actions.push_back({.column = column, .values = {values.begin(), values.end()}});

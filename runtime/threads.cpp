@@ -71,9 +71,22 @@ struct ThreadPool::Shared {
       for (int k = thread; k < count; k += threads) (*part)(k);
     });
   }
+  /// Work of a step comes in pieces of microseconds: a thread that slept would miss it.
+  template <class Value>
+  static void await_change(const std::atomic<Value>& value, Value from) {
+    constexpr int kSpins = 400;
+    for (int k = 0; k < kSpins; ++k) {
+      if (value.load(std::memory_order_acquire) != from) return;
+#ifdef __x86_64__
+      __builtin_ia32_pause();
+#endif
+    }
+    value.wait(from, std::memory_order_acquire);
+  }
+
   void work(int thread, uint32_t begins) {
     for (uint32_t seen = begins;;) {
-      round.wait(seen, std::memory_order_acquire);
+      await_change(round, seen);
       seen = round.load(std::memory_order_acquire);
       if (stop) return;
       take(thread);
@@ -114,7 +127,7 @@ void ThreadPool::run(int count, const std::function<void(int)>& part) {
   shared_->take(0);
   for (int left = shared_->busy.load(std::memory_order_acquire); left != 0;
        left = shared_->busy.load(std::memory_order_acquire))
-    shared_->busy.wait(left, std::memory_order_acquire);
+    Shared::await_change(shared_->busy, left);
   shared_->failure.rethrow();
 }
 

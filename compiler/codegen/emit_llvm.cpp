@@ -26,6 +26,9 @@ struct Place {
 /// to be kept on the stack.
 constexpr int64_t kScratchPosts = 512;
 
+/// Synapses of a neuron from which on vectors of them pay.
+constexpr double kShortRow = 64;
+
 /// Neurons for which it is decided together how to compute; a multiple of every vector.
 constexpr int64_t kChunk = 512;
 
@@ -87,7 +90,7 @@ class KernelEmitter {
   struct LaunchValues {
     Value *row, *pre_begin, *pre_end, *post_begin, *post_end, *post_count, *key, *step;
     Value *columns, *planes;
-    Value *row_begin, *post_index, *column_begin, *synapse, *pre_index;  // sparse
+    Value *row_begin, *row_end, *post_index, *column_begin, *synapse, *pre_index;  // sparse
     Value *list, *list_begin, *list_end;
   };
 
@@ -120,11 +123,12 @@ class KernelEmitter {
     if (options_.whole && domain_ != SpaceKind::Sparse) know_sizes();
     launch_.key = whole(offsetof(hebb_launch, key), "key");
     launch_.step = whole(offsetof(hebb_launch, step), "step");
-    if (domain_ != SpaceKind::Sparse) return;
+    if (domain_ != SpaceKind::Sparse && kernel_.rows == Rows::All) return;
     const auto array = [&](size_t offset, const char* name) {
       return field(b_.getPtrTy(), offset, name);
     };
     launch_.row_begin = array(offsetof(hebb_launch, row_begin), "row_begin");
+    launch_.row_end = array(offsetof(hebb_launch, row_end), "row_end");
     launch_.post_index = array(offsetof(hebb_launch, post_index), "post_index");
     launch_.column_begin = array(offsetof(hebb_launch, column_begin), "column_begin");
     launch_.synapse = array(offsetof(hebb_launch, synapse), "synapse");
@@ -446,6 +450,10 @@ class KernelEmitter {
   /// Voltages rarely move far in a step, and then (e^z - 1) / z is a short polynomial: where that holds for
   /// every neuron of a chunk, only that is computed.
   void emit_neurons() {
+    if (kernel_.rows == Rows::OfSpikes)
+      return loop("list", launch_.list_begin, launch_.list_end, b_.getInt64(1), [&](Value* at) {
+        emit_row_block(index_at(launch_.list, at, 32, "neuron"), {}, 1);
+      });
     std::vector<ExprId> arguments;
     for (const uint32_t id : stages_.rows.back()) {
       const ExprNode node = program_.pool[ExprId{id}];
@@ -617,6 +625,7 @@ class KernelEmitter {
     llvm::Type* type = b_.getIntNTy(bits);
     llvm::LoadInst* load = b_.CreateLoad(type, b_.CreateInBoundsGEP(type, array, at), name);
     load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context_, {}));
+    note_parallel(load);
     return bits == 64 ? load : b_.CreateZExt(load, b_.getInt64Ty(), name);
   }
 
@@ -624,14 +633,29 @@ class KernelEmitter {
     return static_cast<unsigned>(8 * index_bytes(program_[neurons].size));
   }
 
-  /// Neurons are found one by one: what is gained is the counting.
-  llvm::MDNode* unroll_hint() {
-    llvm::Metadata* count[] = {llvm::MDString::get(context_, "llvm.loop.unroll.count"),
-                               llvm::ConstantAsMetadata::get(b_.getInt32(4))};
-    llvm::Metadata* parts[] = {nullptr, llvm::MDNode::get(context_, count)};
-    llvm::MDNode* node = llvm::MDNode::getDistinct(context_, parts);
-    node->replaceOperandWith(0, node);
-    return node;
+  /// No two synapses of one neuron share another: those of a neuron may be computed together where the
+  /// machine can gather and scatter, unless something is summed over them.
+  llvm::MDNode* synapse_hints() {
+    if (options_.vector_bits < 512 || has_sum(At::Pre) || has_sum(At::Uniform)) return nullptr;
+    if (expected_row() < kShortRow) return nullptr;
+    parallel_ = llvm::MDNode::getDistinct(context_, {});
+    return vector_hints();
+  }
+
+  /// Synapses of a neuron of the side whose synapses are looked at, roughly.
+  double expected_row() const {
+    const Space& domain = program_[kernel_.domain];
+    const auto pres = static_cast<double>(program_[domain.pre].size), posts = static_cast<double>(program_[domain.post].size);
+    const Connect& how = domain.connect;
+    double count = 0;
+    switch (how.wiring) {
+      case Wiring::OneToOne: count = pres; break;
+      case Wiring::Random: count = how.p * pres * posts; break;
+      case Wiring::FixedIndegree: count = static_cast<double>(how.degree) * posts; break;
+      case Wiring::FixedOutdegree: count = static_cast<double>(how.degree) * pres; break;
+      case Wiring::List: count = how.edges ? static_cast<double>(how.edges->size()) : 0; break;
+    }
+    return count / (kernel_.rows == Rows::OfPost ? posts : pres);
   }
 
   void emit_sparse() {
@@ -652,12 +676,14 @@ class KernelEmitter {
     for (const Accumulate& sum : kernel_.accumulates)
       if (sum.at == At::Pre) open_running(sum, 0, offset(element_pointer(place(sum)), pre));
     Value* begin = index_at(launch_.row_begin, pre, 64, "row_begin");
-    Value* end = index_at(launch_.row_begin, b_.CreateNSWAdd(pre, b_.getInt64(1)), 64, "row_end");
+    Value* end = index_at(launch_.row_end, pre, 64, "row_end");
     const unsigned bits = index_bits(program_[kernel_.domain].post);
+    llvm::MDNode* const hints = synapse_hints();
     loop("synapse", begin, end, b_.getInt64(1), [&](Value* synapse) {
       row.synapse = synapse;
       emit_row_block(index_at(launch_.post_index, synapse, bits, "post"), {row}, 1);
-    }, unroll_hint());
+    }, hints);
+    parallel_ = nullptr;
     for (const Accumulate& sum : kernel_.accumulates)
       if (sum.at == At::Pre) close_running(sum, 0, offset(element_pointer(place(sum)), pre));
   }
@@ -666,6 +692,7 @@ class KernelEmitter {
     Value* begin = index_at(launch_.column_begin, post, 64, "column_begin");
     Value* end = index_at(launch_.column_begin, b_.CreateNSWAdd(post, b_.getInt64(1)), 64, "column_end");
     const unsigned bits = index_bits(program_[kernel_.domain].pre);
+    llvm::MDNode* const hints = synapse_hints();
     loop("synapse", begin, end, b_.getInt64(1), [&](Value* at) {
       RowValues row;
       row.nodes.resize(program_.pool.size());
@@ -673,7 +700,8 @@ class KernelEmitter {
       row.synapse = index_at(launch_.synapse, at, 32, "synapse");
       for (const uint32_t id : stages_.pre) compute(id, nullptr, row, 0);
       emit_row_block(post, {row}, 1);
-    }, unroll_hint());
+    }, hints);
+    parallel_ = nullptr;
   }
 
   std::vector<Place> self_loads() const {

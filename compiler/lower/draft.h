@@ -3,6 +3,7 @@
 // the columns of its variables. `draft` fills it once; the other pieces read it and make kernels.
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "compiler/lower/lower.h"
 
 namespace hebb {
+
+struct Deferral;
 
 /// One population or one projection: a neuron type or a rule with columns of its own.
 struct Instance {
@@ -42,6 +45,7 @@ struct Instance {
   ColumnId dendrite;                            // delay of the drive; invalid: none
   std::map<VarId, const Reduction*> reductions;
   std::map<VarId, ColumnId> let_columns;        // lets the host may read
+  std::shared_ptr<const Deferral> deferral;     // of post spikes; null: they look at their synapses
 };
 
 struct Draft {

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "compiler/lower/defer.h"
 #include "compiler/lower/reader.h"
 #include "compiler/lower/step.h"
 
@@ -82,6 +83,8 @@ std::vector<Kernel> flow_kernels(Draft& draft) {
     add(std::move(kernel));
     add(thresholds(draft, population));
   }
+  for (const Instance& projection : draft.projections)
+    if (projection.deferral) add(scale_kernel(draft, projection));
   return kernels;
 }
 

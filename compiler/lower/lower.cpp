@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "compiler/lower/defer.h"
 #include "compiler/lower/passes.h"
 #include "compiler/lower/step.h"
 #include "compiler/program/overlap.h"
@@ -10,12 +11,40 @@
 namespace hebb {
 namespace {
 
+/// Spikes found in the last step read nothing of this one: ahead of all, so that nothing stands between
+/// the kernels that read them.
+void spikes_first(const Program& program, std::vector<Kernel>& kernels) {
+  std::stable_partition(kernels.begin(), kernels.end(), [&](const Kernel& kernel) {
+    if (program[kernel.domain].kind != SpaceKind::Neurons || kernel.stores.size() != 1 || !kernel.accumulates.empty()) return false;
+    const ExprNode value = program.pool[kernel.stores[0].value];
+    return value.op == Op::Load && value.leaf.at == At::Self && program.columns[value.leaf.index].role == Role::State;
+  });
+}
+
+/// Weights that are behind catch up before the first kernel that reads them.
+void catch_up(Draft& draft, std::vector<Kernel>& kernels) {
+  for (const Instance& projection : draft.projections) {
+    if (!projection.deferral) continue;
+    const ColumnId weight = projection.columns.at(projection.deferral->weight);
+    const auto reader = std::find_if(kernels.begin(), kernels.end(), [&](const Kernel& kernel) {
+      const std::vector<ExprId> nodes = nodes_below(draft.program.pool, roots(kernel));
+      return std::any_of(nodes.begin(), nodes.end(), [&](ExprId id) {
+        const ExprNode node = draft.program.pool[id];
+        return node.op == Op::Load && node.leaf.index == weight.value;
+      });
+    });
+    kernels.insert(reader, catch_up_kernel(draft, projection));
+  }
+}
+
 /// One step in which clocks and fed events do not happen (quiet), or may.
 std::vector<Kernel> step_kernels(Draft& draft, bool quiet) {
   draft.quiet = quiet;
   Ordered values = in_order(draft.program, value_definitions(draft));
   assert(values.cycle.empty() && "sema reports values that depend on themselves");
   std::vector<Kernel> kernels = std::move(values.kernels);
+  spikes_first(draft.program, kernels);
+  catch_up(draft, kernels);
   for (Kernel& kernel : instant_kernels(draft)) kernels.push_back(std::move(kernel));
   for (Kernel& kernel : flow_kernels(draft)) kernels.push_back(std::move(kernel));
   return kernels;
@@ -68,6 +97,7 @@ void hide_unused_sums(const Draft& draft, Program& program) {
 }
 
 Program finish(Draft draft, const LowerOptions& options) {
+  if (options.defer) defer_post_spikes(draft);
   Ordered initial = in_order(draft.program, initial_definitions(draft));
   assert(initial.cycle.empty() && "sema reports parameters that depend on themselves");
   Staged columns;
@@ -76,9 +106,10 @@ Program finish(Draft draft, const LowerOptions& options) {
   std::vector<Kernel> quiet;
   if (!draft.passing.empty()) quiet = optimised(draft, step_kernels(draft, true), options, columns);
 
+  for (Kernel& kernel : with_fma(draft.program, std::move(initial.kernels)))
+    launch(draft.program, draft.program.plan.init, std::move(kernel), When::Always);
+  add_settling(draft);
   Program program = std::move(draft.program);
-  for (Kernel& kernel : with_fma(program, std::move(initial.kernels)))
-    launch(program, program.plan.init, std::move(kernel), When::Always);
   const bool alike = draft.passing.empty() || std::equal(quiet.begin(), quiet.end(), eventful.begin(),
                                                          eventful.end(), same);
   if (!alike)

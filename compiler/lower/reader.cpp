@@ -201,7 +201,7 @@ ExprId Reader::active(const std::vector<EventId>& events) {
   return any;
 }
 
-ExprId Reader::sum_of_increments(VarId id, uint32_t element) {
+ExprId Reader::increments(VarId id, uint32_t element) {
   std::vector<std::pair<uint64_t, ExprId>> terms;
   for (const Jump& jump : instance_.dynamics->jumps) {
     if (jump.variable != id || jump.element != element || jump.assign) continue;
@@ -230,7 +230,7 @@ ExprId Reader::right_limit(VarId id, uint32_t element) {
     if (jump.assign) value = pool().select(when, translate(jump.value), value);
   }
   if (!jumps) return value;
-  if (const ExprId sum = sum_of_increments(id, element); sum.valid()) value = pool().add(value, sum);
+  if (const ExprId sum = increments(id, element); sum.valid()) value = pool().add(value, sum);
   return simplify(pool(), clamped(id, value));
 }
 

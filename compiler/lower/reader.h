@@ -31,6 +31,8 @@ class Reader {
   ExprId active(const std::vector<EventId>& events);
   /// The value just after this instant, within bounds.
   ExprId right_limit(VarId id, uint32_t element);
+  /// What all `+=` of this instant add up to; invalid: nothing.
+  ExprId increments(VarId id, uint32_t element);
   /// `value` of a weight or state within its bounds; nan passes through.
   ExprId clamped(VarId id, ExprId value);
   /// `value` for a synapse that exists, else `otherwise`.
@@ -56,7 +58,6 @@ class Reader {
   ExprId event(const Event& event, EventId id);
   ExprId port(ColumnId indicator);
   ExprId passing(ColumnId indicator, Locus side = Locus::Synapse);
-  ExprId sum_of_increments(VarId id, uint32_t element);
 
   Draft& draft_;
   const Instance& instance_;

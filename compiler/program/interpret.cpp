@@ -157,6 +157,10 @@ class Machine {
   void run() {
     if (tape_.domain == SpaceKind::Uniform) return row({});
     if (tape_.domain == SpaceKind::Sparse) return sparse();
+    if (tape_.rows == Rows::OfSpikes) {
+      for (int64_t k = launch_.list_begin; k < launch_.list_end; ++k) row({.post = launch_.list[k]});
+      return;
+    }
     const bool dense = tape_.domain == SpaceKind::Dense;
     const int64_t pre_begin = dense ? launch_.pre_begin : 0, pre_end = dense ? launch_.pre_end : 1;
     for (int64_t i = pre_begin; i < pre_end; ++i) {
@@ -175,7 +179,7 @@ class Machine {
   }
 
   void synapses_of_pre(int64_t i) {
-    for (int64_t s = launch_.row_begin[i]; s < launch_.row_begin[i + 1]; ++s)
+    for (int64_t s = launch_.row_begin[i]; s < launch_.row_end[i]; ++s)
       row({.pre = i, .post = index_at(launch_.post_index, tape_.post_bytes, s), .synapse = s});
   }
 

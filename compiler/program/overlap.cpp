@@ -272,12 +272,16 @@ class Overlap {
 Program without_idle_kernels(Program program) {
   std::vector<Kernel> kept;
   std::map<uint32_t, KernelId> renamed;
-  for (auto* launches : {&program.plan.init, &program.plan.begin, &program.plan.step}) {
-    for (Launch& launch : *launches) {
-      const auto [at, fresh] = renamed.emplace(launch.kernel.value, KernelId{static_cast<uint32_t>(kept.size())});
-      if (fresh) kept.push_back(std::move(program.kernels[launch.kernel.value]));
-      launch.kernel = at->second;
-    }
+  const auto keep = [&](KernelId& kernel) {
+    const auto [at, fresh] = renamed.emplace(kernel.value, KernelId{static_cast<uint32_t>(kept.size())});
+    if (fresh) kept.push_back(std::move(program.kernels[kernel.value]));
+    kernel = at->second;
+  };
+  for (auto* launches : {&program.plan.init, &program.plan.begin, &program.plan.step})
+    for (Launch& launch : *launches) keep(launch.kernel);
+  for (Deferred& deferred : program.plan.deferred) {
+    keep(deferred.now);
+    for (KernelId& kernel : deferred.settle) keep(kernel);
   }
   program.kernels = std::move(kept);
   return program;

@@ -117,7 +117,7 @@ std::string print_kernel(const Program& program, const Kernel& kernel) {
   };
   std::string rows;
   if (kernel.rows != Rows::All)
-    rows = cat(", ", kernel.rows == Rows::OfPre ? "pre" : "post", " neurons in ", program[kernel.spikes].name);
+    rows = cat(", ", kernel.rows == Rows::OfPre ? "pre " : kernel.rows == Rows::OfPost ? "post " : "", "neurons in ", program[kernel.spikes].name);
   std::string out = cat("kernel ", kernel.name, " over ", program[kernel.domain].name, rows, " {\n");
   for (size_t k = 0; k < named.definitions.size(); ++k)
     out += cat("  t", k, " := ", text(named.definitions[k]), "\n");

@@ -101,9 +101,9 @@ struct Scan {
   friend bool operator==(const Scan&, const Scan&) = default;
 };
 
-/// Which rows of its domain a kernel computes. The last two are for sparse domains: all synapses of each
-/// neuron whose element of `spikes` is not 0, neurons in index order.
-enum class Rows { All, OfPre, OfPost };
+/// Which rows of its domain a kernel computes. OfPre and OfPost are for sparse domains: all synapses of each
+/// neuron whose element of `spikes` is not 0, neurons in index order. OfSpikes is for neurons: those neurons.
+enum class Rows { All, OfPre, OfPost, OfSpikes };
 
 /// One straight-line computation for every row of a space. All loads of a row happen before its stores.
 /// A load reads a uniform column At::Uniform, whatever the domain. In a neurons domain At::Self may also
@@ -111,8 +111,10 @@ enum class Rows { All, OfPre, OfPost };
 /// neurons, At::Self the space's own columns and the results of earlier scans.
 /// A dense kernel with an Accumulate At::Post is split over threads by post, one with an Accumulate
 /// At::Pre or a Scan along Post by pre; one with both, or At::Uniform, runs on one thread.
-/// A sparse kernel reads as a dense one, has no scans, and runs on one thread when it has an Accumulate
-/// At::Post or At::Uniform. Rows::OfPost has no accumulates: its rows come column by column.
+/// A sparse kernel reads as a dense one and has no scans. It is split over threads by post when it has an
+/// Accumulate At::Post or is over the rows of spiking pre neurons, else by pre or by spiking neuron; with
+/// sums At::Uniform, or on both sides, it runs on one thread. Rows::OfPost has no accumulates: its rows
+/// come column by column.
 struct Kernel {
   std::string name;
   SpaceId domain;
@@ -120,7 +122,7 @@ struct Kernel {
   std::vector<Store> stores;
   std::vector<Accumulate> accumulates;
   Rows rows = Rows::All;
-  ColumnId spikes;           // OfPre: a column of the pre space; OfPost: of the post space
+  ColumnId spikes;           // OfPre: a column of the pre space; OfPost: of the post space; OfSpikes: of its own
 };
 
 enum class When {
@@ -158,6 +160,17 @@ struct Delayed {
   bool values = false;         // any numbers; else 0 or 1, few of them 1
 };
 
+/// A weight that is behind: post spikes since its row was last looked at are yet to be added. Whoever reads
+/// it runs `now` first, and puts back what it was (bits must not depend on who reads). `settle` adds all
+/// that waits and begins anew: run before the scale becomes too small for the precision, and before the
+/// host sets anything.
+struct Deferred {
+  ColumnId weight;
+  ColumnId scale;                   // uniform State: 1 after `settle`, falls
+  KernelId now;
+  std::vector<KernelId> settle;     // in order
+};
+
 struct Plan {
   std::vector<Launch> init;   // once, in order, with step -1
   std::vector<Launch> begin;  // whenever a run begins or goes on, before its first step
@@ -165,6 +178,7 @@ struct Plan {
   std::vector<Clock> clocks;
   std::vector<Feed> feeds;
   std::vector<Delayed> delays;
+  std::vector<Deferred> deferred;
 };
 
 struct Program {

@@ -110,6 +110,13 @@ class Verifier {
   void check_rows(const Kernel& kernel) {
     if (kernel.rows == Rows::All) return;
     const Space& domain = program_[kernel.domain];
+    if (kernel.rows == Rows::OfSpikes) {
+      if (domain.kind != SpaceKind::Neurons || !kernel.accumulates.empty())
+        fault("kernel ", kernel.name, " takes spiking neurons of a space that has none, or sums over them");
+      if (!exists(kernel.spikes) || program_[kernel.spikes].space != kernel.domain)
+        fault("kernel ", kernel.name, " takes its rows from a column of another space");
+      return;
+    }
     if (domain.kind != SpaceKind::Sparse) return fault("kernel ", kernel.name, " takes some rows of a space that is not sparse");
     const SpaceId side = kernel.rows == Rows::OfPre ? domain.pre : domain.post;
     if (!exists(kernel.spikes) || program_[kernel.spikes].space != side)
@@ -200,6 +207,14 @@ class Verifier {
       if (!is_uniform_param(clock.period)) fault("a clock's period is not a uniform parameter");
       if (!exists(clock.indicator) || program_[clock.indicator].role != Role::Indicator)
         fault("a clock has no indicator");
+    }
+    for (const Deferred& deferred : program_.plan.deferred) {
+      if (!exists(deferred.scale) || program_[deferred.scale].role != Role::State ||
+          program_[program_[deferred.scale].space].kind != SpaceKind::Uniform)
+        fault("a weight that is behind has no scale");
+      bool known = deferred.now.value < program_.kernels.size();
+      for (const KernelId kernel : deferred.settle) known = known && kernel.value < program_.kernels.size();
+      if (!known) fault("a weight that is behind never catches up");
     }
     for (const Feed& feed : program_.plan.feeds) {
       if (!exists(feed.column)) {

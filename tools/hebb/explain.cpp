@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "compiler/lower/forms.h"
 #include "compiler/support/text.h"
 #include "compiler/transform/transform.h"
 #include "runtime/data/atomic_file.h"
@@ -61,7 +62,7 @@ int run_explain(const Options& options) {
   std::vector<std::string> texts, names;
   for (const Rule& rule : model.rules) {
     names.push_back(rule.name);
-    if (wanted(rule.name, rule.span)) texts.push_back(explain(model, rule));
+    if (wanted(rule.name, rule.span)) texts.push_back(explain(model, rule) + sparse_forms(model, rule));
   }
   for (const Neuron& neuron : model.neurons) {
     names.push_back(neuron.name);
@@ -72,7 +73,7 @@ int run_explain(const Options& options) {
       names.push_back(projection.name);
       const bool here = options.name.empty() ? network.span.file == *file : projection.name == options.name;
       if (here && projection.plastic)
-        texts.push_back(cat(network.name, ".", projection.name, ": ", explain(model, projection.rule)));
+        texts.push_back(cat(network.name, ".", projection.name, ": ", explain(model, projection.rule), sparse_forms(model, projection.rule)));
     }
   }
   if (texts.empty()) {
