@@ -40,7 +40,7 @@ std::shared_ptr<const Program> compile_network(const std::string& text, const st
     if (diags.has_errors()) std::fprintf(stderr, "bench: %s\n", diag.message.c_str());
   if (diags.has_errors()) return nullptr;
   const Network* network = compilation.model.find_network(name);
-  return network ? std::make_shared<const Program>(lower(compilation.model, *network, {})) : nullptr;
+  return network ? std::make_shared<const Program>(lower(compilation.model, *network, {.defer = true})) : nullptr;
 }
 
 SpaceId space_of(const Program& program, const std::string& name) {

@@ -320,6 +320,8 @@ void PlanRunner::launch(Prepared& prepared, int64_t step) {
 /// Spikes are few: only the rows that differ are written, and which spike is known at once.
 void PlanRunner::copy_spikes(const Prepared& prepared) {
   SpikeList& list = lists_[static_cast<size_t>(prepared.copies_into)];
+  if (!list.known) columns_.fill(list.column, 0);
+  list.known = true;
   for (int64_t k = 0; k < list.count; ++k) columns_.write_row(list.column, list.rows[static_cast<size_t>(k)], 0);
   list.rows.resize(static_cast<size_t>(columns_.layout(list.column).posts));
   list.count = columns_.nonzero_rows(prepared.copies, list.rows.data());

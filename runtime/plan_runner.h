@@ -41,6 +41,7 @@ struct SpikeList {
   std::vector<uint32_t> rows;
   int64_t count = 0;
   bool current = false;
+  bool known = false;   // of copied spikes: the column holds these and no others
 };
 
 /// What is on its way through one delay, of the steps past, the latest last: rows that spiked, or, of values,
@@ -59,10 +60,13 @@ class PlanRunner {
 
   /// Of each delay of the plan; what a copy of the state needs besides the columns.
   const std::vector<InFlight>& in_flight() const { return in_flight_; }
-  void set_in_flight(std::vector<InFlight> spikes) { in_flight_ = std::move(spikes); }
+  void set_in_flight(std::vector<InFlight> spikes) {
+    in_flight_ = std::move(spikes);
+    for (SpikeList& list : lists_) list.known = false;
+  }
   /// Whether this is what this runner may have had in flight.
   bool fits(const std::vector<InFlight>& spikes) const;
-  void drop_in_flight() { in_flight_.assign(in_flight_.size(), {}); }
+  void drop_in_flight() { set_in_flight(std::vector<InFlight>(in_flight_.size())); }
 
   /// Adds to every weight what waits for it: before the host changes anything.
   void settle();

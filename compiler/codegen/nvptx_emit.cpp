@@ -331,7 +331,9 @@ class ThreadEmitter {
     switch (domain_) {
       case SpaceKind::Uniform: return row();
       case SpaceKind::Neurons:
-        return count("post", parameter(Kind::Posts), [&](Value* post) { at_post(post), row(); });
+        return count("post", parameter(Kind::Posts), [&](Value* post) {
+          when(spikes(post), [&] { at_post(post), row(); });
+        });
       case SpaceKind::Dense:
         return count("pre", parameter(Kind::Pres), [&](Value* pre) {
           at_pre(pre);
@@ -350,6 +352,7 @@ class ThreadEmitter {
   void neurons() {
     Value* const index = global_index();
     require(b_.CreateICmpULT(index, parameter(Kind::Posts)));
+    require_spike(index);
     at_post(index);
     row();
   }

@@ -39,6 +39,7 @@ const Network* find_network(Evaluation& e, const ast::Run& run) {
 LowerOptions lower_options(Evaluation& e, const ast::Run& run, const Network& network,
                            const RunOptions& options) {
   LowerOptions out;
+  out.defer = e.options.device == nullptr;
   for (const GivenSetting& setting : options.others) {
     const Variable* variable = find_variable(e.model, network, setting.name);
     if (!variable) continue;

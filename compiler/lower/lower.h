@@ -21,7 +21,9 @@ namespace hebb {
 
 struct LowerOptions {
   bool stage = true;   // off: one kernel does everything per row; same results up to rounding
-  bool defer = true;   // post spikes wait for the next pre spike where that is exact; same results up to rounding
+  /// Post spikes wait for the next pre spike where that is exact; same results up to rounding. For hosts that
+  /// run Plan::deferred, as Simulation does without a device.
+  bool defer = false;
   bool fuse = true;    // update of step t and weighted sum of step t+1 in one pass where allowed
   /// Signals, inputs and drawn lets the host will feed although the network defines them: "choice",
   /// "Task.accept". They become feeds of that name.
