@@ -653,6 +653,12 @@ class KernelEmitter {
       case Wiring::Random: count = how.p * pres * posts; break;
       case Wiring::FixedIndegree: count = static_cast<double>(how.degree) * posts; break;
       case Wiring::FixedOutdegree: count = static_cast<double>(how.degree) * pres; break;
+      case Wiring::Distance: {  // posts in the disc, or under the bell
+        const double disc = how.within > 0 ? 3.14 * how.within * how.within : posts;
+        const double bell = how.sigma > 0 ? 6.28 * how.sigma * how.sigma : disc;
+        count = pres * std::min(posts, how.p * std::min(disc, bell));
+        break;
+      }
       case Wiring::List: count = how.edges ? static_cast<double>(how.edges->size()) : 0; break;
     }
     return count / (kernel_.rows == Rows::OfPost ? posts : pres);
