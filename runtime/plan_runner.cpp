@@ -6,8 +6,6 @@
 #include <cstring>
 #include <utility>
 
-#include "runtime/subnormal.h"
-
 namespace hebb {
 
 namespace {
@@ -145,7 +143,6 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
     : program_(program), kernels_(kernels), columns_(columns), pool_(threads), rows_per_part_(rows_per_part),
       init_resets_(accumulated(program, program.plan.init)),
       step_resets_(accumulated(program, program.plan.step)) {
-  for (const Space& space : program.spaces) spiking_ |= space.kind == SpaceKind::Sparse;
   for (const Kernel& kernel : program.kernels)
     if (kernel.rows != Rows::All) list_of(kernel.spikes);
   for (const Delayed& delayed : program.plan.delays) {
@@ -185,7 +182,6 @@ void PlanRunner::settle(Late& late) {
 }
 
 void PlanRunner::settle() {
-  const SubnormalsAreZero zero(spiking_);
   for (Late& late : late_) {
     double scale = 0;
     columns_.read(late.scale, std::span(&scale, 1));
@@ -204,7 +200,6 @@ void PlanRunner::settle_what_is_due(int64_t step) {
 
 /// What is stored stays behind: reading must not change what happens.
 void PlanRunner::read_now(Late& late, std::span<double> into) {
-  const SubnormalsAreZero zero(spiking_);
   auto* const base = static_cast<std::byte*>(columns_.base(late.weight));
   const std::vector<std::byte> before(base, base + columns_.bytes(late.weight));
   double scale = 0;
@@ -312,7 +307,6 @@ void PlanRunner::launch(Prepared& prepared, int64_t step) {
   }
   if (prepared.parts.size() == 1) return kernel(&prepared.parts[0]);
   pool_.run(static_cast<int>(prepared.parts.size()), [&](int k) {
-    const SubnormalsAreZero zero(spiking_);
     kernel(&prepared.parts[static_cast<size_t>(k)]);
   });
 }
@@ -378,19 +372,16 @@ bool PlanRunner::fits(const std::vector<InFlight>& spikes) const {
 
 void PlanRunner::run_init() {
   if (on_device(DeviceRun::List::Init, -1)) return;
-  const SubnormalsAreZero zero(spiking_);
   reset(init_resets_);
   for (Prepared& prepared : init_) launch(prepared, -1);
 }
 
 void PlanRunner::run_begin() {
   if (on_device(DeviceRun::List::Begin, -1)) return;
-  const SubnormalsAreZero zero(spiking_);
   for (Prepared& prepared : begin_) launch(prepared, -1);
 }
 
 void PlanRunner::run_step(int64_t step, bool eventful) {
-  const SubnormalsAreZero zero(spiking_);
   if (!late_.empty()) settle_what_is_due(step);
   for (SpikeList& list : lists_) list.current = false;
   for (size_t k = 0; k < in_flight_.size(); ++k) deliver(k);

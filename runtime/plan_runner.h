@@ -110,7 +110,6 @@ class PlanRunner {
   const Kernels& kernels_;
   Columns& columns_;
   ThreadPool pool_;
-  bool spiking_ = false;           // some synapses are events
   int64_t rows_per_part_;
   std::map<uint32_t, std::map<int64_t, std::vector<int64_t>>> splits_;  // of a sparse space, at a post neuron
   std::vector<SpikeList> lists_;

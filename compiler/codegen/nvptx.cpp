@@ -25,7 +25,7 @@ struct Target {
   int sm;
   const char* ptx;  // the first version of PTX that knows it, or later
 };
-constexpr Target kTargets[] = {{75, "+ptx63"}, {80, "+ptx70"}, {90, "+ptx78"}, {100, "+ptx86"}};
+constexpr Target kTargets[] = {{75, "+ptx81"}, {80, "+ptx81"}, {90, "+ptx81"}, {100, "+ptx86"}};
 
 Result<std::unique_ptr<llvm::TargetMachine>> nvptx_machine(int sm) {
   [[maybe_unused]] static const bool once = [] {

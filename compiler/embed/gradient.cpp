@@ -27,6 +27,11 @@ std::string why_not(const AdjointRefusal& refusal) {
   return cat("the rule has no derivative", times ? " through the time of an event" : "", path.empty() ? "" : cat(" (", path, ")"));
 }
 
+std::vector<KernelId> joined(std::vector<KernelId> first, const std::vector<KernelId>& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
+}
+
 }  // namespace
 
 bool is_carried(EmbedField::Kind kind) {
@@ -56,7 +61,10 @@ Result<ObjectGradient> embed_gradient(const EmbedUnit& unit) {
   Adjoint& adjoint = *made.adjoint;
   ObjectGradient gradient;
   const StepAdjoint& step = adjoint.has_eventful ? adjoint.eventful : adjoint.quiet;
-  gradient.lists = {adjoint.quiet.forward, adjoint.quiet.reverse, step.forward, step.reverse};
+  // One call is a whole run of one step: what belongs before the first and after the last is part of it.
+  const StepAdjoint& once = adjoint.once;
+  gradient.lists = {joined(once.forward, adjoint.quiet.forward), joined(adjoint.quiet.reverse, once.reverse),
+                    joined(once.forward, step.forward), joined(step.reverse, once.reverse)};
   for (const EmbedField& field : unit.fields) {
     if (!has_derivative(field.kind)) continue;
     ObjectGradient::Bar bar{.now = {}, .next = {}, .field = field.column, .carried = is_carried(field.kind)};

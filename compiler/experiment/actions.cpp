@@ -193,10 +193,10 @@ std::string provenance(const Evaluation& e, Span span, const RunOptions* run) {
     for (const uint64_t seed : run->seeds) seeds += cat(seeds.empty() ? "" : ", ", seed);
   const bool several = run && run->seeds.size() > 1;
   const Precision precision = run ? run->precision : e.options.precision.value_or(Precision::Float32);
-  return cat("{\"program\": ", json_string(e.options.program), ", \"command\": ", json_string(e.options.command),
+  return cat("{\"program\": ", json_string(e.options.program), ", \"command\": ", json_string(run ? e.options.command : e.options.recipe),
              ", \"source\": ", json_string(source.path), ", \"source_fnv1a64\": \"", fnv1a(source.text), "\", \"seed\": ",
              !run ? cat(e.options.seed) : several ? cat("[", seeds, "]") : seeds, ", \"precision\": \"",
-             precision == Precision::Float32 ? "float" : "double", "\", \"threads\": ", run ? run->threads : e.options.threads, "}");
+             precision == Precision::Float32 ? "float" : "double", "\"", run ? cat(", \"threads\": ", run->threads) : "", "}");
 }
 
 void perform(Evaluation& e, const ast::Action& action) {

@@ -29,7 +29,8 @@ struct ExperimentOptions {
   std::shared_ptr<const CudaDevice> device;   // where networks run; null: on the CPU
   int level = 3;                        // of optimisation, 0…3
   std::string program;                  // "hebb 0.1.0": into saved files
-  std::string command;                  // as it was given: into saved files
+  std::string command;                  // as it was given: into records of runs
+  std::string recipe;                   // what makes the same numbers again: into saved files
   const ast::File* file = nullptr;      // whose `fun`s and array constants the actions may use
   uint64_t max_memory = uint64_t{2} << 30;  // bytes a gradient may keep
   std::string checkpoint;               // file a fit writes its state to now and then; empty: none

@@ -1,11 +1,27 @@
 #include <algorithm>
 
+#include "compiler/expr/transform.h"
 #include "compiler/lower/defer.h"
 #include "compiler/lower/reader.h"
 #include "compiler/lower/step.h"
 
 namespace hebb {
 namespace {
+
+/// What only decays ends up among numbers so small that each operation on them takes a hundred times as long. In a
+/// spiking network, where a silent neuron's traces do so, it is 0 from here on.
+constexpr double kGone = 1e-30;
+
+bool some_sparse(const Draft& draft) {
+  return std::any_of(draft.projections.begin(), draft.projections.end(), [&](const Instance& p) { return is_sparse(draft, p); });
+}
+
+/// x(t + dt) = f x(t).
+bool only_decays(ExprPool& pool, const Solution& solution, ExprId now, ExprId next) {
+  if (solution.solver != Solver::Exact) return false;
+  const std::optional<Affine> affine = affine_in(pool, next, now);
+  return affine && pool.is_constant(affine->rest, 0);
+}
 
 Kernel flows(Draft& draft, const Instance& instance, Frame frame, const std::string& name) {
   ExprPool& pool = draft.program.pool;
@@ -17,6 +33,8 @@ Kernel flows(Draft& draft, const Instance& instance, Frame frame, const std::str
     if (instance.rule && (weight ? Frame::Synapse : frame_of(variable.locus)) != frame) continue;
     if (!solution.next.valid()) continue;
     ExprId value = read.clamped(solution.variable, read(solution.next));
+    if (!weight && some_sparse(draft) && only_decays(pool, solution, read.variable(solution.variable, solution.element), read(solution.next)))
+      value = pool.select(pool.make(Op::Less, pool.make(Op::Abs, value), pool.constant(kGone)), pool.constant(0), value);
     if (weight) value = read.if_connected(value, 0);
     const bool held = instance.neuron && std::count(instance.neuron->held.begin(),
                                                     instance.neuron->held.end(), solution.variable);

@@ -116,6 +116,15 @@ std::optional<Precision> precision_of(const std::string& name) {
   return std::nullopt;
 }
 
+/// The command without what changes no number: threads, engine, where outputs go, checkpoints.
+std::string recipe(const Options& options) {
+  std::string out = cat("hebb run ", options.file);
+  if (!options.name.empty()) out += " " + options.name;
+  for (const std::string& set : options.sets) out += " --set " + set;
+  if (!options.precision.empty()) out += " --precision " + options.precision;
+  return out;
+}
+
 std::optional<ExperimentOptions> experiment_options(const Options& options) {
   ExperimentOptions out;
   out.threads = options.threads;
@@ -139,6 +148,7 @@ std::optional<ExperimentOptions> experiment_options(const Options& options) {
   if (!options.quiet) out.notes = &std::cerr;
   out.program = version();
   out.command = options.command;
+  out.recipe = recipe(options);
   out.interrupted = &interrupted();
   out.checkpoint = options.checkpoint;
   out.resume = options.resume;
