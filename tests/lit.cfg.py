@@ -1,6 +1,7 @@
 # Text tests: every .hebb file below with RUN lines. Programs come from the build folder, FileCheck and
 # not from LLVM.
 import os
+import subprocess
 import sys
 
 import lit.formats
@@ -25,3 +26,12 @@ for name in ("NO_COLOR", "CLICOLOR_FORCE", "TERM"):
 config.substitutions.append(("%root", root))
 config.substitutions.append(("%python", sys.executable))
 config.substitutions.append(("%standin", os.path.join(build, "libcuda_standin.so")))
+
+# NVIDIA's assembler, for the tests of tests/ptxas.
+wanted = [os.path.join(root, "tools", "venv.sh"), "ptxas", "nvidia-cuda-nvcc-cu12==12.9.86", "nvidia-cuda-nvdisasm"]
+made = subprocess.run(wanted, capture_output=True, text=True)
+if made.returncode == 0:
+    config.available_features.add("ptxas")
+    config.substitutions.append(("%ptxas_python", made.stdout.strip()))
+else:
+    lit_config.note("tests of PTX are skipped: " + (made.stderr.strip().splitlines() or ["no ptxas"])[-1])

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Assembles the PTX of rules and neurons with NVIDIA's ptxas and counts what it became.
+
+Usage: measure.py PYTHON HEBB STDLIB [--targets 75,80,90,100] [--precision float,double] [--table] [--only TEXT]
+
+PYTHON is the interpreter of a virtual environment with nvidia-cuda-nvcc-cu12 and, for --table, nvidia-cuda-nvdisasm.
+Every rule as one synapse, every neuron as a population.
+Fails when ptxas refuses a text. --table prints, for each kernel over synapses or neurons, registers, spilled bytes,
+instructions of the inner loop (of the whole kernel where it has none) and bytes it moves for one row, beside the bytes
+that any kernel must move: one read of each column it reads, one write of each it writes.
+"""
+import argparse
+import concurrent.futures
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+NEURON = """import {module};
+network {name}Population {{ pop P[1000] : {name}; }}
+"""
+
+
+def tool(python, name):
+    found = sorted(pathlib.Path(python).parent.parent.glob(f"lib/python3*/site-packages/nvidia/*/bin/{name}"))
+    return str(found[0]) if found else None
+
+
+def sources(stdlib, folder):
+    """(file, name) of every rule, and of a population of every neuron."""
+    for path in sorted(pathlib.Path(stdlib).rglob("*.hebb")):
+        for kind, name in re.findall(r"^(rule|neuron) (\w+)", path.read_text(), re.M):
+            if kind == "rule":
+                yield str(path), name
+                continue
+            module = ".".join(["std", path.parent.name, name])
+            made = pathlib.Path(folder) / f"{name}.hebb"
+            made.write_text(NEURON.format(module=module, name=name))
+            yield str(made), f"{name}Population"
+
+
+def write_ptx(job):
+    """Path of the text, or why there is none."""
+    hebb, file, name, sm, precision, folder = job
+    path = pathlib.Path(folder) / f"{name}.{precision}.sm_{sm}.ptx"
+    command = [hebb, "build", "--emit=ptx", f"--target=sm_{sm}", f"--precision={precision}", file, name, "-o", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return job, path if done.returncode == 0 else None, done.stderr.strip()
+
+
+def assemble(ptxas, path, sm):
+    done = subprocess.run([ptxas, "-v", f"-arch=sm_{sm}", str(path), "-o", str(path.with_suffix(".cubin"))],
+                          capture_output=True, text=True)
+    kernels, current = {}, None
+    for line in done.stderr.splitlines():
+        if match := re.search(r"function '(\w+)' for", line):
+            current = kernels.setdefault(match[1], {"spills": 0, "registers": 0})
+        if match := re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", line):
+            current["spills"] += int(match[1]) + int(match[2])
+        if match := re.search(r"Used (\d+) registers", line):
+            current["registers"] = int(match[1])
+    return done.returncode == 0, done.stderr, kernels
+
+
+def inner_loops(disassembly):
+    """Of each kernel: the instructions of its innermost loop; all of them where it has none. The assembler makes several
+    copies of short loops: the count is that of one."""
+    out = {}
+    for part in re.split(r"^//-+ \.text\.", disassembly, flags=re.M)[1:]:
+        name, lines = part.split(None, 1)[0], []
+        labels, loops = {}, []
+        for line in part.splitlines():
+            if match := re.match(r"(\.L_x_\d+):", line):
+                labels[match[1]] = len(lines)
+            match = re.match(r"\s+/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([A-Z0-9.]+)(.*)", line)
+            if not match or match[1].startswith("NOP"):
+                continue
+            if target := re.search(r"BRA.*\((\.L_x_\d+)\)", line):
+                if target[1] in labels and labels[target[1]] < len(lines):
+                    loops.append((labels[target[1]], len(lines) + 1))
+            lines.append(match[1])
+        inner = [a for a in loops if not any(b != a and b[0] >= a[0] and b[1] <= a[1] for b in loops)]
+        inner = [lines[a:b] for a, b in inner]
+        inner = [body for body in inner if any(op.startswith("LDG") or op.startswith("STG") for op in body)]
+        out[name] = (min(inner, key=len), True) if inner else (lines, False)
+    return out
+
+
+def moved(text):
+    """Of each kernel: (bytes of the inner loop's loads and stores, the least possible), from the PTX itself."""
+    out = {}
+    for match in re.finditer(r"// ([^\n]*)\n\.visible \.entry (\w+)\((.*?)\)\s*\{(.*?)\n\}", text, re.S):
+        what, name, parameters, body = match.groups()
+        blocks = re.split(r"^(\$L\w+):", body, flags=re.M)
+        bodies = [code for label, code in zip(blocks[1::2], blocks[2::2]) if re.search(rf"bra(?:\.uni)? \t?\s*\{label};", code)]
+        bodies = [b for b in bodies if "global" in b]
+        code = min(bodies, key=len) if bodies else body
+        code = code.split("bra", 1)[0] if bodies else code
+        accesses = re.findall(r"(ld|st)\.global(?:\.nc)?\.(?:v\d\.)?[bf](\d+)\s+[^\n]*?\[(%rd\d+)(\+-?\d+)?\]", code)
+        size = sum(int(bits) // 8 for _, bits, _, _ in accesses)
+        least = {(kind, at, offset): int(bits) // 8 for kind, bits, at, offset in accesses}
+        out[name] = (what, size, sum(least.values()))
+    return out
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("python")
+    parser.add_argument("hebb")
+    parser.add_argument("stdlib")
+    parser.add_argument("--targets", default="75,80,90,100")
+    parser.add_argument("--precision", default="float")
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    ptxas, nvdisasm = tool(options.python, "ptxas"), tool(options.python, "nvdisasm")
+    if ptxas is None or (options.table and nvdisasm is None):
+        sys.exit("the virtual environment has no ptxas or no nvdisasm")
+
+    failed, kernels, texts = 0, 0, 0
+    with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        jobs = [(options.hebb, file, name, sm, precision, folder)
+                for file, name in sources(options.stdlib, folder) if options.only in name
+                for sm in options.targets.split(",") for precision in options.precision.split(",")]
+        made = list(pool.map(write_ptx, jobs))
+        results = list(pool.map(lambda one: one[1] and assemble(ptxas, one[1], one[0][3]), made))
+        rows = []
+        for (job, path, why), result in zip(made, results):
+            name, sm = job[2], job[3]
+            if path is None:
+                failed += 1
+                print(f"{name}: no PTX: {why}")
+                continue
+            good, log, found = result
+            texts += 1
+            kernels += len(found)
+            if not good:
+                failed += 1
+                print(f"{name} (sm_{sm}): ptxas refuses it\n{log}")
+            elif options.table:
+                dump = subprocess.run([nvdisasm, "-c", str(path.with_suffix(".cubin"))], capture_output=True, text=True).stdout
+                loops, bytes_of = inner_loops(dump), moved(path.read_text())
+                for kernel, numbers in found.items():
+                    what, size, least = bytes_of.get(kernel, ("", 0, 0))
+                    body, loop = loops.get(kernel, ([], False))
+                    if "one thread" in what or " init" in f" {what}":
+                        continue
+                    rows.append((name, f"sm_{sm}", kernel, numbers["registers"],
+                                 numbers["spills"], f"{len(body)}{'' if loop else ' all'}", size, least))
+        if rows:
+            print("| of | target | kernel | registers | spilled bytes | instructions per row | bytes per row | least |")
+            print("|---|---|---|---|---|---|---|---|")
+            for row in rows:
+                print("| " + " | ".join(map(str, row)) + " |")
+            wide = [row for row in rows if row[3] > 64]
+            print(f"\n{len(rows)} kernels over synapses or neurons; {len(wide)} need more than 64 registers, "
+                  f"{sum(row[4] > 0 for row in rows)} spill, {sum(row[6] != row[7] for row in rows)} move more bytes than they must")
+    print(f"{texts} texts, {kernels} kernels assembled, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+main()
