@@ -1,8 +1,8 @@
 #include "runtime/fit/fit_state.h"
 
 #include <cstring>
-#include <type_traits>
 
+#include "compiler/support/bytes.h"
 #include "compiler/support/text.h"
 #include "runtime/data/atomic_file.h"
 
@@ -18,52 +18,6 @@ uint64_t fnv1a(std::string_view bytes) {
   return hash;
 }
 
-struct Writer {
-  std::string bytes;
-  template <class T>
-    requires std::is_trivially_copyable_v<T>
-  void operator()(const T& value) {
-    bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
-  }
-  void operator()(const std::vector<double>& values) {
-    (*this)(static_cast<uint64_t>(values.size()));
-    bytes.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double));
-  }
-  void operator()(const std::vector<std::vector<double>>& values) {
-    (*this)(static_cast<uint64_t>(values.size()));
-    for (const auto& one : values) (*this)(one);
-  }
-};
-
-struct Reader {
-  std::string_view bytes;
-  bool ok = true;
-  template <class T>
-    requires std::is_trivially_copyable_v<T>
-  void operator()(T& value) {
-    ok = ok && bytes.size() >= sizeof value;
-    if (!ok) return;
-    std::memcpy(&value, bytes.data(), sizeof value);
-    bytes.remove_prefix(sizeof value);
-  }
-  void operator()(std::vector<double>& values) {
-    uint64_t n = 0;
-    (*this)(n);
-    ok = ok && n <= bytes.size() / sizeof(double);
-    if (!ok) return;
-    values.resize(n);
-    std::memcpy(values.data(), bytes.data(), n * sizeof(double));
-    bytes.remove_prefix(n * sizeof(double));
-  }
-  void operator()(std::vector<std::vector<double>>& values) {
-    uint64_t n = 0;
-    (*this)(n);
-    ok = ok && n <= bytes.size() / sizeof(uint64_t);
-    if (ok) values.resize(n);
-    for (auto& one : values) (*this)(one);
-  }
-};
-
 /// The one list of fields, for both directions.
 template <class Visitor, class State>
 void visit(Visitor& v, State& s) {
@@ -77,7 +31,7 @@ void visit(Visitor& v, State& s) {
 }  // namespace
 
 Status save_state(const std::string& path, uint64_t fingerprint, const FitState& state) {
-  Writer writer{std::string(kMagic)};
+  ByteWriter writer{std::string(kMagic)};
   writer(fingerprint);
   visit(writer, state);
   writer(fnv1a(writer.bytes));
@@ -92,7 +46,7 @@ Result<FitState> load_state(const std::string& path, uint64_t fingerprint) {
   const size_t body = bytes->size() - sizeof check;
   if (bytes->size() > kMagic.size() + sizeof check) std::memcpy(&check, bytes->data() + body, sizeof check);
   if (check != fnv1a(std::string_view(*bytes).substr(0, body))) return Failure{cat(quoted(path), " is damaged")};
-  Reader reader{std::string_view(*bytes).substr(kMagic.size(), body - kMagic.size())};
+  ByteReader reader{std::string_view(*bytes).substr(kMagic.size(), body - kMagic.size())};
   uint64_t found = 0;
   reader(found);
   if (found != fingerprint) {
