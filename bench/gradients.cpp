@@ -14,6 +14,7 @@
 #include "compiler/adjoint/adjoint.h"
 #include "compiler/lower/lower.h"
 #include "compiler/pipeline.h"
+#include "compiler/program/overlap.h"
 #include "compiler/support/text.h"
 #include "runtime/simulation.h"
 #include "runtime/trajectory/trajectory.h"
@@ -66,7 +67,8 @@ Result<Compiled> load(const char* file) {
   how.fuse = false;
   const Program apart = lower(compilation.model, compilation.model.networks.at(0), how);
   out.theta = apart.find_column("S.theta"), out.w = apart.find_column("S.w"), out.y = apart.find_column("Y.r");
-  AdjointResult made = adjoint(apart, std::vector{out.theta}, std::vector{out.y});
+  const std::vector<ColumnId> wanted = {out.theta};
+  AdjointResult made = adjoint(overlap(apart, wanted), wanted, std::vector{out.y});
   if (!made.adjoint) return Failure{"no derivative"};
   out.adjoint = std::make_shared<const Adjoint>(std::move(*made.adjoint));
   auto run_kernels = jit(*out.program, {});

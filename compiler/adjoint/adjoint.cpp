@@ -1,6 +1,7 @@
 #include "compiler/adjoint/adjoint.h"
 
 #include <algorithm>
+#include <cassert>
 #include <map>
 #include <set>
 
@@ -68,6 +69,11 @@ class Versions {
         const ColumnId before = current.contains(column) ? current[column] : column;
         redirect_stores(kernel, column, before, version);
         current[column] = version;
+      }
+      for (Accumulate& sum : kernel.accumulates) {
+        if (program_[sum.into].role != Role::State) continue;
+        assert(current.contains(sum.into) && "a state that sums begins with a store");
+        sum.into = current[sum.into];
       }
       result.push_back(program_.add(std::move(kernel)));
     }
@@ -139,8 +145,9 @@ class Versions {
 class Reverse {
  public:
   Reverse(Program& program, const Activity& activity, std::map<ColumnId, ColumnId>& adjoints,
-          const std::set<ColumnId>& persistent, const KeptValues& kept, OwedByNeuron& owed)
-      : program_(program), activity_(activity), adjoints_(adjoints), persistent_(persistent), kept_(kept), owed_(owed) {}
+          const std::set<ColumnId>& persistent, const KeptValues& kept, OwedByNeuron& owed, bool adds = false)
+      : program_(program), activity_(activity), adjoints_(adjoints), persistent_(persistent), kept_(kept), owed_(owed),
+        adds_(adds) {}
 
   /// Dense adjoints in `needed` to which nothing contributed become zero.
   std::vector<KernelId> operator()(const std::vector<KernelId>& forward,
@@ -184,7 +191,7 @@ class Reverse {
   }
   /// Adjoints of dense columns are never zeroed in a pass of their own: whoever comes first stores.
   bool first_touch_stores(ColumnId column) const {
-    return dense(column) && !persistent_.contains(column);
+    return dense(column) && !persistent_.contains(column) && !adds_;
   }
 
   /// `again`: values that this kernel replaces; the kernel that stored them before owes nothing for the results of
@@ -361,6 +368,7 @@ class Reverse {
   const std::set<ColumnId>& persistent_;
   const KeptValues& kept_;
   OwedByNeuron& owed_;                        // to uniform adjoints that last for the whole run
+  bool adds_;                                 // to what other kernels left
   KernelId forward_;                          // being reversed
   std::map<ExtremeId, ColumnId> ties_;
   std::set<std::pair<ColumnId, uint32_t>> touched_;
@@ -432,9 +440,11 @@ AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
   result.once.forward = whole_run_kernels(primal, quiet, result.has_eventful ? eventful : quiet, outputs);
   result.quiet.forward = versions.rewrite(without(quiet, result.once.forward));
   if (result.has_eventful) result.eventful.forward = versions.rewrite(without(eventful, result.once.forward));
+  result.begin.forward = sequence(primal.plan.begin, When::Always);
   result.init.forward = sequence(primal.plan.init, When::Always);
 
   std::vector<KernelId> all = result.once.forward;
+  all.insert(all.end(), result.begin.forward.begin(), result.begin.forward.end());
   all.insert(all.end(), result.quiet.forward.begin(), result.quiet.forward.end());
   all.insert(all.end(), result.eventful.forward.begin(), result.eventful.forward.end());
   all.insert(all.end(), result.init.forward.begin(), result.init.forward.end());
@@ -478,8 +488,9 @@ AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
     if (found != adjoints.end()) std::erase(result.zero_each_step, found->second);
   }
 
-  const auto reverse = [&](const std::vector<KernelId>& forward, const std::vector<ColumnId>& nows, OwedByNeuron& owed) {
-    Reverse make(program, activity, adjoints, persistent, kept, owed);
+  const auto reverse = [&](const std::vector<KernelId>& forward, const std::vector<ColumnId>& nows, OwedByNeuron& owed,
+                           bool adds = false) {
+    Reverse make(program, activity, adjoints, persistent, kept, owed, adds);
     std::vector<KernelId> kernels = make(forward, nows);
     result.zero_each_step.insert(result.zero_each_step.end(), make.extra_zero.begin(),
                                  make.extra_zero.end());
@@ -492,6 +503,7 @@ AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
   OwedByNeuron in_steps_owed(program), once_owed(program), init_owed(program);
   result.quiet.reverse = reverse(result.quiet.forward, needed, in_steps_owed);
   if (result.has_eventful) result.eventful.reverse = reverse(result.eventful.forward, needed, in_steps_owed);
+  result.begin.reverse = reverse(result.begin.forward, {}, in_steps_owed, true);
   add_up(in_steps_owed, result.once.reverse);
   for (const KernelId id : reverse(result.once.forward, {}, once_owed)) result.once.reverse.push_back(id);
   add_up(once_owed, result.once.reverse);

@@ -28,6 +28,9 @@ struct Adjoint {
   StepAdjoint quiet, eventful, init;
   /// What is the same in every step: forward before the first step, reverse after the last.
   StepAdjoint once;
+  /// Sums taken ahead of the first step, when the states it begins with are there; reverse after that of the first
+  /// step, with what it is owed.
+  StepAdjoint begin;
   bool has_eventful = false;
 
   /// A state carried from step to step: read in `now`, left in `next`. The same column when no kernel

@@ -6,6 +6,7 @@
 
 #include "compiler/experiment/engine.h"
 #include "compiler/program/interpret.h"
+#include "compiler/program/overlap.h"
 #include "compiler/support/text.h"
 #include "runtime/threads.h"
 
@@ -282,7 +283,7 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
     outputs.push_back(output.column);
     s.read.push_back({output.column, output.final_only});
   }
-  AdjointResult made = hebb::adjoint(program, wanted, outputs, event_columns(e.model, *s.network, program));
+  AdjointResult made = hebb::adjoint(overlap(program, wanted), wanted, outputs, event_columns(e.model, *s.network, program));
   if (made.refusal) {
     report_refusal(e, *s.network, run, *made.refusal, targets);
     return std::nullopt;

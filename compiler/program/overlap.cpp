@@ -15,7 +15,8 @@ namespace {
 /// values that kernels compute from these alone, without draws.
 class Ahead {
  public:
-  explicit Ahead(const Program& program) : program_(program) {
+  Ahead(const Program& program, std::span<const ColumnId> apart) : program_(program) {
+    for (const ColumnId column : apart) known_[column] = false;
     for (const Launch& launch : program.plan.step) {
       for (const Store& store : program[launch.kernel].stores) writers_[store.into].push_back(launch);
       for (const Accumulate& sum : program[launch.kernel].accumulates) writers_[sum.into].push_back(launch);
@@ -131,11 +132,11 @@ std::optional<Pair> find_pair(const Program& program, size_t sum, Ahead& ahead) 
 
 class Overlap {
  public:
-  explicit Overlap(Program program) : program_(std::move(program)) {}
+  Overlap(Program program, std::span<const ColumnId> apart) : program_(std::move(program)), apart_(apart) {}
 
   Program run() {
     for (size_t i = 0; i < program_.plan.step.size(); ++i) {
-      Ahead ahead(program_);
+      Ahead ahead(program_, apart_);
       if (const auto pair = find_pair(program_, i, ahead)) fuse(*pair, ahead);
     }
     for (const auto& [column, element] : taken_) start_anew(column, element);
@@ -263,6 +264,7 @@ class Overlap {
   }
 
   Program program_;
+  std::span<const ColumnId> apart_;
   std::map<ColumnId, ColumnId> next_;
   std::set<uint32_t> repeated_, begun_;
   std::set<std::pair<ColumnId, uint32_t>> taken_;
@@ -289,6 +291,8 @@ Program without_idle_kernels(Program program) {
 
 }  // namespace
 
-Program overlap(Program program) { return without_idle_kernels(Overlap(std::move(program)).run()); }
+Program overlap(Program program, std::span<const ColumnId> apart) {
+  return without_idle_kernels(Overlap(std::move(program), apart).run());
+}
 
 }  // namespace hebb

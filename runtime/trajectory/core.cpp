@@ -78,6 +78,7 @@ void TrajectoryCore::classify() {
   }
   for (const ColumnId id : summed) {
     if (std::find(zeroed.begin(), zeroed.end(), id) != zeroed.end()) continue;
+    if (std::find(next.begin(), next.end(), id) != next.end()) continue;   // begins with a store
     resets.push_back(id);
     if (moves(id)) moved_resets.push_back(id);
   }
@@ -140,6 +141,7 @@ void TrajectoryCore::prepare_launches() {
   both(adjoint->quiet, quiet);
   both(adjoint->eventful, eventful);
   both(adjoint->once, once);
+  both(adjoint->begin, begun);
   all(adjoint->init.forward, init.forward);
   all(adjoint->init.reverse, init.reverse);
   for (const KernelId id : adjoint->moved_init) init.moved.push_back(prepare(id));
@@ -192,6 +194,7 @@ Status TrajectoryCore::bind_feeds(std::span<const FeedValues> now_given) {
     }
     BoundFeed& bound = feeds.emplace_back();
     bound.column = feed->column;
+    bound.ahead = feed->ahead;
     bound.event = feed->event;
     bound.always = feed->always;
     write_rows(bound, values);
@@ -236,6 +239,7 @@ void TrajectoryCore::borrow_feeds(const TrajectoryCore& whole, const std::functi
     const BoundFeed& all = whole.feeds[k];
     BoundFeed& own = feeds.emplace_back();
     own.column = all.column;
+    own.ahead = all.ahead;
     own.event = all.event;
     own.always = all.always;
     own.rows = all.rows;
@@ -265,8 +269,11 @@ void TrajectoryCore::bind(int64_t state_slot, int64_t next_slot, int64_t small_s
   states.bind(columns, next, next_slot);
   small.bind(columns, small.ids(), small_slot);
   // Kernels only read what is fed.
-  for (const BoundFeed& feed : feeds)
-    columns.rebind(feed.column, const_cast<std::byte*>(feed.rows) + static_cast<size_t>(step) * feed.stride);
+  for (const BoundFeed& feed : feeds) {
+    std::byte* const row = const_cast<std::byte*>(feed.rows) + static_cast<size_t>(step) * feed.stride;
+    columns.rebind(feed.column, row);
+    if (feed.ahead.valid()) columns.rebind(feed.ahead, step + 1 < steps ? row + feed.stride : row);
+  }
 }
 
 void TrajectoryCore::bind_step(int64_t step) {
@@ -413,6 +420,10 @@ void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoi
   for (const OutputPlace& output : outputs) from.push_back(after_step(output.column));
   const bool all = memory.checkpoints == 1 && !checkpoints_only;
   run_launches(once.forward, 0);
+  if (steps > 0) {
+    bind(0, 1, 0, 0);
+    run_launches(begun.forward, 0);
+  }
   for (int64_t step = 0; step < steps; ++step) {
     const int64_t slot = all ? step : step % 2;
     if (step % memory.segment == 0)
@@ -466,7 +477,8 @@ void TrajectoryCore::reverse(std::span<const OutputPlace> outputs) {
   }
 
   // Nothing is owed for the steps after the last one that the loss reads.
-  for (int64_t step = last_owed(steps, outputs, *this); step >= 0; --step) {
+  const int64_t last = last_owed(steps, outputs, *this);
+  for (int64_t step = last; step >= 0; --step) {
     load_segment(step / memory.segment * memory.segment);
     bind_step(step);
     if (dense_values) compute_step(step, step - ring_begin, false);
@@ -485,6 +497,9 @@ void TrajectoryCore::reverse(std::span<const OutputPlace> outputs) {
   }
   // The adjoints of initial values lie where those of `next` are after the last swap.
   swap_adjoints();
+  if (last < 0) return;
+  std::memset(zeros.slot(0), 0, zeros.slot_bytes());
+  run_launches(begun.reverse, 0);
 }
 
 void TrajectoryCore::finish() {

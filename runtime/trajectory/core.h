@@ -59,11 +59,11 @@ struct TrajectoryCore {
   bool dense_values = false;                     // forward steps leave dense values the reverse reads
   TrajectoryMemory memory;
 
-  PreparedStep quiet, eventful, init, once;
+  PreparedStep quiet, eventful, init, once, begun;
 
   std::vector<FeedValues> given;                 // as of the last forward pass
   struct BoundFeed {
-    ColumnId column;
+    ColumnId column, ahead;                      // ahead: holds the row of the coming step, in the last one the same
     bool event = false, always = false;
     const std::byte* rows = nullptr;             // what the column holds at each step, `stride` bytes apart
     size_t stride = 0;

@@ -39,7 +39,7 @@ void copy_window(Columns& part, Columns& whole, ColumnId id, const PostWindow& w
 
 std::vector<KernelId> kernels_of_steps(const Adjoint& a) {
   std::vector<KernelId> out = a.once.forward;
-  for (const StepAdjoint* step : {&a.quiet, &a.eventful})
+  for (const StepAdjoint* step : {&a.begin, &a.quiet, &a.eventful})
     for (const auto* list : {&step->forward, &step->reverse}) out.insert(out.end(), list->begin(), list->end());
   return out;
 }
@@ -48,7 +48,7 @@ std::vector<KernelId> kernels_of_steps(const Adjoint& a) {
 std::optional<Uncoupled> neurons_apart(const Adjoint& a) {
   auto cut = uncoupled_posts(a.program, kernels_of_steps(a));
   if (!cut) return cut;
-  for (const StepAdjoint* step : {&a.quiet, &a.eventful})
+  for (const StepAdjoint* step : {&a.begin, &a.quiet, &a.eventful})
     for (const KernelId id : step->reverse)
       if (!cut->cut(a.program[id].domain)) return std::nullopt;   // would be done once for each tile
   for (const Feed& feed : a.program.plan.feeds)
