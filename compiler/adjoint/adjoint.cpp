@@ -139,6 +139,19 @@ class Versions {
   std::map<ColumnId, ColumnId> next_;
 };
 
+/// Of a leaf of a dense kernel, as in `LevelOf`.
+int level_in_dense(const ExprNode& leaf) {
+  if (leaf.op == Op::Draw) return 3;
+  switch (leaf.leaf.at) {
+    case At::Pre: return 1;
+    case At::Post: return 2;
+    case At::Self: return 3;
+    case At::Uniform:
+    case At::Fixed: return 0;
+  }
+  return 3;
+}
+
 // --- reverse of one kernel ------------------------------------------------------------------------
 
 /// Makes the reverse kernels of one flavour of a step, last kernel first.
@@ -205,6 +218,7 @@ class Reverse {
       total = total.valid() ? pool.add(total, term) : term;
     };
     const bool uniform = program_[forward.domain].kind == SpaceKind::Uniform;
+    const bool dense_kernel = program_[forward.domain].kind == SpaceKind::Dense;
     const At own = uniform ? At::Uniform : At::Self;
     for (const Store& store : forward.stores) seed(store.into, own, store.element, store.value);
     for (size_t k = 0; k < forward.accumulates.size(); ++k) {
@@ -243,6 +257,7 @@ class Reverse {
     std::vector<ExprId> roots;
     for (const Store& store : kernel.stores) roots.push_back(store.value);
     for (const Accumulate& sum : kernel.accumulates) roots.push_back(sum.value);
+    if (dense_kernel) roots = gather_row_factors(pool, roots, level_in_dense);
     roots = form_fma(pool, roots);
     size_t next = 0;
     for (Store& store : kernel.stores) store.value = roots[next++];

@@ -52,6 +52,10 @@ using LevelOf = std::function<int(const ExprNode& leaf)>;
 /// rounding. Run it after `simplify`, which would undo x * (1/tau).
 ExprId horner(ExprPool& pool, ExprId root, const LevelOf& level);
 
+/// The same roots with a·x·b·x, where x is the same along a row of synapses (levels 0 and 1), as (a·b)·(x·x): what
+/// stands together then is computed once a row. Equal up to rounding.
+std::vector<ExprId> gather_row_factors(ExprPool& pool, std::span<const ExprId> roots, const LevelOf& level);
+
 /// d(root)/d(leaf) for each leaf, by one reverse sweep.
 std::vector<ExprId> gradient(ExprPool& pool, ExprId root, std::span<const ExprId> leaves);
 
