@@ -4,6 +4,7 @@
 #include <cmath>
 #include <ostream>
 
+#include "compiler/adjoint/in_place.h"
 #include "compiler/experiment/engine.h"
 #include "compiler/program/interpret.h"
 #include "compiler/program/overlap.h"
@@ -288,6 +289,7 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
     report_refusal(e, *s.network, run, *made.refusal, targets);
     return std::nullopt;
   }
+  reverse_in_place(*made.adjoint);
   s.adjoint = std::make_shared<const Adjoint>(std::move(*made.adjoint));
   assert(verify(s.adjoint->program).empty() && "an adjoint keeps the promises of a program");
   if (e.options.device != nullptr && e.options.notes != nullptr)
