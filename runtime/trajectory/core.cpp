@@ -34,7 +34,7 @@ Result<std::unique_ptr<TrajectoryCore>> TrajectoryCore::create(std::shared_ptr<c
   core->window = window;
   core->classify();
   // One slot so that initial values have a place before the number of steps is known.
-  if (!core->states.allocate(2) || !core->small.allocate(1) || !core->zeros.allocate(1))
+  if (!core->states.allocate(2) || !core->saved.allocate(1) || !core->small.allocate(1) || !core->zeros.allocate(1))
     return Failure{"no memory left for the states"};
   core->bind_step(0);
   core->zeros.bind(core->columns, core->zeros.ids(), 0);
@@ -154,7 +154,7 @@ Status TrajectoryCore::plan_memory(uint64_t cosy, uint64_t most_bytes) {
   const double own = static_cast<double>(columns.bytes());
   const double all = static_cast<double>(std::max<int64_t>(steps, 1));
   const auto needed = [&](double segment) {
-    return slot * (segment + 1 + std::ceil(all / segment)) + each * segment;
+    return slot * (std::max(segment, 2.0) + std::ceil(all / segment)) + each * segment;
   };
   memory.segment = std::max<int64_t>(steps, 1);
   if (needed(all) + own > static_cast<double>(cosy)) {
@@ -168,7 +168,7 @@ Status TrajectoryCore::plan_memory(uint64_t cosy, uint64_t most_bytes) {
     return Failure{cat("the gradient of ", steps, " steps needs ", bytes_text(static_cast<double>(memory.bytes)),
                        " even with checkpoints, ", bytes_text(static_cast<double>(most_bytes)), " allowed")};
   }
-  const bool got = states.allocate(memory.segment + 1) && saved.allocate(memory.checkpoints) &&
+  const bool got = states.allocate(std::max<int64_t>(memory.segment, 2)) && saved.allocate(memory.checkpoints) &&
                    small.allocate(memory.segment);
   if (!got) return Failure{"no memory left for the trajectory"};
   return Done{};
@@ -264,9 +264,13 @@ void TrajectoryCore::borrow_feeds(const TrajectoryCore& whole, const std::functi
   }
 }
 
-void TrajectoryCore::bind(int64_t state_slot, int64_t next_slot, int64_t small_slot, int64_t step) {
-  states.bind(columns, now, state_slot);
-  states.bind(columns, next, next_slot);
+std::byte* TrajectoryCore::place(int64_t slot) {
+  return slot == 0 ? saved.slot(std::max<int64_t>(ring_begin, 0) / std::max<int64_t>(memory.segment, 1)) : states.slot(slot - 1);
+}
+
+void TrajectoryCore::bind(std::byte* state, std::byte* next_state, int64_t small_slot, int64_t step) {
+  states.bind(columns, now, state);
+  states.bind(columns, next, next_state);
   small.bind(columns, small.ids(), small_slot);
   // Kernels only read what is fed.
   for (const BoundFeed& feed : feeds) {
@@ -278,7 +282,7 @@ void TrajectoryCore::bind(int64_t state_slot, int64_t next_slot, int64_t small_s
 
 void TrajectoryCore::bind_step(int64_t step) {
   const int64_t slot = step - std::max<int64_t>(ring_begin, 0);
-  bind(slot, slot + 1, slot, step);
+  bind(place(slot), place(slot + 1), slot, step);
 }
 
 /// Computes a step where its columns are bound.
@@ -300,7 +304,6 @@ void TrajectoryCore::compute_step(int64_t step, int64_t small_slot, bool only_mo
 /// Fills `states` with the segment that starts at `begin`, from its checkpoint.
 void TrajectoryCore::load_segment(int64_t begin) {
   if (begin == ring_begin) return;
-  std::memcpy(states.slot(0), saved.slot(begin / memory.segment), states.slot_bytes());
   ring_begin = begin;
   const int64_t end = std::min(begin + memory.segment, steps);
   for (int64_t step = begin; step < end; ++step) {
@@ -311,9 +314,8 @@ void TrajectoryCore::load_segment(int64_t begin) {
 
 /// Binds the states before the first step.
 void TrajectoryCore::load_beginning() {
-  if (ring_begin != 0) std::memcpy(states.slot(0), saved.slot(0), states.slot_bytes());
-  ring_begin = 0;
-  bind(0, 1, 0, 0);
+  if (ring_begin != 0) ring_begin = -1;
+  bind(saved.slot(0), states.slot(0), 0, 0);
 }
 
 void TrajectoryCore::swap_adjoints() {
@@ -359,11 +361,7 @@ Status TrajectoryCore::begin(int64_t new_steps, double new_dt_ms, uint64_t cosy,
   dt_ms = new_dt_ms;
   columns.fill(program().dt, dt_ms);
   if (kept) return Done{};
-  load_beginning();
-  const std::vector<std::byte> initial(states.slot(0), states.slot(0) + states.slot_bytes());
-  if (Status planned = plan_memory(cosy, most); !planned) return planned;
-  std::memcpy(states.slot(0), initial.data(), initial.size());
-  return Done{};
+  return plan_memory(cosy, most);
 }
 
 namespace {
@@ -414,21 +412,22 @@ void TrajectoryCore::owe(const OutputPlace& output, ColumnId into, int64_t step)
   else add(static_cast<double*>(columns.base(into)));
 }
 
-/// Where all steps are kept each has its slot, else two states take turns and only checkpoints stay.
+/// Where all steps are kept each has its slot, else two states take turns and only checkpoints, written in place, stay.
 void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoints_only) {
   std::vector<ColumnId> from;
   for (const OutputPlace& output : outputs) from.push_back(after_step(output.column));
   const bool all = memory.checkpoints == 1 && !checkpoints_only;
   run_launches(once.forward, 0);
+  const auto state_before = [&](int64_t step) {
+    if (step % memory.segment == 0 && step < steps) return saved.slot(step / memory.segment);
+    return states.slot(all ? step - 1 : step % 2);
+  };
   if (steps > 0) {
-    bind(0, 1, 0, 0);
+    bind(state_before(0), state_before(1), 0, 0);
     run_launches(begun.forward, 0);
   }
   for (int64_t step = 0; step < steps; ++step) {
-    const int64_t slot = all ? step : step % 2;
-    if (step % memory.segment == 0)
-      std::memcpy(saved.slot(step / memory.segment), states.slot(slot), states.slot_bytes());
-    bind(slot, all ? step + 1 : 1 - slot, all ? step : 0, step);
+    bind(state_before(step), state_before(step + 1), all ? step : 0, step);
     compute_step(step, all ? step : 0, kept);
     for (size_t k = 0; k < outputs.size(); ++k)
       if (!outputs[k].final_only || step + 1 == steps) record(outputs[k], from[k], step);
@@ -516,7 +515,7 @@ TrajectoryAtBounds TrajectoryCore::at_bounds(ColumnId state, double low, double 
     load_segment(begin);
     const int64_t held = std::min(memory.segment, steps - begin);
     for (int64_t slot = 1; slot <= held; ++slot) {
-      states.bind(columns, now, slot);
+      states.bind(columns, now, place(slot));
       for (const double value : read(state)) {
         count.at += value <= low || value >= high;
         ++count.all;

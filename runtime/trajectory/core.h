@@ -49,7 +49,7 @@ struct TrajectoryCore {
 
   std::vector<ColumnId> now, next;               // of carried states that move
   std::vector<ColumnId> now_adjoints, next_adjoints;
-  Slots states;                                  // segment + 1 of them
+  Slots states;                                  // those of a segment after its first, which is its checkpoint
   Slots saved;                                   // one per checkpoint
   Slots small;                                   // per-neuron columns of each step of the segment
   size_t small_zeros = 0;                        // bytes of it that begin each step as zero
@@ -114,7 +114,8 @@ struct TrajectoryCore {
   bool must_run_again(const Kernel& kernel) const;
   Status plan_memory(uint64_t cosy, uint64_t most);
   void write_rows(BoundFeed& feed, const FeedValues& values);
-  void bind(int64_t state_slot, int64_t next_slot, int64_t small_slot, int64_t step);
+  std::byte* place(int64_t slot);                // of a state of the segment that is held
+  void bind(std::byte* state, std::byte* next_state, int64_t small_slot, int64_t step);
   void bind_step(int64_t step);
   void compute_step(int64_t step, int64_t small_slot, bool only_moved);
   void load_segment(int64_t begin);

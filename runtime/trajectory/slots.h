@@ -41,21 +41,26 @@ class Slots {
   size_t slot_bytes() const { return size_; }
   /// Of the first `count` columns.
   size_t bytes_of_first(size_t count) const { return count < offsets_.size() ? offsets_[count] : size_; }
-  /// Keeps the memory, and what is in it, when the count stays. False: there is not so much.
+  /// Keeps the memory, and what is in it, when the count stays; else what is in the first slot. False: there is
+  /// not so much.
   bool allocate(int64_t count) {
     if (memory_ && count == count_) return true;
-    count_ = count;
     const size_t bytes = std::max<size_t>(aligned(size_ * static_cast<size_t>(count)), kAlignment);
+    std::vector<std::byte> first;
+    if (memory_) first.assign(memory_.get(), memory_.get() + size_);
     memory_.reset();
     memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, bytes)));
+    count_ = memory_ ? count : -1;
     if (!memory_) return false;
     std::memset(memory_.get(), 0, bytes);
+    std::copy(first.begin(), first.end(), memory_.get());
     return true;
   }
   std::byte* slot(int64_t index) { return memory_.get() + static_cast<size_t>(index) * size_; }
   /// Lets `as[k]` lie where column k of slot `index` lies.
-  void bind(Columns& columns, std::span<const ColumnId> as, int64_t index) {
-    std::byte* const base = slot(index);
+  void bind(Columns& columns, std::span<const ColumnId> as, int64_t index) { bind(columns, as, slot(index)); }
+  /// The same of a slot of equal columns that lies elsewhere.
+  void bind(Columns& columns, std::span<const ColumnId> as, std::byte* base) const {
     for (size_t k = 0; k < ids_.size(); ++k) columns.rebind(as[k], base + offsets_[k]);
   }
   std::span<const ColumnId> ids() const { return ids_; }

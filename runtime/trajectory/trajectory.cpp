@@ -18,7 +18,7 @@ namespace {
 
 /// What a tile keeps of one step should stay in the first-level cache, and a stretch of its trajectory in the
 /// second; measured with bench/run_gradients.
-constexpr int64_t kTileBytes = 32 << 10;
+constexpr int64_t kTileBytes = 56 << 10;
 constexpr uint64_t kStretchBytes = 1 << 20;
 constexpr uint64_t kCosyBytes = 8 << 20;   // a whole trajectory beyond that is faster computed twice than fetched
 constexpr int64_t kVector = 16;
@@ -82,8 +82,8 @@ struct Trajectory::State {
   void make_tiles();
   Result<TrajectoryCore*> worker(int thread, int64_t posts);
   uint64_t bytes_with(const TrajectoryCore& core) const;
-  Status load(TrajectoryCore& core, Tile& tile);
-  Status each_tile(const std::function<void(TrajectoryCore&)>& work);
+  Status load(TrajectoryCore& core, Tile& tile, bool anew);
+  Status each_tile(bool anew, const std::function<void(TrajectoryCore&)>& work);
   bool may_tile(std::span<const TrajectoryOutput> outputs) const;
   std::vector<OutputPlace> places(std::span<const TrajectoryOutput> outputs) const;
   void absorb(TrajectoryCore& core);
@@ -122,16 +122,17 @@ uint64_t Trajectory::State::bytes_with(const TrajectoryCore& core) const {
   return whole->columns.bytes() + workers.size() * core.memory.bytes + tiles.size() * saved;
 }
 
-/// Gives a worker what the whole begins with.
-Status Trajectory::State::load(TrajectoryCore& core, Tile& tile) {
+/// Gives a worker what the whole begins with; not `anew`: its checkpoints are there.
+Status Trajectory::State::load(TrajectoryCore& core, Tile& tile, bool anew) {
   core.window = tile.window;
   core.kept = false;
-  core.ring_begin = 0;
+  core.ring_begin = -1;
   core.load_beginning();
   const Program& program = adjoint->program;
   for (uint32_t k = 0; k < adjoint->adjoint_of.size(); ++k) {
     const ColumnId id{k};
     if (program[id].role != Role::Param && program[id].role != Role::State) continue;
+    if (!anew && std::find(core.now.begin(), core.now.end(), id) != core.now.end()) continue;
     copy_window(core.columns, whole->columns, id, tile.window, in_tiles(id), true);
   }
   core.borrow_feeds(*whole, [&](ColumnId id) { return in_tiles(id); });
@@ -143,7 +144,7 @@ Status Trajectory::State::load(TrajectoryCore& core, Tile& tile) {
 }
 
 /// Runs `work` on every tile, loaded, its checkpoints in the core's hands.
-Status Trajectory::State::each_tile(const std::function<void(TrajectoryCore&)>& work) {
+Status Trajectory::State::each_tile(bool anew, const std::function<void(TrajectoryCore&)>& work) {
   std::vector<std::string> failures(tiles.size());
   std::atomic<size_t> next = 0;
   const auto run = [&](int thread) {
@@ -155,8 +156,12 @@ Status Trajectory::State::each_tile(const std::function<void(TrajectoryCore&)>& 
         continue;
       }
       if (!std::exchange(tile.made, true)) tile.saved = Slots((*core)->columns, (*core)->now);
+      if (!tile.saved.allocate(std::max<int64_t>((*core)->memory.checkpoints, 1))) {
+        failures[k] = "no memory left for the states";
+        continue;
+      }
       std::swap((*core)->saved, tile.saved);
-      const Status loaded = load(**core, tile);
+      const Status loaded = load(**core, tile, anew);
       if (loaded) work(**core);
       else failures[k] = loaded.error();
       std::swap((*core)->saved, tile.saved);
@@ -273,7 +278,7 @@ Result<std::vector<std::vector<double>>> Trajectory::forward(int64_t steps, doub
   whole.columns.fill(s.adjoint->program.dt, dt_ms);
   if (Status bound = whole.bind_feeds(feeds); !bound) return bound.failure();
   whole.kept = true;   // the beginning is not written to
-  if (Status done = s.each_tile([&](TrajectoryCore& core) { core.forward(places, true); }); !done) return done.failure();
+  if (Status done = s.each_tile(true, [&](TrajectoryCore& core) { core.forward(places, true); }); !done) return done.failure();
   // Some thread may have come too late for any tile.
   const auto busy = std::find_if(s.workers.begin(), s.workers.end(), [](const auto& cores) { return !cores.empty(); });
   const TrajectoryCore& first = *busy->begin()->second;
@@ -302,8 +307,7 @@ void Trajectory::reverse(std::span<const TrajectoryOutput> outputs, std::span<co
       s.fed_gradients.emplace_back(feed.column, std::vector<double>(static_cast<size_t>(
                                                     whole.steps * whole.columns.layout(feed.column).size())));
   // It was run forwards with the same; what fails now is a mistake of ours.
-  [[maybe_unused]] const Status done = s.each_tile([&](TrajectoryCore& core) {
-    core.ring_begin = -1;
+  [[maybe_unused]] const Status done = s.each_tile(false, [&](TrajectoryCore& core) {
     run_launches(core.once.forward, 0);
     core.reverse(places);
     s.absorb(core);
@@ -329,8 +333,7 @@ Trajectory::AtBounds Trajectory::at_bounds(ColumnId state, double low, double hi
   State& s = *state_;
   if (!s.tiled) return s.whole->at_bounds(state, low, high);
   std::vector<AtBounds> counts(s.tiles.size());
-  [[maybe_unused]] const Status done = s.each_tile([&](TrajectoryCore& core) {
-    core.ring_begin = -1;
+  [[maybe_unused]] const Status done = s.each_tile(false, [&](TrajectoryCore& core) {
     run_launches(core.once.forward, 0);
     counts[static_cast<size_t>(core.window.first / s.tiles[0].window.posts)] = core.at_bounds(state, low, high);
   });
