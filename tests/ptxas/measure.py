@@ -13,6 +13,8 @@ that any kernel must move: one read of each column it reads, one write of each i
 """
 import argparse
 import concurrent.futures
+import hashlib
+import os
 import pathlib
 import re
 import subprocess
@@ -51,18 +53,30 @@ def write_ptx(job):
     return job, path if done.returncode == 0 else None, done.stderr.strip()
 
 
-def assemble(ptxas, path, sm):
-    done = subprocess.run([ptxas, "-v", f"-arch=sm_{sm}", str(path), "-o", str(path.with_suffix(".cubin"))],
-                          capture_output=True, text=True)
+def assemble(ptxas, path, sm, keep_code):
+    """Whether it was taken, what ptxas said, and of each kernel its registers and spilled bytes. A text that was taken
+    before is not assembled again, unless its code is wanted."""
+    known = pathlib.Path(ptxas).parent / "assembled" / hashlib.sha256(f"sm_{sm} ".encode() + path.read_bytes()).hexdigest()
+    if known.exists() and not keep_code:
+        good, log = True, known.read_text()
+    else:
+        done = subprocess.run([ptxas, "-v", f"-arch=sm_{sm}", str(path), "-o", str(path.with_suffix(".cubin"))],
+                              capture_output=True, text=True)
+        good, log = done.returncode == 0, done.stderr
+        if good:
+            known.parent.mkdir(exist_ok=True)
+            written = known.with_suffix(f".{os.getpid()}")
+            written.write_text(log)
+            written.replace(known)
     kernels, current = {}, None
-    for line in done.stderr.splitlines():
+    for line in log.splitlines():
         if match := re.search(r"function '(\w+)' for", line):
             current = kernels.setdefault(match[1], {"spills": 0, "registers": 0})
         if match := re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", line):
             current["spills"] += int(match[1]) + int(match[2])
         if match := re.search(r"Used (\d+) registers", line):
             current["registers"] = int(match[1])
-    return done.returncode == 0, done.stderr, kernels
+    return good, log, kernels
 
 
 def inner_loops(disassembly):
@@ -129,7 +143,7 @@ def main():
                 if emit == "ptx" or (sm in options.gradients.split(",") and not name.endswith("Population"))
                 for precision in options.precision.split(",")]
         made = list(pool.map(write_ptx, jobs))
-        results = list(pool.map(lambda one: one[1] and assemble(ptxas, one[1], one[0][4]), made))
+        results = list(pool.map(lambda one: one[1] and assemble(ptxas, one[1], one[0][4], options.table), made))
         rows = []
         for (job, path, why), result in zip(made, results):
             name, emit, sm = job[2], job[3], job[4]
