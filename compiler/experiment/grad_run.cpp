@@ -26,8 +26,7 @@ struct Place {
 /// A leaf of the loss that is a recording of this run.
 struct Seen {
   int leaf = 0;
-  ColumnId column;
-  bool final_only = false;
+  TrajectoryOutput read;
   Extents shape;            // of one sample
   MaybeDimension dimension;
 };
@@ -144,14 +143,14 @@ bool add_outputs(Evaluation& e, const LossGraph& graph, const ast::Run& run, con
       return false;
     }
     const Recording& recording = kept->recording;
-    if (recording.every_steps != 1 || recording.reduce != RecordReduce::None || !kept->slices.empty()) {
+    if (recording.reduce != RecordReduce::None || !kept->slices.empty()) {
       e.diags.report(DiagKind::NoDerivative, leaf.span,
                      cat("not supported yet: the derivative of the record ", quoted(leaf.name),
-                         ", which is not a value at every step"))
-          .help = "use the value itself in the loss, and slice or average it there";
+                         ", which is not a whole value"))
+          .help = "record the value itself, and slice or average it in the loss";
       return false;
     }
-    Seen output{.leaf = static_cast<int>(k), .column = recording.column, .final_only = leaf.final,
+    Seen output{.leaf = static_cast<int>(k), .read = {recording.column, leaf.final, recording.every_steps},
                   .shape = column_shape(*prepared.program, recording.column), .dimension = kept->dimension};
     out.push_back(std::move(output));
   }
@@ -281,8 +280,8 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
     s.places.push_back(std::move(place));
   }
   for (const Seen& output : s.outputs) {
-    outputs.push_back(output.column);
-    s.read.push_back({output.column, output.final_only});
+    outputs.push_back(output.read.column);
+    s.read.push_back(output.read);
   }
   AdjointResult made = hebb::adjoint(overlap(program, wanted), wanted, outputs, event_columns(e.model, *s.network, program));
   if (made.refusal) {
@@ -397,7 +396,7 @@ std::vector<std::pair<size_t, ColumnId>> RunGradient::targets_here() const {
 
 std::vector<RunGradient::Output> RunGradient::outputs_here() const {
   std::vector<Output> out;
-  for (const auto& output : state_->outputs) out.push_back({output.leaf, output.column, output.final_only});
+  for (const auto& output : state_->outputs) out.push_back({output.leaf, output.read});
   return out;
 }
 
@@ -459,21 +458,23 @@ bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const 
   }
   for (size_t k = 0; k < s.outputs.size(); ++k) {
     const Seen& output = s.outputs[k];
-    const int64_t size = count(output.shape), steps = output.final_only ? 1 : s.prepared.options.steps;
+    const int64_t size = count(output.shape), samples = output.read.samples(s.prepared.options.steps);
     const int64_t entries = cut ? static_cast<int64_t>(active.size()) : all;
     Tensor& into = leaves[output.leaf];
     into = {.shape = output.shape, .values = {}, .dimension = output.dimension};
-    if (!output.final_only) into.shape.insert(into.shape.begin(), steps);
+    if (!output.read.final_only) into.shape.insert(into.shape.begin(), samples);
     if (s.prepared.batched) into.shape.insert(into.shape.begin(), entries);
-    into.values.reserve(static_cast<size_t>(entries * steps * size));
+    into.values.reserve(static_cast<size_t>(entries * samples * size));
     for (int64_t lane = 0; lane < all; ++lane) {
       const bool here = taking_part(lanes, all, lane);
       if (!here && cut) continue;
       const auto first = static_cast<std::ptrdiff_t>(into.values.size());
       if (here) into.values.insert(into.values.end(), s.recorded[lane][k].begin(), s.recorded[lane][k].end());
-      else into.values.resize(into.values.size() + static_cast<size_t>(size * steps), std::nan(""));
-      if (!output.final_only && burn_in > 0)
-        std::fill_n(into.values.begin() + first, size * std::min(burn_in, steps), std::nan(""));
+      else into.values.resize(into.values.size() + static_cast<size_t>(size * samples), std::nan(""));
+      if (!output.read.final_only && burn_in > 0) {
+        const int64_t skipped = (burn_in + output.read.every - 1) / output.read.every;
+        std::fill_n(into.values.begin() + first, size * std::min(skipped, samples), std::nan(""));
+      }
     }
   }
   return true;

@@ -55,8 +55,7 @@ class RunGradient {
   std::vector<std::pair<size_t, ColumnId>> targets_here() const;
   struct Output {
     int leaf;
-    ColumnId column;
-    bool final_only;
+    TrajectoryOutput read;
   };
   std::vector<Output> outputs_here() const;
   MaybeDimension dimension_of(int leaf) const;

@@ -123,8 +123,8 @@ std::optional<LossTangent> LossTangent::create(Evaluation& e, LossProblem& probl
       targets.push_back(column);
       for (int64_t k = 0; k < width; ++k) moving.directions.push_back(begin[target] + static_cast<size_t>(k));
     }
-    for (const auto& [leaf, column, final_only] : run.outputs_here()) {
-      outputs.push_back(column);
+    for (const auto& [leaf, read] : run.outputs_here()) {
+      outputs.push_back(read.column);
       moving.leaves.push_back(leaf);
     }
     TangentResult made = hebb::tangent(program, targets, outputs);
@@ -133,9 +133,14 @@ std::optional<LossTangent> LossTangent::create(Evaluation& e, LossProblem& probl
                      cat("no forward derivative through ", joined(made.refusal->path, " -> ")));
       return std::nullopt;
     }
-    for (const auto& [leaf, column, final_only] : run.outputs_here()) {
-      moving.recordings.push_back({.name = "value", .column = column, .final_only = final_only});
-      moving.recordings.push_back({.name = "slope", .column = made.tangent->tangent_of[column.value], .final_only = final_only});
+    for (const auto& [leaf, read] : run.outputs_here()) {
+      Recording recording{.name = "value", .column = read.column};
+      recording.every_steps = read.every;
+      recording.final_only = read.final_only;
+      moving.recordings.push_back(recording);
+      recording.name = "slope";
+      recording.column = made.tangent->tangent_of[read.column.value];
+      moving.recordings.push_back(recording);
     }
     moving.program = std::make_shared<const Program>(std::move(made.tangent->program));
     assert(verify(*moving.program).empty() && "a tangent keeps the promises of a program");
@@ -401,25 +406,25 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
       return std::nullopt;
     }
     for (size_t o = 0; o < moving.leaves.size(); ++o) {
-      const auto [leaf, column, final_only] = run.outputs_here()[o];
-      const Extents one = column_shape(*prepared.program, column);
-      const int64_t size = count(one), steps = final_only ? 1 : prepared.options.steps;
+      const auto [leaf, read] = run.outputs_here()[o];
+      const Extents one = column_shape(*prepared.program, read.column);
+      const int64_t size = count(one), samples = read.samples(prepared.options.steps);
       Tensor& into = leaves[leaf];
       into = {.shape = one, .values = {}, .dimension = {}};
-      if (!final_only) into.shape.insert(into.shape.begin(), steps);
+      if (!read.final_only) into.shape.insert(into.shape.begin(), samples);
       if (prepared.batched) into.shape.insert(into.shape.begin(), static_cast<int64_t>(entries.size()));
       into.values.assign(count(into.shape), std::nan(""));
       into.dimension = run.dimension_of(leaf);
       const size_t directions = moving.directions.size();
       for (const size_t k : moving.directions) slopes[leaf][k].assign(into.values.size(), 0.0);
-      const int64_t skip = final_only ? 0 : size * std::min(question.burn_in, steps);
+      const int64_t skip = read.final_only ? 0 : size * std::min((question.burn_in + read.every - 1) / read.every, samples);
       for (size_t entry = 0; entry < entries.size(); ++entry) {
         const int64_t lane = entries[entry];
         if (!taking_part(question.lanes, lanes, lane)) continue;
         const Recorded& value = results[lane].recorded[2 * o];
         const Recorded& slope = results[lane].recorded[2 * o + 1];
-        const int64_t first = static_cast<int64_t>(entry) * size * steps;
-        for (int64_t i = skip; i < size * steps; ++i) {
+        const int64_t first = static_cast<int64_t>(entry) * size * samples;
+        for (int64_t i = skip; i < size * samples; ++i) {
           into.values[first + i] = value.values[i];
           for (size_t k = 0; k < directions && !slope.values.empty(); ++k)
             slopes[leaf][moving.directions[k]][first + i] = slope.values[i * directions + k];

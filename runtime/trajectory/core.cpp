@@ -371,7 +371,7 @@ template <class Real, class F>
 void for_each_row(const ColumnLayout& at, const OutputPlace& output, const PostWindow& window, int64_t step, Real* base,
                   const F& f) {
   const int64_t posts = output.cut ? window.all : at.posts, first = output.cut ? window.first : 0;
-  const int64_t begin = output.final_only ? 0 : step * at.pres * posts * at.width;
+  const int64_t begin = output.what.final_only ? 0 : step / output.what.every * at.pres * posts * at.width;
   for (int64_t i = 0; i < at.pres; ++i) f(base + i * at.row, begin + (i * posts + first) * at.width);
 }
 
@@ -412,10 +412,18 @@ void TrajectoryCore::owe(const OutputPlace& output, ColumnId into, int64_t step)
   else add(static_cast<double*>(columns.base(into)));
 }
 
+namespace {
+
+bool is_read(const TrajectoryOutput& output, int64_t step, int64_t steps) {
+  return output.final_only ? step + 1 == steps : step % output.every == 0;
+}
+
+}  // namespace
+
 /// Where all steps are kept each has its slot, else two states take turns and only checkpoints, written in place, stay.
 void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoints_only) {
   std::vector<ColumnId> from;
-  for (const OutputPlace& output : outputs) from.push_back(after_step(output.column));
+  for (const OutputPlace& output : outputs) from.push_back(after_step(output.what.column));
   const bool all = memory.checkpoints == 1 && !checkpoints_only;
   run_launches(once.forward, 0);
   const auto state_before = [&](int64_t step) {
@@ -430,7 +438,7 @@ void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoi
     bind(state_before(step), state_before(step + 1), all ? step : 0, step);
     compute_step(step, all ? step : 0, kept);
     for (size_t k = 0; k < outputs.size(); ++k)
-      if (!outputs[k].final_only || step + 1 == steps) record(outputs[k], from[k], step);
+      if (is_read(outputs[k].what, step, steps)) record(outputs[k], from[k], step);
   }
   kept = all;
   ring_begin = all ? 0 : -1;
@@ -442,11 +450,11 @@ namespace {
 int64_t last_owed(int64_t steps, std::span<const OutputPlace> outputs, const TrajectoryCore& core) {
   int64_t last = -1;
   for (const OutputPlace& output : outputs) {
-    const ColumnLayout& at = core.columns.layout(output.column);
+    const ColumnLayout& at = core.columns.layout(output.what.column);
     const int64_t each = at.pres * (output.cut ? core.window.all : at.posts) * at.width;
-    int64_t end = output.final_only ? each : steps * each;
+    int64_t end = output.what.samples(steps) * each;
     while (end > 0 && output.owed[end - 1] == 0) --end;
-    if (end > 0 && steps > 0) last = std::max(last, output.final_only ? steps - 1 : (end - 1) / each);
+    if (end > 0 && steps > 0) last = std::max(last, output.what.final_only ? steps - 1 : (end - 1) / each * output.what.every);
   }
   return last;
 }
@@ -469,9 +477,9 @@ void TrajectoryCore::reverse(std::span<const OutputPlace> outputs) {
   // The adjoint of a recorded state is that of what a step leaves.
   std::vector<ColumnId> owed;
   for (const OutputPlace& output : outputs) {
-    ColumnId into = a.adjoint_of[output.column.value];
+    ColumnId into = a.adjoint_of[output.what.column.value];
     for (const Adjoint::Carried& carried : a.carried)
-      if (carried.now == output.column) into = carried.next_adjoint;
+      if (carried.now == output.what.column) into = carried.next_adjoint;
     owed.push_back(into);
   }
 
@@ -484,7 +492,7 @@ void TrajectoryCore::reverse(std::span<const OutputPlace> outputs) {
     std::memset(zeros.slot(0), 0, zeros.slot_bytes());
     for (const ColumnId id : swapped_zeros) columns.fill(id, 0);
     for (size_t k = 0; k < outputs.size(); ++k) {
-      if ((outputs[k].final_only && step + 1 < steps) || !owed[k].valid()) continue;
+      if (!is_read(outputs[k].what, step, steps) || !owed[k].valid()) continue;
       owe(outputs[k], owed[k], step);
     }
     run_launches(fires[static_cast<size_t>(step)] ? eventful.reverse : quiet.reverse, step);

@@ -31,9 +31,8 @@ struct PostWindow {
 
 /// Where a recording of a run lies, and what part of each row this core has. Of the same layout: what the loss owes it.
 struct OutputPlace {
-  ColumnId column;
-  bool final_only = false;
-  double* values = nullptr;          // steps × rows of all neurons
+  TrajectoryOutput what;
+  double* values = nullptr;          // samples × rows of all neurons
   const double* owed = nullptr;
   bool cut = false;                  // only the neurons of the window are here
 };

@@ -189,7 +189,7 @@ bool Trajectory::State::may_tile(std::span<const TrajectoryOutput> outputs) cons
 std::vector<OutputPlace> Trajectory::State::places(std::span<const TrajectoryOutput> outputs) const {
   std::vector<OutputPlace> out;
   for (const TrajectoryOutput& output : outputs)
-    out.push_back({.column = output.column, .final_only = output.final_only, .cut = tiled && in_tiles(output.column)});
+    out.push_back({.what = output, .cut = tiled && in_tiles(output.column)});
   return out;
 }
 
@@ -259,8 +259,7 @@ Result<std::vector<std::vector<double>>> Trajectory::forward(int64_t steps, doub
   std::vector<std::vector<double>> recorded;
   std::vector<OutputPlace> places = s.places(outputs);
   for (OutputPlace& place : places) {
-    const int64_t rows = place.final_only ? std::min<int64_t>(steps, 1) : steps;
-    recorded.emplace_back(static_cast<size_t>(rows * whole.columns.layout(place.column).size()));
+    recorded.emplace_back(static_cast<size_t>(place.what.samples(steps) * whole.columns.layout(place.what.column).size()));
   }
   for (size_t k = 0; k < places.size(); ++k) places[k].values = recorded[k].data();
   if (!s.tiled) {

@@ -3,6 +3,7 @@
 // (weights, traces) is kept for every step where the memory allows, else at checkpoints from which the
 // steps between are run again; what is per neuron is kept always. Draws are drawn again, never kept.
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <vector>
@@ -36,10 +37,13 @@ struct TrajectoryMemory {
 /// Weight-steps at a bound, and all of them.
 struct TrajectoryAtBounds { int64_t at = 0, all = 0; };
 
-/// A column the host reads, and seeds, after every step or only after the last one.
+/// A column the host reads, and seeds, after every step, some of them or only the last one.
 struct TrajectoryOutput {
   ColumnId column;
   bool final_only = false;
+  int64_t every = 1;        // steps, counted from the first
+  /// How many steps of a run are read.
+  int64_t samples(int64_t steps) const { return final_only ? std::min<int64_t>(steps, 1) : (steps + every - 1) / every; }
 };
 
 class Trajectory {
@@ -57,7 +61,7 @@ class Trajectory {
   Status set(ColumnId column, std::span<const double> values);
   void initialise();
 
-  /// Steps × size numbers (size numbers when `final_only`) for each of `outputs`: Values as the step
+  /// Samples × size numbers for each of `outputs`: Values as the step
   /// computed them, states after it.
   Result<std::vector<std::vector<double>>> forward(int64_t steps, double dt_ms,
                                                    std::span<const FeedValues> feeds,
