@@ -17,11 +17,25 @@ namespace hebb {
 
 namespace {
 
+/// An element of a target: that of lane `lane` is number first + lane * per_lane of all elements.
+struct Direction {
+  size_t first = 0, per_lane = 0;
+  size_t of(int64_t lane) const { return first + static_cast<size_t>(lane) * per_lane; }
+};
+
+/// A target with one value for the whole run, or one for each of its lanes.
+bool is_uniform(const RunGradient& run, const Target& target, ColumnId column) {
+  const Program& program = *run.prepared().program;
+  const auto size = static_cast<int64_t>(target.value.values.size()), width = program[column].width;
+  const bool own = run.batched() && size == width * run.lanes();
+  return program[program[column].space].kind == SpaceKind::Uniform && (size == width || own) && !target.initial && !target.fed;
+}
+
 /// One run with its derivatives.
 struct Moving {
   std::shared_ptr<const Program> program;
   Kernels kernels;
-  std::vector<size_t> directions;        // of this run: which element of all targets each one is
+  std::vector<Direction> directions;     // of this run
   std::vector<Recording> recordings;     // value and derivative of each output, in turn
   std::vector<int> leaves;               // of each output
   /// Where neurons hear nothing of each other: so many at a time go through the whole run, their derivatives with them
@@ -89,13 +103,8 @@ LossTangent::~LossTangent() = default;
 
 bool has_tangent(const LossProblem& problem) {
   for (const RunGradient& run : problem.runs) {
-    const Program& program = *run.prepared().program;
-    for (const auto& [target, column] : run.targets_here()) {
-      const Target& what = problem.targets[target];
-      const bool shared = program[program[column].space].kind == SpaceKind::Uniform &&
-                          static_cast<int64_t>(what.value.values.size()) == program[column].width;
-      if (!shared || what.initial || what.fed) return false;
-    }
+    for (const auto& [target, column] : run.targets_here())
+      if (!is_uniform(run, problem.targets[target], column)) return false;
   }
   return true;
 }
@@ -111,17 +120,17 @@ std::optional<LossTangent> LossTangent::create(Evaluation& e, LossProblem& probl
     for (const auto& [target, column] : run.targets_here()) {
       const Target& what = problem.targets[target];
       const int64_t width = program[column].width;
-      const bool shared = program[program[column].space].kind == SpaceKind::Uniform &&
-                          static_cast<int64_t>(what.value.values.size()) == width;
-      if (!shared || what.initial || what.fed) {
+      if (!is_uniform(run, what, column)) {
         e.diags.report(DiagKind::NoDerivative, what.span,
                        cat("there is no forward derivative by ", quoted(what.path), ": it is not one value for "
-                           "all neurons, synapses and recordings"))
+                           "all neurons and synapses of a recording"))
             .help = "fit it with  method = lbfgs,  gradient = reverse";
         return std::nullopt;
       }
       targets.push_back(column);
-      for (int64_t k = 0; k < width; ++k) moving.directions.push_back(begin[target] + static_cast<size_t>(k));
+      const bool shared = static_cast<int64_t>(what.value.values.size()) == width;
+      for (int64_t k = 0; k < width; ++k)
+        moving.directions.push_back({begin[target] + static_cast<size_t>(k), shared ? 0 : static_cast<size_t>(width)});
     }
     for (const auto& [leaf, read] : run.outputs_here()) {
       outputs.push_back(read.column);
@@ -158,8 +167,19 @@ std::optional<LossTangent> LossTangent::create(Evaluation& e, LossProblem& probl
 
 namespace {
 
-/// slopes[leaf][k]: d(leaf)/d(element k), empty where it is zero.
-using Slopes = std::vector<std::vector<std::vector<double>>>;
+/// d(leaf)/d(element) of the numbers of a leaf from `first` on; 0 elsewhere.
+struct Slope {
+  size_t first = 0;
+  std::vector<double> values;
+  size_t end() const { return first + values.size(); }
+  void resize(size_t begin, size_t size) {
+    if (values.empty()) first = begin;
+    if (end() < begin + size) values.resize(begin + size - first, 0.0);
+  }
+  double& at(size_t i) { return values[i - first]; }
+};
+/// slopes[leaf][k], of element k.
+using Slopes = std::vector<std::vector<Slope>>;
 
 struct LaneResult {
   std::vector<Recorded> recorded;
@@ -366,6 +386,19 @@ std::optional<std::vector<Tensor>> diagonal_curvature(Evaluation& e, const LossG
   return difference;
 }
 
+/// Of elements k and l, where the curvature in the recordings is diagonal.
+double curvature_along(const std::vector<Tensor>& diagonal, const Slopes& slopes, size_t k, size_t l) {
+  double sum = 0;
+  for (size_t leaf = 0; leaf < slopes.size(); ++leaf) {
+    const Slope &a = slopes[leaf][k], &b = slopes[leaf][l];
+    for (size_t i = std::max(a.first, b.first); i < std::min(a.end(), b.end()); ++i) {
+      const double curved = diagonal[leaf].values[i] * a.values[i - a.first];
+      if (curved != 0) sum += curved * b.values[i - b.first];
+    }
+  }
+  return sum;
+}
+
 }  // namespace
 
 std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& problem, const LossQuestion& question) {
@@ -374,14 +407,13 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
   const std::optional<LossCut> part = cut_of(problem, question);
   const LossCut* const cut = part ? &*part : nullptr;
   std::vector<Tensor> leaves(problem.graph.leaves.size());
-  Slopes slopes(leaves.size(), std::vector<std::vector<double>>(n));
+  Slopes slopes(leaves.size(), std::vector<Slope>(n));
   for (size_t k = 0; k < leaves.size(); ++k) {
     const int target = problem.leaf_target[k];
     if (target < 0) continue;
     leaves[k] = problem.targets[target].value;
     for (size_t i = 0; i < leaves[k].values.size(); ++i) {
-      slopes[k][begin[target] + i].assign(leaves[k].values.size(), 0.0);
-      slopes[k][begin[target] + i][i] = 1;
+      slopes[k][begin[target] + i] = {.first = i, .values = {1.0}};
     }
   }
   for (size_t r = 0; r < problem.runs.size(); ++r) {
@@ -416,7 +448,6 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
       into.values.assign(count(into.shape), std::nan(""));
       into.dimension = run.dimension_of(leaf);
       const size_t directions = moving.directions.size();
-      for (const size_t k : moving.directions) slopes[leaf][k].assign(into.values.size(), 0.0);
       const int64_t skip = read.final_only ? 0 : size * std::min((question.burn_in + read.every - 1) / read.every, samples);
       for (size_t entry = 0; entry < entries.size(); ++entry) {
         const int64_t lane = entries[entry];
@@ -424,10 +455,12 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
         const Recorded& value = results[lane].recorded[2 * o];
         const Recorded& slope = results[lane].recorded[2 * o + 1];
         const int64_t first = static_cast<int64_t>(entry) * size * samples;
-        for (int64_t i = skip; i < size * samples; ++i) {
-          into.values[first + i] = value.values[i];
-          for (size_t k = 0; k < directions && !slope.values.empty(); ++k)
-            slopes[leaf][moving.directions[k]][first + i] = slope.values[i * directions + k];
+        std::copy(value.values.begin() + skip, value.values.begin() + size * samples, into.values.begin() + first + skip);
+        for (size_t k = 0; k < directions && !slope.values.empty(); ++k) {
+          Slope& line = slopes[leaf][moving.directions[k].of(lane)];
+          line.resize(static_cast<size_t>(first), static_cast<size_t>(size * samples));
+          for (int64_t i = skip; i < size * samples; ++i)
+            line.at(static_cast<size_t>(first + i)) = slope.values[static_cast<size_t>(i) * directions + k];
         }
       }
     }
@@ -440,10 +473,10 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
   const auto along = [&](const std::vector<Tensor>& by, size_t k) {
     double sum = 0;
     for (size_t leaf = 0; leaf < leaves.size(); ++leaf) {
-      if (slopes[leaf][k].empty()) continue;
-      for (size_t i = 0; i < slopes[leaf][k].size(); ++i) {
-        const double a = by[leaf].values[i];
-        if (a != 0) sum += a * slopes[leaf][k][i];
+      const Slope& line = slopes[leaf][k];
+      for (size_t i = 0; i < line.values.size(); ++i) {
+        const double a = by[leaf].values[line.first + i];
+        if (a != 0) sum += a * line.values[i];
       }
     }
     return sum;
@@ -456,13 +489,9 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
   };
   const auto diagonal = diagonal_curvature(e, problem.graph, leaves, out.terms, cut);
   if (diagonal) {
-    for (size_t k = 0; k < n; ++k) {
-      std::vector<Tensor> curved = *diagonal;
-      for (size_t leaf = 0; leaf < leaves.size(); ++leaf)
-        for (size_t i = 0; i < curved[leaf].values.size(); ++i)
-          curved[leaf].values[i] *= slopes[leaf][k].empty() ? 0 : slopes[leaf][k][i];
-      for (size_t l = 0; l <= k; ++l) out.matrix[k * n + l] = out.matrix[l * n + k] = along(curved, l);
-    }
+    for (size_t k = 0; k < n; ++k)
+      for (size_t l = 0; l <= k; ++l)
+        out.matrix[k * n + l] = out.matrix[l * n + k] = curvature_along(*diagonal, slopes, k, l);
     return out;
   }
   // H times a direction, by central differences of the exact gradient of the loss in its recordings: exact
@@ -471,14 +500,15 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
   in_parallel(1, static_cast<int64_t>(n), [&](int64_t k) {
     double largest = 0;
     for (size_t leaf = 0; leaf < leaves.size(); ++leaf)
-      for (const double s : slopes[leaf][k]) largest = std::max(largest, std::fabs(s));
+      for (const double s : slopes[leaf][k].values) largest = std::max(largest, std::fabs(s));
     if (largest == 0 || !std::isfinite(largest)) return;
     const double h = 1e-4 / largest;
     std::vector<Tensor> difference;
     for (const double sign : {1.0, -1.0}) {
       std::vector<Tensor> moved = leaves;
       for (size_t leaf = 0; leaf < leaves.size(); ++leaf)
-        for (size_t i = 0; i < slopes[leaf][k].size(); ++i) moved[leaf].values[i] += sign * h * slopes[leaf][k][i];
+        for (size_t i = slopes[leaf][k].first; i < slopes[leaf][k].end(); ++i)
+          moved[leaf].values[i] += sign * h * slopes[leaf][k].at(i);
       const auto there = evaluate_loss(e, problem.graph, moved, cut);
       if (!there) {
         failed = true;

@@ -15,12 +15,12 @@ struct SecondOrder {
   std::vector<LikelihoodTerm> terms;
 };
 
-/// Every target is one value for all neurons, synapses and recordings.
+/// Every target is one value for all neurons and synapses of a recording.
 bool has_tangent(const LossProblem& problem);
 
 class LossTangent {
  public:
-  /// Reports what has no forward derivative: a target that is not one value for the whole run.
+  /// Reports what has no forward derivative: a target that is not one value for a whole run.
   static std::optional<LossTangent> create(Evaluation& e, LossProblem& problem);
   LossTangent(LossTangent&&) noexcept;
   LossTangent& operator=(LossTangent&&) noexcept;
