@@ -6,6 +6,7 @@
 #include <set>
 
 #include "compiler/adjoint/activity.h"
+#include "compiler/adjoint/moved.h"
 #include "compiler/adjoint/reverse_parts.h"
 #include "compiler/adjoint/whole_run.h"
 #include "compiler/expr/transform.h"
@@ -526,6 +527,7 @@ AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
   add_up(init_owed, result.init.reverse);
 
   result.targets.assign(targets.begin(), targets.end());
+  result.outputs = after_step;
   result.depends_on_targets = activity.from_targets;
   result.depends_on_targets.resize(program.columns.size());
   const Activity initially = find_activity(program, result.init.forward, {}, targets, after_step);
@@ -548,6 +550,7 @@ AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
     const ColumnId next = versions.next(now);
     result.carried.push_back({now, next, adjoint_or_none(now), adjoint_or_none(next)});
   }
+  result.moved = find_moved(result);
   return {.adjoint = std::move(result)};
 }
 

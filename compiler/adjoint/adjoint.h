@@ -22,6 +22,18 @@ struct StepAdjoint {
   std::vector<KernelId> reverse;
 };
 
+/// What of the forward steps must be computed again.
+struct Moved {
+  /// By column: it changes with the targets, or is summed where something is that does.
+  std::vector<bool> columns;
+  /// By kernel of a forward step: it writes such a column that somebody reads, or dense values that no step keeps.
+  std::vector<bool> kernels;
+  /// The same where a reverse kernel needs what it writes.
+  std::vector<bool> for_reverse;
+  /// By column: some kernel, output or later step reads it.
+  std::vector<bool> read;
+};
+
 /// A program whose columns are: those of the primal under the same ids, then versions, then adjoints.
 struct Adjoint {
   Program program;
@@ -48,10 +60,12 @@ struct Adjoint {
   std::vector<ColumnId> zero_once;
 
   std::vector<ColumnId> targets;
+  std::vector<ColumnId> outputs;   // of states: where a step leaves them
   /// By primal column and version: whether it changes with the targets. What does not is the same in every run
   /// that is given the same.
   std::vector<bool> depends_on_targets;
   std::vector<KernelId> moved_init;   // of init.forward: what changes with the targets
+  Moved moved;
 };
 
 /// Why a derivative does not exist or is not supported: the chain of columns that leads there.

@@ -459,7 +459,8 @@ class KernelEmitter {
       const ExprNode node = program_.pool[ExprId{id}];
       if (node.op == Op::Exprel) arguments.push_back(node.operands[0]);
     }
-    if (arguments.empty() || is_chain()) return emit_post_loop({}, 1, launch_.post_begin, launch_.post_end);
+    if (few_neurons() && has_sum(At::Uniform)) return emit_few_neurons();
+    if (arguments.empty() || is_chain()) return emit_post_loop({}, 1, launch_.post_begin, neurons_end());
     loop("chunk", launch_.post_begin, launch_.post_end, b_.getInt64(kChunk), [&](Value* begin) {
       Value* const past = b_.CreateNSWAdd(begin, b_.getInt64(kChunk));
       Value* const end = b_.CreateSelect(b_.CreateICmpSLT(past, launch_.post_end), past, launch_.post_end);
@@ -476,6 +477,46 @@ class KernelEmitter {
       }
       near_ = false;
       b_.SetInsertPoint(after);
+    });
+  }
+
+  /// So few that they are one or two vectors when their padding is computed too.
+  bool few_neurons() const {
+    constexpr int64_t kFewest = 4, kMost = 64;
+    const int64_t neurons = program_[kernel_.domain].size;
+    return options_.whole && neurons >= kFewest && neurons <= kMost;
+  }
+  Value* neurons_end() {
+    return few_neurons() && !is_chain() ? b_.getInt64(padded(program_[kernel_.domain].size)) : launch_.post_end;
+  }
+
+  /// Sums over a few neurons: what is added is computed for all of them at once, then added neuron by neuron.
+  void emit_few_neurons() {
+    std::map<uint32_t, Value*> kept;   // by node: what each neuron adds
+    for (const Accumulate& sum : kernel_.accumulates) {
+      const ExprNode node = program_.pool[sum.value];
+      const bool product = sum.combine == Combine::Sum && node.op == Op::Mul;
+      for (const ExprId id : product ? std::vector{node.operands[0], node.operands[1]} : std::vector{sum.value})
+        if (stages_.level[id.value] == kRow) kept[id.value] = nullptr;
+    }
+    llvm::Type* const each = llvm::ArrayType::get(real_, static_cast<uint64_t>(padded(program_[kernel_.domain].size)));
+    for (auto& [id, memory] : kept) memory = variable("added", each);
+    parallel_ = llvm::MDNode::getDistinct(context_, {});
+    loop("post", launch_.post_begin, b_.getInt64(padded(program_[kernel_.domain].size)), b_.getInt64(1), [&](Value* post) {
+      RowValues row;
+      row.nodes.resize(program_.pool.size());
+      for (const uint32_t id : stages_.rows.back()) compute(id, post, row, 0);
+      for (const Store& effect : kernel_.stores)
+        store(value(effect.value, row).number, self_pointer({effect.into, effect.element}, post, row), effect.into);
+      for (const auto& [id, memory] : kept)
+        note_parallel(b_.CreateStore(value(ExprId{id}, row).number, offset(memory, post)));
+    }, vector_hints());
+    parallel_ = nullptr;
+    loop("sum", launch_.post_begin, launch_.post_end, b_.getInt64(1), [&](Value* post) {
+      RowValues row;
+      row.nodes.resize(program_.pool.size());
+      for (const auto& [id, memory] : kept) row.nodes[id].number = b_.CreateLoad(real_, offset(memory, post));
+      for (const Accumulate& sum : kernel_.accumulates) add_to_running(sum, 0, row);
     });
   }
 

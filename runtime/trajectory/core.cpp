@@ -34,10 +34,12 @@ Result<std::unique_ptr<TrajectoryCore>> TrajectoryCore::create(std::shared_ptr<c
   core->window = window;
   core->classify();
   // One slot so that initial values have a place before the number of steps is known.
-  if (!core->states.allocate(2) || !core->saved.allocate(1) || !core->small.allocate(1) || !core->zeros.allocate(1))
+  if (!core->states.allocate(2) || !core->saved.allocate(1) || !core->small.allocate(1) || !core->zeros.allocate(1) ||
+      !core->passing.allocate(1))
     return Failure{"no memory left for the states"};
   core->bind_step(0);
   core->zeros.bind(core->columns, core->zeros.ids(), 0);
+  core->passing.bind(core->columns, core->passing.ids(), 0);
   core->prepare_launches();
   return core;
 }
@@ -65,27 +67,35 @@ void TrajectoryCore::classify() {
       for (const Accumulate& sum : p[kernel].accumulates)
         if (std::find(summed.begin(), summed.end(), sum.into) == summed.end()) summed.push_back(sum.into);
   // Sums that begin at zero and change with the targets come first: one sweep zeroes them.
-  std::vector<ColumnId> zeroed, per_step;
+  const bool computes_again = Trajectory::runs_whole(adjoint->program);
+  std::vector<ColumnId> zeroed, per_step, passing_zeroed, passes;
   for (uint32_t k = 0; k < adjoint->adjoint_of.size(); ++k) {
     const ColumnId id{k};
     const Role role = p[id].role;
     if (role == Role::Param || role == Role::State || role == Role::Fed || id == p.dt) continue;
     if (std::find(next.begin(), next.end(), id) != next.end() || of_whole_run(id)) continue;
     const bool is_sum = std::find(summed.begin(), summed.end(), id) != summed.end();
-    if (dense(id)) dense_values = true;
-    else if (is_sum && p[id].reset == 0 && moves(id)) zeroed.push_back(id);
-    else per_step.push_back(id);
+    const bool is_zeroed = is_sum && p[id].reset == 0 && moves(id);
+    const bool kept = !computes_again || (adjoint->moved.read[k] && !moves(id));
+    if (dense(id)) dense_values = dense_values || adjoint->moved.read[k];
+    else if (kept) (is_zeroed ? zeroed : per_step).push_back(id);
+    else (is_zeroed ? passing_zeroed : passes).push_back(id);
   }
   for (const ColumnId id : summed) {
-    if (std::find(zeroed.begin(), zeroed.end(), id) != zeroed.end()) continue;
-    if (std::find(next.begin(), next.end(), id) != next.end()) continue;   // begins with a store
+    const auto in = [&](const std::vector<ColumnId>& list) { return std::find(list.begin(), list.end(), id) != list.end(); };
+    if (in(zeroed) || in(passing_zeroed) || in(next)) continue;   // those of `next` begin with a store
     resets.push_back(id);
     if (moves(id)) moved_resets.push_back(id);
   }
-  const size_t first = zeroed.size();
-  zeroed.insert(zeroed.end(), per_step.begin(), per_step.end());
-  small = Slots(columns, zeroed);
-  small_zeros = small.bytes_of_first(first);
+  const auto both = [&](std::vector<ColumnId>& first, const std::vector<ColumnId>& then, size_t& zeros) {
+    const size_t count = first.size();
+    first.insert(first.end(), then.begin(), then.end());
+    Slots out(columns, first);
+    zeros = out.bytes_of_first(count);
+    return out;
+  };
+  small = both(zeroed, per_step, small_zeros);
+  passing = both(passing_zeroed, passes, passing_zeros);
   states = Slots(columns, now);
   saved = Slots(columns, now);
   std::vector<ColumnId> fixed;
@@ -117,17 +127,6 @@ PreparedLaunch TrajectoryCore::prepare(KernelId id) {
   return out;
 }
 
-/// What it writes changes with the targets, or is kept nowhere.
-bool TrajectoryCore::must_run_again(const Kernel& kernel) const {
-  const auto again = [&](ColumnId into) {
-    const bool carried = std::find(next.begin(), next.end(), into) != next.end();
-    return moves(into) || (dense(into) && !carried);
-  };
-  return std::any_of(kernel.stores.begin(), kernel.stores.end(), [&](const Store& s) { return again(s.into); }) ||
-         std::any_of(kernel.accumulates.begin(), kernel.accumulates.end(),
-                     [&](const Accumulate& s) { return again(s.into); });
-}
-
 void TrajectoryCore::prepare_launches() {
   const auto all = [&](const std::vector<KernelId>& ids, std::vector<PreparedLaunch>& into) {
     for (const KernelId id : ids) into.push_back(prepare(id));
@@ -135,8 +134,10 @@ void TrajectoryCore::prepare_launches() {
   const auto both = [&](const StepAdjoint& from, PreparedStep& into) {
     all(from.forward, into.forward);
     all(from.reverse, into.reverse);
-    for (const KernelId id : from.forward)
-      if (must_run_again(program()[id])) into.moved.push_back(prepare(id));
+    for (const KernelId id : from.forward) {
+      if (adjoint->moved.kernels[id.value]) into.moved.push_back(prepare(id));
+      if (adjoint->moved.for_reverse[id.value]) into.again.push_back(prepare(id));
+    }
   };
   both(adjoint->quiet, quiet);
   both(adjoint->eventful, eventful);
@@ -286,10 +287,14 @@ void TrajectoryCore::bind_step(int64_t step) {
 }
 
 /// Computes a step where its columns are bound.
-void TrajectoryCore::compute_step(int64_t step, int64_t small_slot, bool only_moved) {
+void TrajectoryCore::compute_step(int64_t step, int64_t small_slot, Compute what) {
   std::memset(small.slot(small_slot), 0, small_zeros);
-  for (const ColumnId id : only_moved ? moved_resets : resets) columns.fill(id, program()[id].reset);
-  if (only_moved) return run_launches(fires[static_cast<size_t>(step)] ? eventful.moved : quiet.moved, step);
+  std::memset(passing.slot(0), 0, passing_zeros);
+  for (const ColumnId id : what == Compute::All ? resets : moved_resets) columns.fill(id, program()[id].reset);
+  if (what != Compute::All) {
+    PreparedStep& flavour = fires[static_cast<size_t>(step)] ? eventful : quiet;
+    return run_launches(what == Compute::Moved ? flavour.moved : flavour.again, step);
+  }
   const double time = static_cast<double>(step) * dt_ms;
   for (const Clock& clock : program().plan.clocks) {
     const double period = meant_value(columns, clock.period);
@@ -308,7 +313,7 @@ void TrajectoryCore::load_segment(int64_t begin) {
   const int64_t end = std::min(begin + memory.segment, steps);
   for (int64_t step = begin; step < end; ++step) {
     bind_step(step);
-    compute_step(step, step - begin, false);
+    compute_step(step, step - begin, Compute::All);
   }
 }
 
@@ -423,7 +428,10 @@ bool is_read(const TrajectoryOutput& output, int64_t step, int64_t steps) {
 /// Where all steps are kept each has its slot, else two states take turns and only checkpoints, written in place, stay.
 void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoints_only) {
   std::vector<ColumnId> from;
-  for (const OutputPlace& output : outputs) from.push_back(after_step(output.what.column));
+  for (const OutputPlace& output : outputs) {
+    from.push_back(after_step(output.what.column));
+    kept = kept && adjoint->moved.read[from.back().value];   // else nobody has computed it again
+  }
   const bool all = memory.checkpoints == 1 && !checkpoints_only;
   run_launches(once.forward, 0);
   const auto state_before = [&](int64_t step) {
@@ -436,7 +444,7 @@ void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoi
   }
   for (int64_t step = 0; step < steps; ++step) {
     bind(state_before(step), state_before(step + 1), all ? step : 0, step);
-    compute_step(step, all ? step : 0, kept);
+    compute_step(step, all ? step : 0, kept ? Compute::Moved : Compute::All);
     for (size_t k = 0; k < outputs.size(); ++k)
       if (is_read(outputs[k].what, step, steps)) record(outputs[k], from[k], step);
   }
@@ -488,7 +496,8 @@ void TrajectoryCore::reverse(std::span<const OutputPlace> outputs) {
   for (int64_t step = last; step >= 0; --step) {
     load_segment(step / memory.segment * memory.segment);
     bind_step(step);
-    if (dense_values) compute_step(step, step - ring_begin, false);
+    if (!passing.ids().empty()) compute_step(step, step - ring_begin, Compute::ForReverse);
+    else if (dense_values) compute_step(step, step - ring_begin, Compute::All);
     std::memset(zeros.slot(0), 0, zeros.slot_bytes());
     for (const ColumnId id : swapped_zeros) columns.fill(id, 0);
     for (size_t k = 0; k < outputs.size(); ++k) {

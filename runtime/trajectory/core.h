@@ -22,6 +22,7 @@ void run_launches(std::vector<PreparedLaunch>& list, int64_t step);
 struct PreparedStep {
   std::vector<PreparedLaunch> forward, reverse;
   std::vector<PreparedLaunch> moved;   // of `forward`: what changes with the targets
+  std::vector<PreparedLaunch> again;   // of those: what the reverse needs and no step keeps
 };
 
 /// Some neurons of a longer row of them: [first, first + posts) of `all`.
@@ -51,7 +52,10 @@ struct TrajectoryCore {
   Slots states;                                  // those of a segment after its first, which is its checkpoint
   Slots saved;                                   // one per checkpoint
   Slots small;                                   // per-neuron columns of each step of the segment
-  size_t small_zeros = 0;                        // bytes of it that begin each step as zero
+  /// Small networks fetch what they kept more slowly than they compute it: of these columns there is one, for
+  /// whichever step is computed.
+  Slots passing;
+  size_t small_zeros = 0, passing_zeros = 0;     // bytes of them that begin each step as zero
   Slots zeros;                                   // adjoints that begin each reverse step as zero
   std::vector<ColumnId> swapped_zeros;           // the same of columns that change their place with another
   std::vector<ColumnId> resets, moved_resets;    // other sums of the forward step: all, those the targets change
@@ -105,18 +109,18 @@ struct TrajectoryCore {
 
  private:
   bool dense(ColumnId id) const { return program()[program()[id].space].kind == SpaceKind::Dense; }
-  bool moves(ColumnId id) const { return adjoint->depends_on_targets[id.value]; }
+  bool moves(ColumnId id) const { return adjoint->moved.columns[id.value]; }
   bool of_whole_run(ColumnId id) const;
   void classify();
   PreparedLaunch prepare(KernelId id);
   void prepare_launches();
-  bool must_run_again(const Kernel& kernel) const;
   Status plan_memory(uint64_t cosy, uint64_t most);
   void write_rows(BoundFeed& feed, const FeedValues& values);
   std::byte* place(int64_t slot);                // of a state of the segment that is held
   void bind(std::byte* state, std::byte* next_state, int64_t small_slot, int64_t step);
   void bind_step(int64_t step);
-  void compute_step(int64_t step, int64_t small_slot, bool only_moved);
+  enum class Compute { All, Moved, ForReverse };
+  void compute_step(int64_t step, int64_t small_slot, Compute what);
   void load_segment(int64_t begin);
   void swap_adjoints();
   void record(const OutputPlace& output, ColumnId from, int64_t step);
