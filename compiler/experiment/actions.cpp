@@ -11,6 +11,7 @@
 #include "compiler/experiment/format.h"
 #include "compiler/experiment/functions.h"
 #include "compiler/experiment/settings.h"
+#include "compiler/support/hash.h"
 #include "compiler/support/overload.h"
 #include "compiler/support/text.h"
 #include "runtime/data/load.h"
@@ -150,13 +151,6 @@ std::string json_string(std::string_view text) {
     else if (static_cast<unsigned char>(c) >= 0x20) out += c;
   }
   return out + '"';
-}
-
-/// FNV-1a, 64 bits: tells versions of a source apart; not a signature.
-uint64_t fnv1a(std::string_view text) {
-  uint64_t hash = 14695981039346656037ull;
-  for (const unsigned char c : text) hash = (hash ^ c) * 1099511628211ull;
-  return hash;
 }
 
 }  // namespace

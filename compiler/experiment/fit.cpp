@@ -15,6 +15,7 @@
 #include "compiler/experiment/fit_report.h"
 #include "compiler/experiment/functions.h"
 #include "compiler/experiment/grad_tangent.h"
+#include "compiler/support/hash.h"
 #include "compiler/support/memory.h"
 #include "compiler/support/text.h"
 #include "runtime/fit/fit_state.h"
@@ -456,11 +457,9 @@ class Fitting {
     return number == 0 ? e_.options.checkpoint : cat(e_.options.checkpoint, ".", number);
   }
   uint64_t fingerprint() const {
-    uint64_t hash = 14695981039346656037ull;
     std::string text = cat(e_.sources[fit_.span.file].text, "\n", fit_.span.begin, "\n", e_.options.seed);
     for (const auto& [name, value] : e_.model.constants) text += cat("\n", name, " ", value);
-    for (const unsigned char c : text) hash = (hash ^ c) * 1099511628211ull;
-    return hash;
+    return fnv1a(text);
   }
   void save(bool now) {
     if (e_.options.checkpoint.empty()) return;

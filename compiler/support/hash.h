@@ -11,6 +11,13 @@ inline uint64_t mix(uint64_t hash, uint64_t word) {
   return hash ^ (hash >> 29);
 }
 
+/// FNV-1a, 64 bits: tells versions of a text or a file apart; not a signature.
+inline uint64_t fnv1a(std::string_view bytes) {
+  uint64_t hash = 0xCBF29CE484222325ull;
+  for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ull;
+  return hash;
+}
+
 inline uint64_t hash_text(std::string_view text) {
   uint64_t hash = 0xCBF29CE484222325ull;
   for (const char c : text) hash = mix(hash, static_cast<unsigned char>(c));

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "compiler/support/bytes.h"
+#include "compiler/support/hash.h"
 #include "compiler/support/text.h"
 #include "runtime/data/atomic_file.h"
 
@@ -11,12 +12,6 @@ namespace hebb {
 namespace {
 
 constexpr std::string_view kMagic = "hebb fit state 1\n";   // the number changes with the layout
-
-uint64_t fnv1a(std::string_view bytes) {
-  uint64_t hash = 14695981039346656037ull;
-  for (const unsigned char c : bytes) hash = (hash ^ c) * 1099511628211ull;
-  return hash;
-}
 
 /// The one list of fields, for both directions.
 template <class Visitor, class State>
