@@ -97,13 +97,13 @@ void gather(const ColumnLayout& at, const Real* base, double* into) {
 
 /// Rows whose number is neither 0 nor -0, ascending. Spikes are few: blocks without any are passed over.
 template <class Bits>
-int64_t nonzero(const Bits* bits, int64_t rows, uint32_t* into) {
+int64_t nonzero(const Bits* bits, int64_t begin, int64_t rows, uint32_t* into) {
   constexpr int64_t kBlock = 256 / sizeof(Bits);
   using Vector [[gnu::vector_size(64)]] = Bits;
   constexpr int64_t kLanes = 64 / sizeof(Bits);
   constexpr Bits kMagnitude = static_cast<Bits>(~Bits{0}) >> 1;
   int64_t count = 0;
-  int64_t i = 0;
+  int64_t i = begin;
   for (; i + kBlock <= rows; i += kBlock) {
     Vector all{};
     for (int64_t k = 0; k < kBlock; k += kLanes) {
@@ -123,10 +123,10 @@ int64_t nonzero(const Bits* bits, int64_t rows, uint32_t* into) {
 }
 
 #ifdef __x86_64__
-[[gnu::target("avx512f")]] int64_t nonzero_wide(const uint32_t* bits, int64_t rows, uint32_t* into) {
+[[gnu::target("avx512f")]] int64_t nonzero_wide(const uint32_t* bits, int64_t begin, int64_t rows, uint32_t* into) {
   const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
   int64_t count = 0;
-  for (int64_t i = 0; i < rows; i += 16) {  // rows are padded
+  for (int64_t i = begin; i < rows; i += 16) {  // rows are padded
     const __m512i some = _mm512_loadu_si512(bits + i);
     for (unsigned hits = _mm512_test_epi32_mask(some, magnitude); hits != 0; hits &= hits - 1) {
       const int64_t row = i + __builtin_ctz(hits);
@@ -135,10 +135,10 @@ int64_t nonzero(const Bits* bits, int64_t rows, uint32_t* into) {
   }
   return count;
 }
-[[gnu::target("avx512f")]] int64_t nonzero_wide(const uint64_t* bits, int64_t rows, uint32_t* into) {
+[[gnu::target("avx512f")]] int64_t nonzero_wide(const uint64_t* bits, int64_t begin, int64_t rows, uint32_t* into) {
   const __m512i magnitude = _mm512_set1_epi64(0x7fffffffffffffff);
   int64_t count = 0;
-  for (int64_t i = 0; i < rows; i += 8) {
+  for (int64_t i = begin; i < rows; i += 8) {
     const __m512i some = _mm512_loadu_si512(bits + i);
     for (unsigned hits = _mm512_test_epi64_mask(some, magnitude); hits != 0; hits &= hits - 1) {
       const int64_t row = i + __builtin_ctz(hits);
@@ -203,6 +203,7 @@ Result<Columns> Columns::create(const Program& program, Precision precision, uin
     void* base = static_cast<std::byte*>(block) + shift;
     std::memset(base, 0, size);
     columns.layouts_.push_back(layout);
+    columns.parameter_.push_back(column.role == Role::Param);
     columns.sizes_.push_back(size);
     columns.bases_.push_back(base);
     columns.planes_.push_back(uniform ? 0 : layout.plane);
@@ -218,9 +219,11 @@ void Columns::write(ColumnId id, std::span<const double> values) {
   if (precision_ == Precision::Float32) scatter(at, static_cast<float*>(memory(id)), values.data());
   else scatter(at, static_cast<double*>(memory(id)), values.data());
   host_wrote(id);
+  if (parameter_[id.value]) ++parameter_changes_;
 }
 
 void Columns::fill(ColumnId id, double value) {
+  if (parameter_[id.value]) ++parameter_changes_;
   if (value == 0 && !std::signbit(value)) {
     std::memset(memory(id), 0, bytes(id));
   } else if (precision_ == Precision::Float32) {
@@ -231,17 +234,23 @@ void Columns::fill(ColumnId id, double value) {
   if (device_ != nullptr) device_->host_filled(id, value);
 }
 
+void Columns::fill_rows(ColumnId id, int64_t begin, int64_t end, double value) {
+  if (precision_ == Precision::Float32) std::fill(static_cast<float*>(base(id)) + begin, static_cast<float*>(base(id)) + end, static_cast<float>(value));
+  else std::fill(static_cast<double*>(base(id)) + begin, static_cast<double*>(base(id)) + end, value);
+}
+
 void Columns::set_device(std::unique_ptr<DeviceRun> device) { device_ = std::move(device); }
 
-int64_t Columns::nonzero_rows(ColumnId id, uint32_t* into) const {
-  const int64_t rows = layout(id).posts;
+int64_t Columns::nonzero_rows(ColumnId id, int64_t begin, int64_t end, uint32_t* into) const {
+  const auto of = [&]<class Bits>(const Bits* bits) {
 #ifdef __x86_64__
-  static const bool wide = __builtin_cpu_supports("avx512f");
-  if (wide && precision_ == Precision::Float32) return nonzero_wide(static_cast<const uint32_t*>(base(id)), rows, into);
-  if (wide) return nonzero_wide(static_cast<const uint64_t*>(base(id)), rows, into);
+    static const bool wide = __builtin_cpu_supports("avx512f");
+    if (wide) return nonzero_wide(bits, begin, end, into);
 #endif
-  if (precision_ == Precision::Float32) return nonzero(static_cast<const uint32_t*>(base(id)), rows, into);
-  return nonzero(static_cast<const uint64_t*>(base(id)), rows, into);
+    return nonzero(bits, begin, end, into);
+  };
+  if (precision_ == Precision::Float32) return of(static_cast<const uint32_t*>(base(id)));
+  return of(static_cast<const uint64_t*>(base(id)));
 }
 
 void Columns::read(ColumnId id, std::span<double> into) const {

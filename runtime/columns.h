@@ -51,6 +51,7 @@ class Columns {
   void* base(ColumnId id) {
     host_reads(id);
     host_wrote(id);
+    if (parameter_[id.value]) ++parameter_changes_;
     return bases_[id.value];
   }
   const void* base(ColumnId id) const {
@@ -62,7 +63,10 @@ class Columns {
     host_reads(id);
     bases_[id.value] = memory;
     host_wrote(id);
+    ++parameter_changes_;
   }
+  /// Another number whenever a parameter may have been set.
+  uint64_t parameter_changes() const { return parameter_changes_; }
   /// From now on kernels run on a device, which keeps columns there; null: on the host, as at first. What the
   /// functions of this class read and write is copied when it must be.
   void set_device(std::unique_ptr<DeviceRun> device);
@@ -76,6 +80,8 @@ class Columns {
   /// `values` holds layout.size() numbers, or one that fills all.
   void write(ColumnId id, std::span<const double> values);
   void fill(ColumnId id, double value);
+  /// Rows [begin, end) of a neurons column without elements.
+  void fill_rows(ColumnId id, int64_t begin, int64_t end, double value);
   /// One row of a neurons column without elements.
   void write_row(ColumnId id, int64_t row, double value) {
     if (precision_ == Precision::Float32) static_cast<float*>(base(id))[row] = static_cast<float>(value);
@@ -89,7 +95,9 @@ class Columns {
   void read_by(ColumnId id, ReadBy reader) { readers_[id.value] = std::move(reader); }
   /// Rows of a neurons column without elements that are not 0, ascending, into as many places as it has
   /// rows; returns how many.
-  int64_t nonzero_rows(ColumnId id, uint32_t* into) const;
+  int64_t nonzero_rows(ColumnId id, uint32_t* into) const { return nonzero_rows(id, 0, layout(id).posts, into); }
+  /// Of rows [begin, end); begin is a multiple of 16.
+  int64_t nonzero_rows(ColumnId id, int64_t begin, int64_t end, uint32_t* into) const;
 
  private:
   struct Free { void operator()(void* memory) const; };
@@ -101,6 +109,8 @@ class Columns {
   }
   Precision precision_ = Precision::Float32;
   std::vector<Connections> connections_;  // of each space; empty where it is not sparse
+  std::vector<bool> parameter_;
+  uint64_t parameter_changes_ = 1;
   std::vector<ColumnLayout> layouts_;
   std::vector<size_t> sizes_;
   std::vector<std::unique_ptr<void, Free>> memory_;

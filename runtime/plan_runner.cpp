@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -11,6 +12,15 @@ namespace hebb {
 namespace {
 
 constexpr int64_t kVector = 16;
+
+/// Time in a unit of its own: cheap to ask for.
+double ticks() {
+#ifdef __x86_64__
+  return static_cast<double>(__builtin_ia32_rdtsc());
+#else
+  return static_cast<double>(std::chrono::steady_clock::now().time_since_epoch().count());
+#endif
+}
 
 struct Extent {
   int64_t pres = 1;
@@ -63,6 +73,10 @@ ColumnId spikes_copied(const Program& program, KernelId id) {
     for (const Store& other : program[launch.kernel].stores)
       if (other.into == store.into || (other.into == from && !is_truth(program.pool, other.value))) return {};
   return from;
+}
+
+bool has_sparse(const Program& program) {
+  return std::any_of(program.spaces.begin(), program.spaces.end(), [](const Space& space) { return space.kind == SpaceKind::Sparse; });
 }
 
 std::vector<ColumnId> accumulated(const Program& program, const std::vector<Launch>& launches) {
@@ -142,7 +156,7 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
                        int threads, int64_t rows_per_part)
     : program_(program), kernels_(kernels), columns_(columns), pool_(threads), rows_per_part_(rows_per_part),
       init_resets_(accumulated(program, program.plan.init)),
-      step_resets_(accumulated(program, program.plan.step)) {
+      step_resets_(accumulated(program, program.plan.step)), constants_(step_constants(program)), meeting_(pool_.size()) {
   for (const Kernel& kernel : program.kernels)
     if (kernel.rows != Rows::All) list_of(kernel.spikes);
   for (const Delayed& delayed : program.plan.delays) {
@@ -150,7 +164,13 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
     list_of(delayed.from);
     list_of(delayed.into);
   }
+  for (const Launch& launch : program.plan.step)
+    if (const ColumnId from = spikes_copied(program, launch.kernel); from.valid()) {
+      list_of(from);
+      list_of(program[launch.kernel].stores[0].into);
+    }
   in_flight_.resize(program.plan.delays.size());
+  shares_ = pool_.size() > 1 && columns.device() == nullptr && has_sparse(program);
   if (columns.device() != nullptr) return;  // it knows the plan
   assert(kernels.run.size() == program.kernels.size() && "one function per kernel");
   for (const Deferred& deferred : program.plan.deferred) {
@@ -166,10 +186,11 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
   for (const Launch& launch : program.plan.begin)
     begin_.push_back(prepare(program, launch.kernel, key, rows_per_part));
   for (const Launch& launch : program.plan.step) {
-    const Prepared prepared = prepare(program, launch.kernel, key, rows_per_part);
+    const Prepared prepared = prepare(program, launch.kernel, key, shares_ ? kWhole : rows_per_part);
     if (launch.when != When::Eventful) quiet_.push_back(prepared);
     if (launch.when != When::Quiet) eventful_.push_back(prepared);
   }
+  if (shares_) prepare_sharing(key);
 }
 
 /// Rounding of the sums grows as the scale falls: up to this it stays near that of the weights.
@@ -209,6 +230,32 @@ void PlanRunner::read_now(Late& late, std::span<double> into) {
   std::copy(before.begin(), before.end(), base);
 }
 
+hebb_launch PlanRunner::whole_launch(SpaceId domain, uint64_t key) const {
+  const auto [pres, posts] = extent(program_, domain);
+  const Connections& synapses = columns_.connections(domain);
+  return {
+      .columns = columns_.bases(),
+      .planes = columns_.planes(),
+      .row = program_[domain].kind == SpaceKind::Dense ? (posts + kVector - 1) / kVector * kVector : 0,
+      .pre_begin = 0,
+      .pre_end = pres,
+      .post_begin = 0,
+      .post_end = posts,
+      .post_count = posts,
+      .key = key,
+      .step = 0,
+      .row_begin = synapses.row_begin.data(),
+      .post_index = synapses.post.data(),
+      .column_begin = synapses.column_begin.data(),
+      .synapse = synapses.synapse.data(),
+      .pre_index = synapses.pre.data(),
+      .list = nullptr,
+      .list_begin = 0,
+      .list_end = 0,
+      .row_end = synapses.row_begin.empty() ? nullptr : synapses.row_begin.data() + 1,
+  };
+}
+
 PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel, uint64_t key,
                                          int64_t rows_per_part) {
   const SpaceId domain = program[kernel].domain;
@@ -226,28 +273,13 @@ PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel
     out.copies_into = list_of(program[kernel].stores[0].into);
   }
   const Connections& synapses = columns_.connections(domain);
-  for (const Part& part : cut(program, program[kernel], pool_.size(), rows_per_part)) {
-    out.parts.push_back({
-        .columns = columns_.bases(),
-        .planes = columns_.planes(),
-        .row = program[domain].kind == SpaceKind::Dense ? (posts + kVector - 1) / kVector * kVector : 0,
-        .pre_begin = part.pre_begin,
-        .pre_end = part.pre_end,
-        .post_begin = part.post_begin,
-        .post_end = part.post_end,
-        .post_count = posts,
-        .key = key,
-        .step = 0,
-        .row_begin = synapses.row_begin.data(),
-        .post_index = synapses.post.data(),
-        .column_begin = synapses.column_begin.data(),
-        .synapse = synapses.synapse.data(),
-        .pre_index = synapses.pre.data(),
-        .list = nullptr,
-        .list_begin = 0,
-        .list_end = 0,
-        .row_end = synapses.row_begin.empty() ? nullptr : synapses.row_begin.data() + 1,
-    });
+  for (const Part& part : cut(program, program[kernel], rows_per_part == kWhole ? 1 : pool_.size(), rows_per_part)) {
+    hebb_launch launch = whole_launch(domain, key);
+    launch.pre_begin = part.pre_begin;
+    launch.pre_end = part.pre_end;
+    launch.post_begin = part.post_begin;
+    launch.post_end = part.post_end;
+    out.parts.push_back(launch);
   }
   if (program[domain].kind != SpaceKind::Sparse) return out;
   const Cut way = allowed_cut(program, program[kernel]);
@@ -314,13 +346,29 @@ void PlanRunner::launch(Prepared& prepared, int64_t step) {
 /// Spikes are few: only the rows that differ are written, and which spike is known at once.
 void PlanRunner::copy_spikes(const Prepared& prepared) {
   SpikeList& list = lists_[static_cast<size_t>(prepared.copies_into)];
-  if (!list.known) columns_.fill(list.column, 0);
+  if (!list.known) columns_.fill(list.column, 0), list.count = 0;
   list.known = true;
-  for (int64_t k = 0; k < list.count; ++k) columns_.write_row(list.column, list.rows[static_cast<size_t>(k)], 0);
-  list.rows.resize(static_cast<size_t>(columns_.layout(list.column).posts));
-  list.count = columns_.nonzero_rows(prepared.copies, list.rows.data());
-  for (int64_t k = 0; k < list.count; ++k) columns_.write_row(list.column, list.rows[static_cast<size_t>(k)], 1);
+  take_over(list, current_list(list_of(prepared.copies)));
+  mark(list, 0, columns_.layout(list.column).posts);
+}
+
+/// The list; its column is as before.
+void PlanRunner::take_over(SpikeList& list, const SpikeList& from) {
+  list.leaving.assign(list.rows.begin(), list.rows.begin() + list.count);
+  list.rows.assign(from.rows.begin(), from.rows.begin() + from.count);
+  list.count = from.count;
   list.current = true;
+}
+
+/// Rows [begin, end) of the column become what the list says.
+void PlanRunner::mark(SpikeList& list, int64_t begin, int64_t end) {
+  const auto write = [&](std::span<const uint32_t> rows, double value) {  // they ascend
+    size_t k = 0;
+    while (k < rows.size() && rows[k] < begin) ++k;
+    for (; k < rows.size() && rows[k] < end; ++k) columns_.write_row(list.column, rows[k], value);
+  };
+  write(list.leaving, 0);
+  write(std::span(list.rows).first(static_cast<size_t>(list.count)), 1);
 }
 
 int PlanRunner::list_of(ColumnId column) {
@@ -335,7 +383,7 @@ const SpikeList& PlanRunner::current_list(int index) {
   if (list.current) return list;
   list.current = true;
   list.rows.resize(static_cast<size_t>(columns_.layout(list.column).posts));
-  list.count = columns_.nonzero_rows(list.column, list.rows.data());
+  list.count = std::as_const(columns_).nonzero_rows(list.column, list.rows.data());
   return list;
 }
 
@@ -381,15 +429,27 @@ void PlanRunner::run_begin() {
   for (Prepared& prepared : begin_) launch(prepared, -1);
 }
 
-void PlanRunner::run_step(int64_t step, bool eventful) {
+void PlanRunner::run_step(int64_t step, bool eventful, bool untouched) {
   if (!late_.empty()) settle_what_is_due(step);
-  for (SpikeList& list : lists_) list.current = false;
-  for (size_t k = 0; k < in_flight_.size(); ++k) deliver(k);
-  if (!on_device(eventful ? DeviceRun::List::Eventful : DeviceRun::List::Quiet, step)) {
+  for (SpikeList& list : lists_) list.current = list.current && untouched && program_[list.column].role == Role::State;
+  const bool stay = columns_.device() == nullptr && constants_stay();
+  const bool share = shares_ && stay && (rows_per_part_ <= 1 || faster_.second());
+  const double begun = shares_ ? ticks() : 0;
+  for (size_t k = 0; k < in_flight_.size(); ++k) deliver(k, share);
+  if (share) {
+    run_shared(eventful ? shared_eventful_ : shared_quiet_, step);
+  } else if (!on_device(eventful ? DeviceRun::List::Eventful : DeviceRun::List::Quiet, step)) {
     reset(step_resets_);
-    for (Prepared& prepared : eventful ? eventful_ : quiet_) launch(prepared, step);
+    for (Prepared& prepared : eventful ? eventful_ : quiet_)
+      if (!stay || !constants_.kernels[prepared.kernel.value]) launch(prepared, step);
   }
   for (size_t k = 0; k < in_flight_.size(); ++k) depart(k);
+  if (shares_) faster_.took(ticks() - begun);
+}
+
+/// Whether what depends on parameters alone is what an earlier step computed.
+bool PlanRunner::constants_stay() {
+  return std::exchange(constants_of_, std::as_const(columns_).parameter_changes()) == columns_.parameter_changes();
 }
 
 size_t PlanRunner::words_of(ColumnId column) const {
@@ -398,7 +458,7 @@ size_t PlanRunner::words_of(ColumnId column) const {
 }
 
 /// What departed that many steps ago arrives now. The row before it arrived in the last step.
-void PlanRunner::deliver(size_t k) {
+void PlanRunner::deliver(size_t k, bool shared) {
   const Delayed& delayed = program_.plan.delays[k];
   const int64_t steps = delay_steps(program_, columns_, delayed).value_or(1);
   InFlight& flying = in_flight_[k];
@@ -413,18 +473,16 @@ void PlanRunner::deliver(size_t k) {
     flying.pop_front();
   }
   const auto size = static_cast<int64_t>(flying.size());
-  const auto write = [&](int64_t ago, double value) {
-    if (ago > size) return;
-    for (const uint32_t row : flying[static_cast<size_t>(size - ago)]) columns_.write_row(delayed.into, row, value);
-  };
-  write(steps + 1, 0);
-  write(steps, 1);
   SpikeList& list = lists_[static_cast<size_t>(list_of(delayed.into))];
+  const auto of_steps_ago = [&](int64_t ago, std::vector<uint32_t>& rows) {
+    if (ago > size) rows.clear();
+    else rows = flying[static_cast<size_t>(size - ago)];
+  };
+  of_steps_ago(steps + 1, list.leaving);
+  of_steps_ago(steps, list.rows);
   list.current = true;
-  list.count = 0;
-  if (steps > size) return;
-  list.rows = flying[static_cast<size_t>(size - steps)];
   list.count = static_cast<int64_t>(list.rows.size());
+  if (!shared) mark(list, 0, columns_.layout(delayed.into).posts);
 }
 
 void PlanRunner::depart(size_t k) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <map>
 #include <optional>
 #include <span>
@@ -11,6 +12,9 @@
 
 #include "compiler/program/kernels.h"
 #include "runtime/columns.h"
+#include "runtime/faster_way.h"
+#include "runtime/step_constants.h"
+#include "runtime/step_schedule.h"
 #include "runtime/threads.h"
 
 namespace hebb {
@@ -42,6 +46,12 @@ struct SpikeList {
   int64_t count = 0;
   bool current = false;
   bool known = false;   // of copied spikes: the column holds these and no others
+  std::vector<uint32_t> leaving;                // rows that the column still has as 1 and that are to become 0
+  struct alignas(64) Block {
+    std::vector<uint32_t> rows;
+    int64_t count = 0;
+  };
+  std::vector<Block> blocks;                    // as each thread found them
 };
 
 /// What is on its way through one delay, of the steps past, the latest last: rows that spiked, or, of values,
@@ -50,19 +60,22 @@ using InFlight = std::deque<std::vector<uint32_t>>;
 
 class PlanRunner {
  public:
-  /// `columns` must stay where it is.
+  /// `columns` must stay where it is. Of a network with sparse projections whole steps are shared among the
+  /// threads, where that turns out to be faster; always when `rows_per_part` is 1.
   PlanRunner(const Program& program, const Kernels& kernels, Columns& columns, uint64_t key, int threads,
              int64_t rows_per_part);
   void run_init();
   /// Before the first step of a run, once that step's signals are fed.
   void run_begin();
-  void run_step(int64_t step, bool eventful);
+  /// `untouched`: since the last step the host has written nothing but what it feeds.
+  void run_step(int64_t step, bool eventful, bool untouched = false);
 
   /// Of each delay of the plan; what a copy of the state needs besides the columns.
   const std::vector<InFlight>& in_flight() const { return in_flight_; }
   void set_in_flight(std::vector<InFlight> spikes) {
     in_flight_ = std::move(spikes);
     for (SpikeList& list : lists_) list.known = false;
+    constants_of_ = 0;
   }
   /// Whether this is what this runner may have had in flight.
   bool fits(const std::vector<InFlight>& spikes) const;
@@ -96,15 +109,53 @@ class PlanRunner {
   void read_now(Late& late, std::span<double> into);
   int list_of(ColumnId column);
   size_t words_of(ColumnId column) const;
-  void deliver(size_t delay);
+  void deliver(size_t delay, bool shared);
   void depart(size_t delay);
   const SpikeList& current_list(int list);
   const int64_t* split(SpaceId space, int64_t post);
+  hebb_launch whole_launch(SpaceId domain, uint64_t key) const;
   Prepared prepare(const Program& program, KernelId kernel, uint64_t key, int64_t rows_per_part);
   void launch(Prepared& prepared, int64_t step);
   void copy_spikes(const Prepared& prepared);
+  static void take_over(SpikeList& list, const SpikeList& from);
   void reset(const std::vector<ColumnId>& accumulated);
   bool on_device(DeviceRun::List list, int64_t step);
+  bool constants_stay();
+
+  static constexpr int64_t kWhole = INT64_MAX;  // rows per part: never cut
+
+  // Steps that threads share, in shared_step.cpp.
+  struct alignas(64) OwnLaunch { hebb_launch launch; };  // of one thread: others do not write that line
+  struct SharedKernel {
+    KernelId kernel;
+    Share share = Share::One;
+    int list = -1;
+    SpaceId listed;                  // neurons in blocks of which the list is divided; invalid: everyone takes all of it
+    std::vector<OwnLaunch> parts;
+  };
+  enum class Deed { Launch, Reset, Find, Join, TakeOver, Mark };
+  struct Action {
+    Deed deed = Deed::Launch;
+    size_t kernel = 0;               // Launch: of shared_kernels_
+    ColumnId column;                 // Reset
+    int list = -1, from = -1;        // of lists_; TakeOver: what it becomes
+    bool whole = false;              // all rows, by the first thread
+  };
+  struct SharedStep {
+    std::vector<std::vector<Action>> levels;
+    std::vector<int> read_first;     // lists that must be current before
+    std::vector<int> taken_over;     // lists of columns that must hold these and no others before
+  };
+  void prepare_sharing(uint64_t key);
+  size_t prepare_shared(KernelId kernel, uint64_t key);
+  SharedStep plan_sharing(When leave_out, uint64_t key);
+  void run_shared(const SharedStep& shared, int64_t step);
+  void run_levels(const SharedStep& shared, int thread, int64_t step);
+  void act(const Action& action, int thread, int64_t step);
+  void launch_own(SharedKernel& shared, int thread, int64_t step);
+  void mark(SpikeList& list, int64_t begin, int64_t end);
+  Part block(int64_t neurons, int thread) const;
+  void reclaim(int thread) const;
 
   const Program& program_;
   const Kernels& kernels_;
@@ -118,6 +169,15 @@ class PlanRunner {
   std::vector<Prepared> init_, begin_, quiet_, eventful_;
   std::vector<Late> late_;
   std::vector<ColumnId> init_resets_, step_resets_;
+  StepConstants constants_;
+  uint64_t constants_of_ = 0;          // Columns::parameter_changes when they were computed; 0: they were not
+  bool shares_ = false;                // steps, among threads
+  std::vector<SharedKernel> shared_kernels_;
+  SharedStep shared_quiet_, shared_eventful_;
+  std::vector<ColumnId> written_in_blocks_;
+  Meeting meeting_;
+  FasterWay faster_;
+  std::vector<std::exception_ptr> failures_;  // of each thread
 };
 
 }  // namespace hebb

@@ -21,6 +21,7 @@ namespace {
 
 constexpr int64_t kWindow = 512;  // steps between two full searches for values that are not finite: with
                                   // fewer, searching and copying large matrices would cost percents
+constexpr int64_t kSparseWindow = 4096;  // where a step looks at few synapses
 constexpr double kFewNeurons = 16e3;  // bytes
 constexpr double kSmallState = 16e6;  // bytes; up to here a second copy of the state costs nobody anything
 
@@ -85,6 +86,7 @@ struct Simulation::State {
   std::vector<bool> stored;            // by a kernel of the step
   std::vector<bool> always;            // indicators handled in every step
 
+  bool sparse = false;                 // has sparse projections
   bool large = false;                  // too large to copy without need
   bool replayable = true;              // `actions` lead to where the next run starts
   std::vector<HostAction> actions;     // kept when large
@@ -94,6 +96,7 @@ struct Simulation::State {
   std::vector<Observer*> observers;
   Pauses pauses;
   RecordSink* sink = nullptr;
+  bool untouched = false;              // since the last step nothing was written but what is fed
   int64_t looked = 0;                  // steps of this run that observers have seen: steps may run twice
 
   void classify();
@@ -143,6 +146,7 @@ void Simulation::State::classify() {
   double small_bytes = 0;
   for (const ColumnId id : small_states) small_bytes += static_cast<double>(columns.bytes(id));
   few_neurons = small_bytes <= kFewNeurons;
+  for (const Space& space : p.spaces) sparse |= space.kind == SpaceKind::Sparse;
   tickers.resize(p.plan.clocks.size());
   given_periods.resize(p.plan.clocks.size(), std::nan(""));
 }
@@ -217,7 +221,7 @@ void Simulation::State::one_step(int64_t step_of_run, double dt_ms, std::span<co
   const bool again = step_of_run < looked;
   if (!again)
     for (Observer* observer : observers) observer->step_begins(step_of_run, StateView(columns));
-  runner->run_step(time.step, event_pending);
+  runner->run_step(time.step, event_pending, /*untouched=*/std::exchange(untouched, true));
   if (recorder) recorder->step_ends(step_of_run, columns);
   if (!again) {
     looked = step_of_run + 1;
@@ -308,6 +312,7 @@ Snapshot Simulation::State::take_snapshot(const Recorder& recorder, Snapshot las
 }
 
 void Simulation::State::restore(const Snapshot& snapshot, Recorder& recorder) {
+  untouched = false;
   time = snapshot.time;
   tickers = snapshot.tickers;
   recorder.rewind(snapshot.recorded);
@@ -382,6 +387,7 @@ void Simulation::State::start_over() {
 }
 
 void Simulation::State::replay(double dt_ms) {
+  untouched = false;
   start_over();
   for (const HostAction& action : actions) {
     if (action.column.valid()) {
@@ -458,6 +464,7 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   s.recorded.clear();
   s.divergence.reset();
   s.looked = 0;
+  s.untouched = false;
   if (steps < 0) return Failure{cat("a run takes 0 steps or more, got ", steps)};
   if (!(dt_ms >= 0) || std::isinf(dt_ms)) return Failure{cat("dt must be a number of ms from 0 up, is ", dt_ms)};
   const Result<std::vector<BoundFeed>> bound = s.bind(steps, feeds);
@@ -494,7 +501,7 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   const bool search = s.options.stop_on_nonfinite;
   const bool replay = s.large && s.replayable && s.time.step == 0 && !resumed;
   const bool copy = search && !replay && s.room_for_snapshot();
-  const int64_t window = replay || copy ? kWindow : 1;
+  const int64_t window = !replay && !copy ? 1 : s.sparse ? kSparseWindow : kWindow;
   if (search && !s.finite(s.states)) s.divergence = s.find_divergence(s.time.step - 1);
   const auto begin = [&] {
     if (steps == 0 || s.program->plan.begin.empty()) return;

@@ -1,9 +1,15 @@
 #include "runtime/threads.h"
 
 #include <pthread.h>
+#ifdef __linux__
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -43,9 +49,54 @@ std::atomic<uint32_t>& forks() {
 
 }  // namespace
 
+// Both sides in one order: who is about to sleep is counted before he looks at the value for the last time,
+// and who changes the value looks at the count afterwards.
+
+void Signal::wake() {
+  if (sleepers_.load(std::memory_order_seq_cst) == 0) return;
+#ifdef __linux__
+  syscall(SYS_futex, &value_, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
+#else
+  value_.notify_all();
+#endif
+}
+
+/// On a busy machine the library's own wait gives its turn away before it sleeps, and gets it back late.
+void Signal::sleep(uint32_t from) const {
+#ifdef __linux__
+  while (value_.load(std::memory_order_seq_cst) == from)
+    syscall(SYS_futex, &value_, FUTEX_WAIT_PRIVATE, from, nullptr, nullptr, 0);
+#else
+  value_.wait(from, std::memory_order_seq_cst);
+#endif
+}
+
+void Signal::set(uint32_t value) {
+  value_.exchange(value, std::memory_order_seq_cst);
+  wake();
+}
+
+void Signal::take_one() {
+  value_.fetch_sub(1, std::memory_order_seq_cst);
+  wake();
+}
+
+void Signal::await_change(uint32_t from) const {
+  constexpr int kLooks = 400, kSpins = 600;  // a microsecond without a break, some 10 us with breaks
+  for (int k = 0; k < kSpins; ++k) {
+    if (value() != from) return;
+#ifdef __x86_64__
+    if (k >= kLooks) __builtin_ia32_pause();
+#endif
+  }
+  sleepers_.fetch_add(1, std::memory_order_seq_cst);
+  sleep(from);
+  sleepers_.fetch_sub(1, std::memory_order_seq_cst);
+}
+
 struct ThreadPool::Shared {
-  std::atomic<uint32_t> round{0};      // a new number: work is there
-  std::atomic<int> busy{0};            // threads still at work
+  Signal round;                        // a new number: work is there
+  Signal busy;                         // threads still at work
   std::atomic<bool> stop{false};
   int threads = 1;
   int count = 0;
@@ -60,10 +111,10 @@ struct ThreadPool::Shared {
     new std::vector<std::thread>(std::move(workers));  // never destroyed: a lost thread is joinable for ever
     workers.clear();
     born = forks();
-    busy = 0;
+    busy.set(0);
   }
   void hire() {
-    for (int k = 1; k < threads; ++k) workers.emplace_back([this, k, now = round.load()] { work(k, now); });
+    for (int k = 1; k < threads; ++k) workers.emplace_back([this, k, now = round.value()] { work(k, now); });
   }
 
   void take(int thread) {
@@ -71,26 +122,13 @@ struct ThreadPool::Shared {
       for (int k = thread; k < count; k += threads) (*part)(k);
     });
   }
-  /// Work of a step comes in pieces of microseconds: a thread that slept would miss it.
-  template <class Value>
-  static void await_change(const std::atomic<Value>& value, Value from) {
-    constexpr int kSpins = 400;
-    for (int k = 0; k < kSpins; ++k) {
-      if (value.load(std::memory_order_acquire) != from) return;
-#ifdef __x86_64__
-      __builtin_ia32_pause();
-#endif
-    }
-    value.wait(from, std::memory_order_acquire);
-  }
-
   void work(int thread, uint32_t begins) {
     for (uint32_t seen = begins;;) {
-      await_change(round, seen);
-      seen = round.load(std::memory_order_acquire);
+      round.await_change(seen);
+      seen = round.value();
       if (stop) return;
       take(thread);
-      if (busy.fetch_sub(1, std::memory_order_acq_rel) == 1) busy.notify_one();
+      busy.take_one();
     }
   }
 };
@@ -103,8 +141,7 @@ ThreadPool::ThreadPool(int threads) : shared_(std::make_unique<Shared>()) {
 ThreadPool::~ThreadPool() {
   shared_->forget_lost_threads();
   shared_->stop = true;
-  shared_->round.fetch_add(1, std::memory_order_release);
-  shared_->round.notify_all();
+  shared_->round.set(shared_->round.value() + 1);
   for (std::thread& worker : shared_->workers) worker.join();
 }
 
@@ -121,13 +158,10 @@ void ThreadPool::run(int count, const std::function<void(int)>& part) {
     for (int k = 0; k < count; ++k) part(k);
     return;
   }
-  shared_->busy.store(shared_->threads - 1, std::memory_order_relaxed);
-  shared_->round.fetch_add(1, std::memory_order_release);
-  shared_->round.notify_all();
+  shared_->busy.set(static_cast<uint32_t>(shared_->threads - 1));
+  shared_->round.set(shared_->round.value() + 1);
   shared_->take(0);
-  for (int left = shared_->busy.load(std::memory_order_acquire); left != 0;
-       left = shared_->busy.load(std::memory_order_acquire))
-    Shared::await_change(shared_->busy, left);
+  shared_->busy.await(0);
   shared_->failure.rethrow();
 }
 

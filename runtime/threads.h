@@ -2,9 +2,11 @@
 // A small pool of threads that lives as long as a simulation. `run` hands out parts 0 … count-1 and
 // returns when all are done; the caller's thread takes part.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace hebb {
 
@@ -24,6 +26,47 @@ class ThreadPool {
  private:
   struct Shared;
   std::unique_ptr<Shared> shared_;
+};
+
+/// A number that one thread changes and others wait for. Work of a step comes in pieces of microseconds, which a
+/// thread that slept would miss: who waits looks for a while first. Nobody is called who does not sleep.
+class alignas(64) Signal {
+ public:
+  uint32_t value() const { return value_.load(std::memory_order_acquire); }
+  void set(uint32_t value);
+  void take_one();
+  /// Returns when the value is no longer `from`.
+  void await_change(uint32_t from) const;
+  void await(uint32_t wanted) const {
+    for (uint32_t now = value(); now != wanted; now = value()) await_change(now);
+  }
+
+ private:
+  void wake();
+  void sleep(uint32_t from) const;
+  std::atomic<uint32_t> value_{0};
+  mutable std::atomic<uint32_t> sleepers_{0};
+};
+
+/// Where the threads of a pool wait for each other in the middle of a part.
+class Meeting {
+ public:
+  explicit Meeting(int threads) : rounds_(static_cast<size_t>(threads)) {}
+  /// Each thread calls it. When all are there `between` runs on thread 0, then everyone goes on.
+  template <class Between>
+  void meet(int thread, Between between) {
+    const uint32_t round = rounds_[static_cast<size_t>(thread)].value() + 1;
+    if (thread > 0) {
+      rounds_[static_cast<size_t>(thread)].set(round);
+      return rounds_[0].await(round);
+    }
+    for (size_t k = 1; k < rounds_.size(); ++k) rounds_[k].await(round);
+    between();
+    rounds_[0].set(round);
+  }
+
+ private:
+  std::vector<Signal> rounds_;  // that each thread has reached
 };
 
 /// Calls part(0) … part(count - 1) on up to `threads` threads of their own, in any order; one thread:

@@ -29,6 +29,9 @@ constexpr int64_t kScratchPosts = 512;
 /// Synapses of a neuron from which on vectors of them pay.
 constexpr double kShortRow = 64;
 
+/// Rows of spiking neurons that are asked for before they are computed.
+constexpr int64_t kRowsAhead = 2;
+
 /// Neurons for which it is decided together how to compute; a multiple of every vector.
 constexpr int64_t kChunk = 512;
 
@@ -709,10 +712,42 @@ class KernelEmitter {
     if (kernel_.rows == Rows::All)
       return loop("pre", launch_.pre_begin, launch_.pre_end, b_.getInt64(1),
                   [&](Value* pre) { emit_synapses_of_pre(pre); });
+    const bool ahead = kernel_.rows == Rows::OfPre;
+    if (ahead)
+      for (int64_t k = 0; k < kRowsAhead; ++k) fetch_row(b_.CreateNSWAdd(launch_.list_begin, b_.getInt64(k)));
     loop("list", launch_.list_begin, launch_.list_end, b_.getInt64(1), [&](Value* at) {
       Value* neuron = index_at(launch_.list, at, 32, "neuron");
-      kernel_.rows == Rows::OfPre ? emit_synapses_of_pre(neuron) : emit_synapses_of_post(neuron);
+      if (ahead) fetch_row(b_.CreateNSWAdd(at, b_.getInt64(kRowsAhead)));
+      ahead ? emit_synapses_of_pre(neuron) : emit_synapses_of_post(neuron);
     });
+  }
+
+  /// The rows of spiking neurons lie anywhere in memory: they are asked for before their turn.
+  void fetch_row(Value* at) {
+    llvm::BasicBlock* const fetch = llvm::BasicBlock::Create(context_, "fetch", function_);
+    llvm::BasicBlock* const after = llvm::BasicBlock::Create(context_, "fetched", function_);
+    b_.CreateCondBr(b_.CreateICmpSLT(at, launch_.list_end), fetch, after);
+    b_.SetInsertPoint(fetch);
+    Value* const neuron = index_at(launch_.list, at, 32, "next");
+    Value* const begin = index_at(launch_.row_begin, neuron, 64, "next_begin");
+    Value* const end = index_at(launch_.row_end, neuron, 64, "next_end");
+    std::map<Place, bool> written;
+    for (const Place& place : self_loads()) written[place];
+    for (const Store& effect : kernel_.stores) written[{effect.into, effect.element}] = true;
+    constexpr unsigned kLine = 64, kMostLines = 8;  // of a column: the machine sees what a long row goes on with
+    const auto lines = [&](Value* array, unsigned element_bytes, bool write) {
+      Value* const per_line = b_.getInt64(kLine / element_bytes);
+      Value* const most = b_.CreateNSWAdd(begin, b_.getInt64(kMostLines * kLine / element_bytes));
+      loop("line", begin, b_.CreateSelect(b_.CreateICmpSLT(most, end), most, end), per_line, [&](Value* synapse) {
+        Value* const where = b_.CreateInBoundsGEP(b_.getInt8Ty(), array, b_.CreateNSWMul(synapse, b_.getInt64(element_bytes)));
+        b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
+                           {where, b_.getInt32(write ? 1 : 0), b_.getInt32(3), b_.getInt32(1)});
+      });
+    };
+    lines(launch_.post_index, index_bits(program_[kernel_.domain].post) / 8, false);
+    for (const auto& [place, write] : written) lines(element_pointer(place), real_->getPrimitiveSizeInBits() / 8, write);
+    b_.CreateBr(after);
+    b_.SetInsertPoint(after);
   }
 
   void emit_synapses_of_pre(Value* pre) {

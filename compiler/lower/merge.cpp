@@ -117,6 +117,19 @@ bool same_scans(const Program& program, const Kernel& earlier, const Kernel& lat
   return true;
 }
 
+/// Does it compute what stays the same until somebody sets a parameter? Runners may then leave it out.
+bool is_constant(const Program& program, const Kernel& kernel) {
+  if (program[kernel.domain].kind != SpaceKind::Uniform || !kernel.accumulates.empty()) return false;
+  for (const Store& store : kernel.stores)
+    if (program[store.into].role != Role::Value) return false;
+  for (const ExprId id : nodes_below(program.pool, roots(kernel))) {
+    const ExprNode node = program.pool[id];
+    if (node.op == Op::Draw) return false;
+    if (node.op == Op::Load && program[ColumnId{node.leaf.index}].role != Role::Param) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Kernel with_roots(Kernel kernel, std::span<const ExprId> values) {
@@ -136,7 +149,7 @@ std::vector<Kernel> merged(Program& program, std::vector<Kernel> kernels) {
     for (size_t k = result.size(); k-- > 0;) {
       const bool same_rows = result[k].domain == kernel.domain && result[k].rows == kernel.rows &&
                              result[k].spikes == kernel.spikes;
-      if (same_rows && mergeable(accesses[k], mine) &&
+      if (same_rows && is_constant(program, result[k]) == is_constant(program, kernel) && mergeable(accesses[k], mine) &&
           same_scans(program, result[k], kernel)) {
         target = k;
         break;

@@ -1,0 +1,81 @@
+#pragma once
+// Which of two ways to do a step is the faster one here and now: found by trying. Both must have the same
+// results. The second way is the one that can go badly wrong, by waiting for a thread that does not run: it is
+// left as soon as it has lost more than it won, and tried again the more seldom the more often it lost.
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace hebb {
+
+class FasterWay {
+ public:
+  /// Whether the next step should take the second way.
+  bool second() const { return trying_ ? turn_ == 1 : second_; }
+
+  /// What the step took, in any unit.
+  void took(double time) {
+    if (trying_) try_took(time);
+    else rest_took(time);
+  }
+
+ private:
+  static constexpr int kTurn = 16;               // steps that a way is tried for at a time
+  static constexpr int kLead = 3, kRounds = 7;   // of rounds won that decide; of rounds at most
+  static constexpr int64_t kLeast = 4096, kMost = 1 << 17;  // steps between two trials
+  static constexpr double kHopeless = 4;         // times as slow as the first way: tried no further
+  static constexpr double kLoss = 64, kGain = 1024;  // steps of the first way: may be lost; are remembered as won
+
+  void try_took(double time) {
+    sum_[turn_] += time;
+    const bool hopeless = turn_ == 1 && sum_[1] > kHopeless * std::min(first_, sum_[0]);
+    if (++count_ < kTurn && !hopeless) return;
+    count_ = 0;
+    if (turn_ == 0) {
+      turn_ = 1;
+      return;
+    }
+    lead_ += sum_[1] < sum_[0] ? 1 : -1;
+    first_ = std::min(first_, sum_[0]);
+    sum_ = {};
+    turn_ = 0;
+    ++rounds_;
+    if (hopeless) decide(false);
+    else if (lead_ >= kLead || -lead_ >= kLead || rounds_ == kRounds) decide(lead_ > 0);
+  }
+
+  void decide(bool second) {
+    if (!second) patience_ = std::min(2 * patience_, kMost);
+    second_ = second;
+    trying_ = false;
+    rested_ = 0;
+    won_ = 0;
+  }
+
+  void rest_took(double time) {
+    ++rested_;
+    if (second_) {
+      const double first = first_ / kTurn;
+      won_ = std::min(won_ + first - time, kGain * first);
+      if (won_ < -kLoss * first) return decide(false);
+      if (rested_ < 4 * kLeast) return;
+      patience_ = kLeast;
+    } else if (rested_ < patience_) {
+      return;
+    }
+    trying_ = true;
+    turn_ = lead_ = rounds_ = count_ = 0;
+    first_ = 1e300;
+    sum_ = {};
+  }
+
+  bool trying_ = true, second_ = false;
+  int turn_ = 0, count_ = 0, lead_ = 0, rounds_ = 0;
+  std::array<double, 2> sum_{};
+  double first_ = 1e300;           // what kTurn steps of the first way took at least, in the last trial
+  double won_ = 0;
+  int64_t patience_ = kLeast, rested_ = 0;
+};
+
+}  // namespace hebb

@@ -1,0 +1,267 @@
+// Steps that threads share: the part of PlanRunner that plans and runs them.
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "runtime/plan_runner.h"
+
+namespace hebb {
+
+namespace {
+
+constexpr int64_t kVector = 16;
+
+}  // namespace
+
+/// The neurons of a thread: blocks meet at multiples of 16, so that no two threads write one line of memory.
+Part PlanRunner::block(int64_t neurons, int thread) const {
+  const int64_t grains = (neurons + kVector - 1) / kVector, threads = pool_.size();
+  const auto at = [&](int64_t k) { return std::min(grains * k / threads * kVector, neurons); };
+  return {.post_begin = at(thread), .post_end = at(thread + 1)};
+}
+
+/// Where a thread's block of a column ends its machine goes on to fetch what the next thread writes in every
+/// step, and that one then waits for each line. It asks for them before it needs them.
+void PlanRunner::reclaim(int thread) const {
+#ifdef __x86_64__
+  constexpr int64_t kLine = 64, kLines = 24;  // as far as machines look ahead, and a little
+  const int64_t bytes = columns_.precision() == Precision::Float32 ? 4 : 8;
+  for (const ColumnId id : written_in_blocks_) {
+    const Part own = block(columns_.layout(id).posts, thread);
+    const auto* const begin = static_cast<const char*>(columns_.memory(id)) + own.post_begin * bytes;
+    const int64_t size = std::min((own.post_end - own.post_begin) * bytes, kLine * kLines);
+    for (int64_t at = 0; at < size; at += kLine) asm volatile("prefetchw %0" : : "m"(begin[at]));
+  }
+#else
+  (void)thread;
+#endif
+}
+
+void PlanRunner::prepare_sharing(uint64_t key) {
+  failures_.resize(static_cast<size_t>(pool_.size()));
+  for (SpikeList& list : lists_) list.blocks.resize(static_cast<size_t>(pool_.size()));
+  shared_quiet_ = plan_sharing(When::Eventful, key);
+  shared_eventful_ = plan_sharing(When::Quiet, key);
+}
+
+size_t PlanRunner::prepare_shared(KernelId id, uint64_t key) {
+  for (size_t k = 0; k < shared_kernels_.size(); ++k)
+    if (shared_kernels_[k].kernel == id) return k;
+  const Kernel& kernel = program_[id];
+  const Space& domain = program_[kernel.domain];
+  SharedKernel out{.kernel = id, .share = share_of(program_, kernel)};
+  const bool synaptic = is_synaptic(domain.kind);
+  const int64_t pres = synaptic ? program_[domain.pre].size : 1;
+  const int64_t posts = synaptic ? program_[domain.post].size : domain.size;
+  if (kernel.rows != Rows::All) out.list = list_of(kernel.spikes);
+  const bool by_post = out.share == Share::ByPost;
+  if (out.share != Share::One && kernel.rows != Rows::All) {
+    const bool listed_posts = kernel.rows == Rows::OfPost || kernel.rows == Rows::OfSpikes;
+    if (by_post == listed_posts) out.listed = program_[kernel.spikes].space;
+  }
+  const hebb_launch whole = whole_launch(kernel.domain, key);
+  for (int thread = 0; thread < pool_.size(); ++thread) {
+    hebb_launch part = whole;
+    const Part own = block(by_post ? posts : pres, thread);
+    if (out.share == Share::One && thread > 0) part.post_end = part.post_begin;
+    if (by_post) part.post_begin = own.post_begin, part.post_end = own.post_end;
+    if (out.share == Share::ByPre) part.pre_begin = own.post_begin, part.pre_end = own.post_end;
+    if (by_post && domain.kind == SpaceKind::Sparse && kernel.rows != Rows::OfPost && own.post_begin < own.post_end) {
+      if (part.post_begin > 0) part.row_begin = split(kernel.domain, part.post_begin);
+      if (part.post_end < posts) part.row_end = split(kernel.domain, part.post_end);
+    }
+    out.parts.push_back({part});
+  }
+  shared_kernels_.push_back(std::move(out));
+  return shared_kernels_.size() - 1;
+}
+
+PlanRunner::SharedStep PlanRunner::plan_sharing(When leave_out, uint64_t key) {
+  std::vector<Task> tasks;
+  std::vector<Action> actions;
+  std::vector<std::vector<Touch>> kernels;
+  for (const Launch& launch : program_.plan.step) {
+    const Kernel& kernel = program_[launch.kernel];
+    kernels.push_back(touches(program_, kernel, share_of(program_, kernel), constants_.columns));
+  }
+  const auto lists_at = static_cast<uint32_t>(program_.columns.size());
+  const auto blocks_at = lists_at + static_cast<uint32_t>(lists_.size());
+  const auto list_touch = [&](int list, bool writes, Reach reach) {
+    return Touch{.thing = lists_at + static_cast<uint32_t>(list), .writes = writes, .reach = reach};
+  };
+  const auto block_touch = [&](int list, bool writes, Reach reach) {
+    return Touch{.thing = blocks_at + static_cast<uint32_t>(list), .writes = writes, .reach = reach};
+  };
+  const auto add = [&](Action action, Task task) {
+    actions.push_back(action);
+    tasks.push_back(std::move(task));
+  };
+  // Each thread its rows; the first all of them where some kernel reads those of others, or where none reads any.
+  const auto mark_later = [&](int list) {
+    const ColumnId column = lists_[static_cast<size_t>(list)].column;
+    bool read = false, by_others = false;
+    for (const auto& kernel : kernels)
+      for (const Touch& touch : kernel) {
+        if (touch.thing != column.value) continue;
+        read = true;
+        by_others |= touch.reach != Reach::OwnNeurons;
+      }
+    const bool whole = !read || by_others;
+    const Reach reach = whole ? Reach::First : Reach::OwnNeurons;
+    add({.deed = Deed::Mark, .list = list, .whole = whole},
+        {.first_thread = whole, .beside = !read,
+         .touches = {{.thing = column.value, .writes = true, .reach = reach}, list_touch(list, false, Reach::Any)}});
+  };
+
+  SharedStep out;
+  std::vector<bool> written(lists_.size());
+  const auto reads = [&](int list) {
+    if (!written[static_cast<size_t>(list)]) out.read_first.push_back(list);
+  };
+  for (const Delayed& delayed : program_.plan.delays)
+    if (!delayed.values) mark_later(list_of(delayed.into));
+  for (const ColumnId column : step_resets_) {
+    const bool neurons = program_[program_[column].space].kind == SpaceKind::Neurons && program_[column].width == 1;
+    add({.deed = Deed::Reset, .column = column, .whole = !neurons},
+        {.first_thread = !neurons, .touches = {{.thing = column.value, .writes = true, .reach = neurons ? Reach::OwnNeurons : Reach::First}}});
+  }
+  for (size_t k = 0; k < program_.plan.step.size(); ++k) {
+    const Launch& launch = program_.plan.step[k];
+    if (launch.when == leave_out || constants_.kernels[launch.kernel.value]) continue;
+    const Prepared prepared = prepare(program_, launch.kernel, key, kWhole);
+    if (prepared.copies.valid()) {
+      const int into = prepared.copies_into, from = list_of(prepared.copies);
+      reads(from);
+      written[static_cast<size_t>(into)] = true;
+      out.taken_over.push_back(into);
+      add({.deed = Deed::TakeOver, .list = into, .from = from},
+          {.first_thread = true, .touches = {list_touch(into, true, Reach::First), list_touch(from, false, Reach::First)}});
+      mark_later(into);
+      continue;
+    }
+    const size_t shared = prepare_shared(launch.kernel, key);
+    const Share share = shared_kernels_[shared].share;
+    Task task{.first_thread = share == Share::One, .touches = kernels[k]};
+    if (const int list = shared_kernels_[shared].list; list >= 0) {
+      reads(list);
+      task.touches.push_back(list_touch(list, false, share == Share::One ? Reach::First : Reach::Any));
+    }
+    add({.deed = Deed::Launch, .kernel = shared}, std::move(task));
+    for (const int list : prepared.outdates) {
+      written[static_cast<size_t>(list)] = true;
+      const ColumnId column = lists_[static_cast<size_t>(list)].column;
+      add({.deed = Deed::Find, .list = list},
+          {.touches = {{.thing = column.value, .reach = Reach::OwnNeurons}, block_touch(list, true, Reach::OwnNeurons)}});
+      add({.deed = Deed::Join, .list = list},
+          {.first_thread = true, .touches = {block_touch(list, false, Reach::First), list_touch(list, true, Reach::First)}});
+    }
+  }
+  for (const Task& task : tasks)
+    for (const Touch& touch : task.touches)
+      if (touch.writes && touch.reach == Reach::OwnNeurons && touch.thing < lists_at && program_[ColumnId{touch.thing}].width == 1 &&
+          std::find(written_in_blocks_.begin(), written_in_blocks_.end(), ColumnId{touch.thing}) == written_in_blocks_.end())
+        written_in_blocks_.push_back(ColumnId{touch.thing});
+  const std::vector<int> level = levels(tasks);
+  for (size_t k = 0; k < actions.size(); ++k) {
+    const auto at = static_cast<size_t>(level[k]);
+    if (out.levels.size() <= at) out.levels.resize(at + 1);
+    out.levels[at].push_back(actions[k]);
+  }
+  return out;
+}
+
+void PlanRunner::run_shared(const SharedStep& shared, int64_t step) {
+  for (const int k : shared.taken_over) {
+    SpikeList& list = lists_[static_cast<size_t>(k)];
+    if (!list.known) columns_.fill(list.column, 0), list.count = 0;
+    list.known = true;
+  }
+  for (const int k : shared.read_first) current_list(k);
+  if (shared.levels.empty()) return;
+  for (const Action& action : shared.levels[0]) act(action, 0, step);
+  if (shared.levels.size() > 1) pool_.run(pool_.size(), [&](int thread) { run_levels(shared, thread, step); });
+  for (std::exception_ptr& failure : failures_)
+    if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
+  if (shared.levels.size() > 1 && shared.levels.size() % 2 == 1)
+    for (const Action& action : shared.levels.back()) act(action, 0, step);
+}
+
+/// A thread that fails goes on to its meetings: the others wait there.
+void PlanRunner::run_levels(const SharedStep& shared, int thread, int64_t step) {
+  const size_t count = shared.levels.size();
+  // What the first thread has just written: all of it together, not one line after another.
+  if (thread > 0) {
+    for (const SpikeList& list : lists_) {
+      __builtin_prefetch(list.rows.data());
+      __builtin_prefetch(list.leaving.data());
+    }
+    reclaim(thread);
+  }
+  const auto run = [&](size_t level) {
+    try {
+      for (const Action& action : shared.levels[level]) act(action, thread, step);
+    } catch (...) {
+      failures_[static_cast<size_t>(thread)] = std::current_exception();
+    }
+  };
+  for (size_t level = 1; level < count; level += 2) {
+    run(level);
+    if (level + 2 < count) meeting_.meet(thread, [&] { run(level + 1); });
+  }
+}
+
+void PlanRunner::act(const Action& action, int thread, int64_t step) {
+  SpikeList* const list = action.list < 0 ? nullptr : &lists_[static_cast<size_t>(action.list)];
+  switch (action.deed) {
+    case Deed::Launch: return launch_own(shared_kernels_[action.kernel], thread, step);
+    case Deed::Reset: {
+      if (action.whole) return columns_.fill(action.column, program_[action.column].reset);
+      const Part own = block(columns_.layout(action.column).posts, thread);
+      return columns_.fill_rows(action.column, own.post_begin, own.post_end, program_[action.column].reset);
+    }
+    case Deed::Find: {
+      const Part own = block(columns_.layout(list->column).posts, thread);
+      SpikeList::Block& found = list->blocks[static_cast<size_t>(thread)];
+      found.rows.resize(static_cast<size_t>(own.post_end - own.post_begin));
+      found.count = std::as_const(columns_).nonzero_rows(list->column, own.post_begin, own.post_end, found.rows.data());
+      return;
+    }
+    case Deed::Join:
+      list->rows.clear();
+      for (const SpikeList::Block& found : list->blocks)
+        list->rows.insert(list->rows.end(), found.rows.begin(), found.rows.begin() + found.count);
+      list->count = static_cast<int64_t>(list->rows.size());
+      list->current = true;
+      return;
+    case Deed::TakeOver: return take_over(*list, lists_[static_cast<size_t>(action.from)]);
+    case Deed::Mark: {
+      if (action.whole && thread > 0) return;
+      if (action.whole) return mark(*list, 0, columns_.layout(list->column).posts);
+      const Part own = block(columns_.layout(list->column).posts, thread);
+      return mark(*list, own.post_begin, own.post_end);
+    }
+  }
+}
+
+void PlanRunner::launch_own(SharedKernel& shared, int thread, int64_t step) {
+  hebb_launch& part = shared.parts[static_cast<size_t>(thread)].launch;
+  if (part.post_begin >= part.post_end || part.pre_begin >= part.pre_end) return;
+  part.step = step;
+  if (shared.list >= 0) {
+    const SpikeList& list = lists_[static_cast<size_t>(shared.list)];
+    const auto first = list.rows.begin(), last = first + list.count;
+    part.list = list.rows.data();
+    part.list_begin = 0;
+    part.list_end = list.count;
+    if (shared.listed.valid()) {
+      const Part own = block(program_[shared.listed].size, thread);
+      part.list_begin = std::lower_bound(first, last, own.post_begin) - first;
+      part.list_end = std::lower_bound(first, last, own.post_end) - first;
+    }
+    if (part.list_begin == part.list_end) return;
+  }
+  kernels_.run[shared.kernel.value](&part);
+}
+
+}  // namespace hebb
