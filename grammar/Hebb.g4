@@ -67,7 +67,7 @@ projectItem : 'connect' how=expr ';'                       # Connect
             | 'drive' port=ID '+=' value=expr ';'           # Drive
             | 'bind' target=path '=' value=expr ';'         # Bind
             ;
-recordDecl  : 'record' what=postfix ('every' period=sum)? ('as' alias=ID)? ';' ;
+recordDecl  : 'record' what=postfix ('every' period=sum | 'on' trigger=postfix)? ('as' alias=ID)? ';' ;
 abortDecl   : 'abort' 'when' condition=expr ';' ;
 freezeDecl  : 'freeze' what=path ';' ;
 

@@ -11,17 +11,6 @@ namespace hebb {
 
 namespace {
 
-std::vector<int64_t> sample_shape(const Program& program, const Columns& columns, ColumnId id) {
-  const Column& column = program[id];
-  const Space& space = program[column.space];
-  std::vector<int64_t> shape;
-  if (space.kind == SpaceKind::Neurons) shape = {space.size};
-  if (space.kind == SpaceKind::Sparse) shape = {columns.layout(id).posts};
-  if (space.kind == SpaceKind::Dense) shape = {program[space.pre].size, program[space.post].size};
-  if (column.width > 1) shape.push_back(column.width);
-  return shape;
-}
-
 /// In index order, so that no engine or thread count can change a bit. NaN wins over every number.
 double reduced(RecordReduce reduce, std::span<const double> values) {
   double sum = 0;
@@ -34,13 +23,25 @@ double reduced(RecordReduce reduce, std::span<const double> values) {
     high = value > high ? value : high;
   }
   switch (reduce) {
-    case RecordReduce::None: break;
+    case RecordReduce::None:
+    case RecordReduce::Histogram: break;
     case RecordReduce::Mean: return sum / static_cast<double>(values.size());
     case RecordReduce::Sum: return sum;
     case RecordReduce::Min: return low;
     case RecordReduce::Max: return high;
   }
   return sum;
+}
+
+/// Bins of equal width, the last with its upper border. Values outside, and what is no number, count nowhere.
+void add_histogram(const Recording& what, std::span<const double> values, std::vector<double>& into) {
+  const size_t begin = into.size();
+  into.resize(begin + static_cast<size_t>(what.bins));
+  for (const double value : values) {
+    if (!(value >= what.low && value <= what.high)) continue;
+    const auto bin = static_cast<int64_t>((value - what.low) / (what.high - what.low) * static_cast<double>(what.bins));
+    into[begin + static_cast<size_t>(std::min(bin, what.bins - 1))] += 1;
+  }
 }
 
 }  // namespace
@@ -50,14 +51,17 @@ Result<Recorder> Recorder::create(const Program& program, const Columns& columns
   Recorder recorder;
   double bytes = 0;
   std::vector<double> room;
+  std::vector<RecordPart> parts;
   for (const Recording& recording : recordings) {
     if (recording.every_steps < 1)
       return Failure{cat("recording ", quoted(recording.name), " is kept every ",
                          recording.every_steps, " steps, needs at least 1")};
-    const int64_t column_size = columns.layout(recording.column).size();
-    const int64_t size = recording.reduce == RecordReduce::None ? column_size : 1;
+    auto part = record_part(program, columns, recording);
+    if (!part) return part.failure();
+    parts.push_back(*std::move(part));
+    const int64_t size = recording.reduce == RecordReduce::None ? parts.back().size() : std::max<int64_t>(recording.bins, 1);
     const int64_t samples = recording.final_only ? 1 : (steps + recording.every_steps - 1) / recording.every_steps;
-    room.push_back(recording.events || recording.streamed ? 0 : static_cast<double>(size) * static_cast<double>(samples));
+    room.push_back(recording.events || recording.streamed || recording.on.valid() ? 0 : static_cast<double>(size) * static_cast<double>(samples));
     bytes += room.back() * sizeof(double);
   }
   const double available = static_cast<double>(available_memory());
@@ -69,12 +73,21 @@ Result<Recorder> Recorder::create(const Program& program, const Columns& columns
     const Recording& recording = recordings[k];
     Source source{.what = recording,
                   .at_begin = program[recording.column].role == Role::Indicator,
-                  .buffer = std::vector<double>(static_cast<size_t>(columns.layout(recording.column).size()))};
+                  .buffer = std::vector<double>(static_cast<size_t>(columns.layout(recording.column).size())),
+                  .part = std::move(parts[k]),
+                  .chosen = {}};
     Recorded recorded{.name = recording.name, .shape = {}, .samples = 0, .values = {}};
-    if (recording.reduce == RecordReduce::None && !recording.events) recorded.shape = sample_shape(program, columns, recording.column);
+    if (recording.reduce == RecordReduce::None && !recording.events) recorded.shape = source.part.shape;
+    if (recording.reduce == RecordReduce::Histogram) recorded.shape = {recording.bins};
+    if (recording.of_row) recorded.shape.erase(recorded.shape.begin());
     if (recording.events) {
       recorded.shape = {2};
       source.rows.resize(source.buffer.size());
+    }
+    if (recording.on.valid()) {
+      source.event_at_begin = program[recording.on].role == Role::Indicator;
+      source.before = program[recording.column].role != Role::Value;
+      source.rows.resize(static_cast<size_t>(columns.layout(recording.on).size()));
     }
     recorded.values.reserve(static_cast<size_t>(room[k]));
     recorder.sources_.push_back(std::move(source));
@@ -91,10 +104,16 @@ void Recorder::sample(size_t k, const Columns& columns) {
     into.values.clear();
     into.samples = 0;
   }
-  if (source.what.reduce == RecordReduce::None) {
-    into.values.insert(into.values.end(), source.buffer.begin(), source.buffer.end());
-  } else {
-    into.values.push_back(reduced(source.what.reduce, source.buffer));
+  std::span<const double> values = source.buffer;
+  if (!source.part.whole) {
+    source.chosen.clear();
+    for (const int64_t place : source.part.places) source.chosen.push_back(source.buffer[static_cast<size_t>(place)]);
+    values = source.chosen;
+  }
+  switch (source.what.reduce) {
+    case RecordReduce::None: into.values.insert(into.values.end(), values.begin(), values.end()); break;
+    case RecordReduce::Histogram: add_histogram(source.what, values, into.values); break;
+    default: into.values.push_back(reduced(source.what.reduce, values));
   }
   ++into.samples;
 }
@@ -109,9 +128,41 @@ void Recorder::add_events(size_t k, int64_t step, const Columns& columns) {
   recorded[k].samples += count;
 }
 
+/// Who has the event, as soon as it can be known, and what they are like before it.
+void Recorder::look_for_event(size_t k, bool begins, const Columns& columns) {
+  Source& source = sources_[k];
+  if (begins == source.event_at_begin) source.hits = columns.nonzero_rows(source.what.on, source.rows.data());
+  const bool read = source.before ? begins && (!source.event_at_begin || source.hits > 0) : !begins && source.hits > 0;
+  if (source.what.of_row && read) columns.read(source.what.column, source.buffer);
+}
+
+void Recorder::add_on_event(size_t k, int64_t step, const Columns& columns) {
+  Source& source = sources_[k];
+  Recorded& into = recorded[k];
+  if (source.hits == 0) return;
+  if (!source.what.of_row) {
+    into.values.push_back(static_cast<double>(step));
+    sample(k, columns);
+    return;
+  }
+  const size_t width = source.buffer.size() / source.rows.size();
+  for (int64_t at = 0; at < source.hits; ++at) {
+    const size_t row = source.rows[static_cast<size_t>(at)];
+    into.values.push_back(static_cast<double>(step));
+    into.values.push_back(static_cast<double>(row));
+    const auto begin = source.buffer.begin() + static_cast<int64_t>(row * width);
+    into.values.insert(into.values.end(), begin, begin + static_cast<int64_t>(width));
+  }
+  into.samples += source.hits;
+}
+
 void Recorder::step_begins(int64_t step, const Columns& columns) {
   for (size_t k = 0; k < sources_.size(); ++k) {
     const Source& source = sources_[k];
+    if (source.what.on.valid()) {
+      look_for_event(k, true, columns);
+      continue;
+    }
     if (!source.at_begin) continue;
     if (source.what.events) {
       add_events(k, step, columns);
@@ -124,6 +175,11 @@ void Recorder::step_begins(int64_t step, const Columns& columns) {
 void Recorder::step_ends(int64_t step, const Columns& columns) {
   for (size_t k = 0; k < sources_.size(); ++k) {
     const Source& source = sources_[k];
+    if (source.what.on.valid()) {
+      look_for_event(k, false, columns);
+      add_on_event(k, step, columns);
+      continue;
+    }
     if (source.at_begin || source.what.final_only) continue;
     if (source.what.events) {
       add_events(k, step, columns);
@@ -162,6 +218,7 @@ bool Recorder::load(ByteReader& from) {
     from(kept.samples), from(flushed), from(kept.values);
     int64_t size = 1;
     for (const int64_t extent : kept.shape) size *= extent;
+    size += record_lead(sources_[k].what);
     from.ok = from.ok && flushed >= 0 && flushed <= kept.samples && (kept.samples - flushed) * size == static_cast<int64_t>(kept.values.size());
     if (from.ok)
       for (const double step_or_row : sources_[k].what.events ? std::span<const double>(kept.values) : std::span<const double>())

@@ -7,6 +7,7 @@
 
 #include "compiler/support/bytes.h"
 #include "runtime/columns.h"
+#include "runtime/record_part.h"
 #include "runtime/simulation.h"
 
 namespace hebb {
@@ -34,11 +35,18 @@ class Recorder {
   struct Source {
     Recording what;
     bool at_begin = false;
+    bool event_at_begin = false; // of `what.on`
+    bool before = false;         // the value that an event finds is that at the beginning of the step
     std::vector<uint32_t> rows;  // of events
+    int64_t hits = 0;            // rows to which it happens in this step
     int64_t flushed = 0;         // samples that the sink has
-    std::vector<double> buffer;  // one sample before its reduction
+    std::vector<double> buffer;  // one sample before its part and its reduction
+    RecordPart part;
+    std::vector<double> chosen;  // the part
   };
   void sample(size_t k, const Columns& columns);
+  void look_for_event(size_t k, bool begins, const Columns& columns);
+  void add_on_event(size_t k, int64_t step, const Columns& columns);
   void add_events(size_t k, int64_t step, const Columns& columns);
   std::vector<Source> sources_;
 };

@@ -483,6 +483,8 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   Result<Recorder> made = Recorder::create(*s.program, s.columns, recordings, steps);
   if (!made) return made.failure();
   Recorder recorder = *std::move(made);
+  for (size_t k = 0; s.sink && k < recordings.size(); ++k)
+    if (recordings[k].streamed) s.sink->begins(k, recorder.recorded[k].shape);
   if (s.program->dt.valid()) s.columns.fill(s.program->dt, dt_ms);
 
   int64_t first = 0;  // step of this run

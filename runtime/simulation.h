@@ -37,7 +37,12 @@ struct FeedValues {
   bool constant = false;           // one row, used at every step
 };
 
-enum class RecordReduce { None, Mean, Sum, Min, Max };
+enum class RecordReduce { None, Mean, Sum, Min, Max, Histogram };
+/// Numbers `first` to `last` of one axis; last -1: to its end. `keep`: the axis stays, also when it is one number.
+struct RecordRange {
+  int64_t first = 0, last = -1;
+  bool keep = true;
+};
 /// Keep a column (all rows, all elements) every `every_steps` steps, counted from the first.
 struct Recording {
   std::string name;
@@ -47,17 +52,30 @@ struct Recording {
   bool final_only = false;         // one row: the value after the last step
   bool events = false;             // of a neurons column: which rows are not 0, at every step
   bool streamed = false;           // its samples go to the simulation's sink and not to memory
+  /// A part of each sample, axis by axis. Of a sparse column one range is of synapses, two are of pre and of post
+  /// neurons: what is left is one number after another.
+  std::vector<RecordRange> ranges = {};
+  int64_t bins = 0;                // Histogram: how many values are in each of `bins` parts of [low, high]
+  double low = 0, high = 0;
+  /// Valid: a sample at every step in which this event happens, led by the number of the step (from 0)…
+  ColumnId on = {};
+  bool of_row = false;             // …and by the row it happens to: the sample is that row's value just before
 };
+/// Numbers in front of each sample.
+inline int64_t record_lead(const Recording& recording) { return !recording.on.valid() ? 0 : recording.of_row ? 2 : 1; }
 /// Takes the samples of streamed recordings while a run goes on. Only what is known to be finite, each once.
 struct RecordSink {
   virtual ~RecordSink() = default;
+  /// The shape of its samples, before the first.
+  virtual void begins(size_t recording, const std::vector<int64_t>& shape) = 0;
   virtual Status take(size_t recording, std::span<const double> values, int64_t samples) = 0;
   /// How far it is, for a checkpoint; what it took after that is taken back when it loads.
   virtual void save(ByteWriter& into) const = 0;
   virtual Status load(ByteReader& from) = 0;
 };
 /// `values` holds samples × size numbers; size is rows × width of the column, dense [pre, post], sparse
-/// [synapse]. Of events: two numbers each, the step of the run (from 0) and the row.
+/// [synapse]. Of events: two numbers each, the step of the run (from 0) and the row. With record_lead() numbers in
+/// front of each sample.
 struct Recorded {
   std::string name;
   std::vector<int64_t> shape;      // of one sample: {}, {n}, {pre, post}, with width last when > 1

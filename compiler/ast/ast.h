@@ -218,7 +218,7 @@ struct Projection {
   std::vector<ProjectionItem> items;
   Span span;
 };
-struct Record { ExprPtr what; ExprPtr every; std::optional<Name> as; Span span; };
+struct Record { ExprPtr what; ExprPtr every; ExprPtr on; std::optional<Name> as; Span span; };
 struct AbortWhen { ExprPtr condition; Span span; };
 struct Freeze { Path what; Span span; };
 using NetworkItem = std::variant<Const, Signal, EventPort, Population, Projection, Record, AbortWhen, Freeze>;

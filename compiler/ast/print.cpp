@@ -209,6 +209,7 @@ struct ItemTree {
   }
   std::string operator()(const Record& r) const {
     return line(depth, cat("record ", tree(r.what), r.every ? cat(" every ", tree(r.every)) : "",
+                           r.on ? cat(" on ", tree(r.on)) : "",
                            r.as ? cat(" as ", r.as->text) : ""));
   }
   std::string operator()(const AbortWhen& a) const {

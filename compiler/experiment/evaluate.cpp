@@ -278,7 +278,9 @@ MaybeValue final_value(Evaluation& e, const ast::Call& call, Span span) {
     report_argument(e, span, cat("'final' takes 1 argument, got ", call.arguments.size()));
     return std::nullopt;
   }
+  const size_t errors = e.diags.errors();
   if (auto kept = kept_final(e, *call.arguments[0].value)) return kept;
+  if (e.diags.errors() > errors || e.interrupted) return std::nullopt;
   auto value = evaluate_argument(e, call.arguments[0]);
   if (!value) return std::nullopt;
   const auto* tensor = std::get_if<Tensor>(&value->data);
@@ -455,6 +457,15 @@ Chain chain_of(const ast::Expr& expr) {
   Chain chain = chain_of(*member->object);
   chain.members.push_back(member->member);
   return chain;
+}
+
+const ast::Expr* definition_behind(const Evaluation& e, const ast::Expr& name) {
+  const auto* root = std::get_if<ast::NameRef>(&name.node);
+  if (!root) return nullptr;
+  for (const Scope* scope = e.scope; scope; scope = scope->outer)
+    if (scope->function || scope->names.contains(root->name)) return nullptr;
+  const auto let = e.lets.find(root->name);
+  return let == e.lets.end() ? nullptr : &without_parens(*let->second.definition);
 }
 
 std::vector<std::string> visible_names(const Evaluation& e) {

@@ -73,6 +73,9 @@ Chain chain_of(const ast::Expr& expr);
 
 const ast::Expr& without_parens(const ast::Expr& expr);
 
+/// What the let of this name is defined as, without parens; nothing: no let is called so here.
+const ast::Expr* definition_behind(const Evaluation& e, const ast::Expr& name);
+
 /// Everything that a bare name may mean here, for suggestions.
 std::vector<std::string> visible_names(const Evaluation& e);
 

@@ -143,7 +143,7 @@ bool add_outputs(Evaluation& e, const LossGraph& graph, const ast::Run& run, con
       return false;
     }
     const Recording& recording = kept->recording;
-    if (recording.reduce != RecordReduce::None || !kept->slices.empty()) {
+    if (recording.reduce != RecordReduce::None || !recording.ranges.empty() || recording.on.valid()) {
       e.diags.report(DiagKind::NoDerivative, leaf.span,
                      cat("not supported yet: the derivative of the record ", quoted(leaf.name),
                          ", which is not a whole value"))
@@ -172,11 +172,11 @@ Tensor initial_values(const PreparedRun& prepared, ColumnId column, bool each_la
   std::vector<Tensor> lanes;
   const Kernels kernels = interpret(prepared.program, Precision::Float64);
   for (int64_t lane = 0; lane < (each_lane ? prepared.lanes : 1); ++lane) {
-    const bool own_seed = prepared.options.seeds.size() > 1;
+    const DrawsOfLane draws = draws_of_lane(prepared, lane);
     SimulationOptions options;
     options.precision = Precision::Float64;
-    options.seed = prepared.options.seeds[own_seed ? lane : 0];
-    options.lane = own_seed ? 0 : static_cast<uint32_t>(lane);
+    options.seed = draws.seed;
+    options.lane = draws.lane;
     auto simulation = Simulation::create(prepared.program, kernels, options);
     if (!simulation) return {};
     for (const auto& [id, values] : prepared.columns)
@@ -326,11 +326,11 @@ const PreparedRun& RunGradient::prepared() const { return state_->prepared; }
 
 std::unique_ptr<Trajectory> RunGradient::State::make_trajectory(int64_t lane, uint64_t bytes,
                                                                 std::string& failure) const {
-  const bool own_seed = prepared.options.seeds.size() > 1;
+  const DrawsOfLane draws = draws_of_lane(prepared, lane);
   TrajectoryOptions how;
   how.precision = options.precision;
-  how.seed = prepared.options.seeds[own_seed ? lane : 0];
-  how.lane = own_seed ? 0 : static_cast<uint32_t>(lane);
+  how.seed = draws.seed;
+  how.lane = draws.lane;
   how.max_bytes = bytes;
   if (prepared.lanes == 1) how.threads = prepared.options.threads;   // else lanes share them
   auto made = Trajectory::create(adjoint, kernels, how);

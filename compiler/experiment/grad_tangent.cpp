@@ -213,11 +213,11 @@ Window window_of(const Program& whole, const Uncoupled& cut, ColumnId column, in
 LaneResult run_lane(const PreparedRun& prepared, const Moving& moving, int64_t lane);
 
 SimulationOptions options_of_lane(const PreparedRun& prepared, int64_t lane) {
-  const bool own_seed = prepared.options.seeds.size() > 1;
+  const DrawsOfLane draws = draws_of_lane(prepared, lane);
   SimulationOptions options;
   options.precision = Precision::Float64;
-  options.seed = prepared.options.seeds[own_seed ? lane : 0];
-  options.lane = own_seed ? 0 : static_cast<uint32_t>(lane);
+  options.seed = draws.seed;
+  options.lane = draws.lane;
   return options;
 }
 

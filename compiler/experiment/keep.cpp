@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "compiler/experiment/functions.h"
 #include "compiler/support/text.h"
@@ -15,7 +16,8 @@ struct Reduction {
   RecordReduce reduce;
 };
 constexpr Reduction kReductions[] = {{"mean", RecordReduce::Mean}, {"sum", RecordReduce::Sum},
-                                     {"min", RecordReduce::Min}, {"max", RecordReduce::Max}};
+                                     {"min", RecordReduce::Min}, {"max", RecordReduce::Max},
+                                     {"histogram", RecordReduce::Histogram}};
 
 std::string path_text(const ast::Expr& expr) {
   const Chain chain = chain_of(expr);
@@ -52,27 +54,69 @@ std::optional<Kept> keep_column(Evaluation& e, Span span, const Network& network
   return out;
 }
 
-/// [0..9, :] of a record, against the shape of the column.
-bool read_slices(Evaluation& e, const ast::Subscript& subscript, const Extents& shape, Kept& out) {
+/// [0..9, :] of a record. How many synapses there are shows when they have been drawn; all else is checked here.
+bool read_ranges(Evaluation& e, const ast::Subscript& subscript, const Program& program, Recording& out) {
+  const Space& space = program[program[out.column].space];
+  Extents shape = column_shape(program, out.column);
+  const bool sparse = space.kind == SpaceKind::Sparse;
+  const bool by_neuron = sparse && subscript.indices.size() > 1;
+  constexpr int64_t kUnknown = std::numeric_limits<int64_t>::max();
+  if (sparse && by_neuron) shape.insert(shape.begin(), {program[space.pre].size, program[space.post].size});
+  else if (sparse) shape.insert(shape.begin(), kUnknown);
+  if (subscript.indices.size() > shape.size()) {
+    e.diags.report(DiagKind::ShapesDiffer, subscript.object->span,
+                   cat(subscript.indices.size(), " indices for a sample of ", shape_text(shape)));
+    return false;
+  }
   for (size_t k = 0; k < subscript.indices.size(); ++k) {
     const ast::IndexItem& item = subscript.indices[k];
-    const int64_t extent = k < shape.size() ? shape[k] : 0;
     if (!item.first) {
-      out.slices.push_back({0, extent - 1, true});
+      out.ranges.push_back({});
       continue;
     }
     const auto first = evaluate_number(e, *item.first);
     const auto last = item.last ? evaluate_number(e, *item.last) : first;
     if (!first || !last) return false;
-    const bool inside = *first >= 0 && *first <= *last && *last < static_cast<double>(extent) &&
+    const bool inside = *first >= 0 && *first <= *last && *last < static_cast<double>(shape[k]) &&
                         *first == std::floor(*first) && *last == std::floor(*last);
     if (!inside) {
       report_argument(e, item.first->span, cat("the index ", *first, item.last ? cat("..", *last) : "",
-                                               " is outside 0..", extent - 1));
+                                               shape[k] == kUnknown ? std::string(" is no number of synapses") : cat(" is outside 0..", shape[k] - 1)));
       return false;
     }
-    out.slices.push_back({static_cast<int64_t>(*first), static_cast<int64_t>(*last), item.last != nullptr});
+    out.ranges.push_back({static_cast<int64_t>(*first), static_cast<int64_t>(*last), item.last != nullptr});
   }
+  return true;
+}
+
+/// Bins between the bounds of the variable where the record does not say low and high.
+bool read_bins(Evaluation& e, const Network& network, const RecordDef& record, const std::string& column, Recording& out) {
+  const Variable* variable = find_variable(e.model, network, column);
+  const bool constant = variable && !variable->low.valid() && !variable->high.valid();
+  out.bins = record.bins;
+  out.low = record.low.value_or(constant ? variable->bounds.low : NAN);
+  out.high = record.high.value_or(constant ? variable->bounds.high : NAN);
+  if (std::isfinite(out.low) && std::isfinite(out.high) && out.low < out.high) return true;
+  if (out.low >= out.high)
+    report_argument(e, record.span, cat("'low' is below 'high', got ", out.low, " and ", out.high));
+  else
+    report_argument(e, record.span, cat("a histogram of ", quoted(column), " needs 'low' and 'high': the variable has no fixed bounds"),
+                    "for example  bins = 50, low = 0, high = 1");
+  return false;
+}
+
+/// A sample at every event: of the neuron that has it where the value is one of the same neurons.
+bool read_trigger(Evaluation& e, const Program& program, const RecordDef& record, Recording& out) {
+  if (record.on.empty()) return true;
+  out.on = program.find_column(record.on);
+  if (!out.on.valid()) {
+    e.diags.report(DiagKind::UnknownName, record.span, cat("a run of ", quoted(program.name), " has no event ", quoted(record.on)));
+    return false;
+  }
+  const Space& space = program[program[out.on].space];
+  const auto owner = [](const std::string& name) { return name.substr(0, name.find('.')); };
+  out.of_row = out.reduce == RecordReduce::None && out.ranges.empty() && space.kind == SpaceKind::Neurons &&
+               program[program[out.column].space].kind == SpaceKind::Neurons && owner(record.on) == owner(program[out.column].name);
   return true;
 }
 
@@ -91,9 +135,9 @@ std::optional<Kept> keep_record(Evaluation& e, const Network& network, const Pro
     const std::string name = path_text(*call->callee);
     const auto* found = std::find_if(std::begin(kReductions), std::end(kReductions),
                                      [&](const Reduction& reduction) { return reduction.name == name; });
-    if (found == std::end(kReductions) || call->arguments.size() != 1) {
+    if (found == std::end(kReductions) || call->arguments.empty()) {
       e.diags.report(DiagKind::NotSupportedYet, record.span,
-                     "not supported yet: a record of anything but a value or its mean, sum, min or max");
+                     "not supported yet: a record of anything but a value or its mean, sum, min, max or histogram");
       return std::nullopt;
     }
     reduce = found->reduce;
@@ -101,16 +145,20 @@ std::optional<Kept> keep_record(Evaluation& e, const Network& network, const Pro
   }
   const auto* subscript = std::get_if<ast::Subscript>(&what->node);
   const std::string column = path_text(subscript ? *subscript->object : *what);
-  if (column.empty() || (subscript && reduce != RecordReduce::None)) {
+  if (column.empty()) {
     e.diags.report(DiagKind::NotSupportedYet, record.span,
-                   "not supported yet: a record of anything but a value, a part of it, or its mean, sum, min or max");
+                   "not supported yet: a record of anything but a value, a part of it, or its mean, sum, min, max or histogram");
     return std::nullopt;
   }
   auto kept = keep_column(e, record.span, network, program, column, record.name);
   if (!kept) return std::nullopt;
   kept->recording.reduce = reduce;
-  if (subscript && !read_slices(e, *subscript, column_shape(program, kept->recording.column), *kept))
-    return std::nullopt;
+  if (reduce == RecordReduce::Histogram) {
+    kept->dimension = Dimension{};
+    if (!read_bins(e, network, record, column, kept->recording)) return std::nullopt;
+  }
+  if (subscript && !read_ranges(e, *subscript, program, kept->recording)) return std::nullopt;
+  if (!read_trigger(e, program, record, kept->recording)) return std::nullopt;
   if (record.every.valid()) {
     if (!e.model.pool.is_constant(record.every)) {
       e.diags.report(DiagKind::NotSupportedYet, record.span, "not supported yet: a record at a varying interval");
@@ -145,7 +193,8 @@ std::optional<std::vector<Kept>> recordings_to_keep(Evaluation& e, const ast::Ru
     if (!kept) return std::nullopt;
     // Which neuron when is less than whether each of them at every step: that, only who asks for it gets.
     const bool event = is_event(e.model, network, program, kept->recording.column) && kept->recording.reduce == RecordReduce::None &&
-                       kept->recording.every_steps == 1 && kept->slices.empty();
+                       kept->recording.every_steps == 1 && kept->recording.ranges.empty() && record.on.empty();
+    if (!record.on.empty()) done.insert({record.name + ".times", record.name + ".neurons"});
     if (event && !mentioned) keep_events(std::move(*kept));
     else out.push_back(std::move(*kept)), done.insert(record.name);
   }
@@ -180,9 +229,8 @@ std::optional<std::vector<Kept>> recordings_to_keep(Evaluation& e, const ast::Ru
     if (!kept) return std::nullopt;
     const Recording& what = kept->recording;
     kept->recording.events = is_event(e.model, network, program, what.column) && what.reduce == RecordReduce::None &&
-                             what.every_steps == 1 && kept->slices.empty();
+                             what.every_steps == 1 && what.ranges.empty() && record.on.empty();
     kept->recording.streamed = true;
-    if (what.reduce == RecordReduce::None) kept->shape = column_shape(program, what.column);
     kept->unit = program[what.column].unit;
     out.push_back(std::move(*kept));
   }

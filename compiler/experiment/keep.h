@@ -8,8 +8,6 @@ namespace hebb {
 
 struct Kept {
   Recording recording;
-  std::vector<AxisRange> slices;   // of a sample: record EE.w[0..9, :]
-  Extents shape;                   // of a sample, before slices; of a reduction a number
   MaybeDimension dimension;
   std::string unit;                // that its numbers are in: "mV", "1/ms"
   /// The columns of an event: its name, "E.spike", gets ".times" and ".neurons".

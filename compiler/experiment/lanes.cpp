@@ -27,7 +27,7 @@ void fill_up(const PreparedRun& prepared, LaneResult& lane) {
   for (size_t k = 0; k < lane.recorded.size(); ++k) {
     const Recording& what = prepared.kept[k].recording;
     Recorded& recorded = lane.recorded[k];
-    if (what.events || what.final_only || what.streamed || recorded.samples == 0) continue;
+    if (what.events || what.on.valid() || what.final_only || what.streamed || recorded.samples == 0) continue;
     const int64_t whole = (prepared.options.steps + what.every_steps - 1) / what.every_steps;
     recorded.values.resize(recorded.values.size() / static_cast<size_t>(recorded.samples) * static_cast<size_t>(whole), NAN);
     recorded.samples = whole;
@@ -75,7 +75,8 @@ uint64_t fingerprint(const PreparedRun& prepared) {
   for (const auto& [feed, values] : prepared.feeds) hash = mix(hash, hash_text(feed.name)), add_values(values);
   for (const Kept& kept : prepared.kept) {
     const Recording& what = kept.recording;
-    hash = mix(hash, hash_text(cat(what.name, ' ', what.column.value, ' ', what.every_steps, ' ', static_cast<int>(what.reduce), ' ', what.final_only, what.events)));
+    hash = mix(hash, hash_text(cat(what.name, ' ', what.column.value, ' ', what.every_steps, ' ', static_cast<int>(what.reduce), ' ', what.final_only, what.events, ' ', what.on.value, ' ', what.bins, ' ', what.low, ' ', what.high)));
+    for (const RecordRange& range : what.ranges) hash = mix(mix(hash, static_cast<uint64_t>(range.first)), static_cast<uint64_t>(range.last));
   }
   for (const PreparedMeasure& measure : prepared.measures) {
     const MeasureSpec& what = measure.spec;
@@ -104,11 +105,11 @@ LaneResult run_lane(const Model& model, const PreparedRun& prepared, const Kerne
   RunStore::Lane before;
   if (stored.store) before = stored.store->lane(stored.number, static_cast<size_t>(lane));
   if (before.progress == RunStore::Progress::Done) return result_from(prepared, before.bytes);
-  const bool own_seed = prepared.options.seeds.size() > 1;
+  const DrawsOfLane draws = draws_of_lane(prepared, lane);
   SimulationOptions options;
   options.precision = prepared.options.precision;
-  options.seed = prepared.options.seeds[own_seed ? lane : 0];
-  options.lane = own_seed ? 0 : static_cast<uint32_t>(lane);
+  options.seed = draws.seed;
+  options.lane = draws.lane;
   options.threads = threads;
   options.interrupted = interrupted;
   auto simulation = Simulation::create(prepared.program, kernels, options);

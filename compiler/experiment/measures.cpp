@@ -238,18 +238,18 @@ std::optional<Value> evaluate_measure(Evaluation& e, const ast::Call& call, Span
   for (const auto& [one, wanted] : e.wanted)
     for (const auto& [known, recording] : wanted.measures)
       if (known == &call) run = one;
-  if (!run || e.scope) return misused();
+  if (!run) return misused();
   // The run itself, through the lets that name it.
   const ast::Expr* at = call.arguments[0].value.get();
   for (int depth = 0; depth < 64; ++depth) {
     const Chain chain = chain_of(*at);
-    const auto* root = std::get_if<ast::NameRef>(&chain.root->node);
-    const auto let = root ? e.lets.find(root->name) : e.lets.end();
-    if (let == e.lets.end()) break;
-    const ast::Expr& definition = without_parens(*let->second.definition);
-    if (!std::holds_alternative<ast::Run>(definition.node)) {
-      at = &definition;
-      continue;
+    if (!std::holds_alternative<ast::Run>(chain.root->node)) {
+      const ast::Expr* definition = definition_behind(e, *chain.root);
+      if (!definition) break;
+      if (!std::holds_alternative<ast::Run>(definition->node)) {
+        at = definition;
+        continue;
+      }
     }
     const auto value = evaluate(e, *chain.root);
     if (!value) return std::nullopt;

@@ -22,6 +22,14 @@ struct PreparedRun {
 /// Reports what does not fit. `fuse`: as in LowerOptions; a run that is differentiated is not fused.
 std::optional<PreparedRun> prepare_run(Evaluation& e, const ast::Run& run, bool fuse);
 
+/// What the draws of a lane are made from. Lanes that only set other values share their draws; those of `batch`, of a
+/// list of seeds or of several recordings have their own.
+struct DrawsOfLane {
+  uint64_t seed = 1;
+  uint32_t lane = 0;
+};
+DrawsOfLane draws_of_lane(const PreparedRun& prepared, int64_t lane);
+
 const std::vector<double>& values_of_lane(const LaneValues& values, int64_t lane);
 
 /// 'W.w' and 'W.w.init' set the same.

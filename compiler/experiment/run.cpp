@@ -370,11 +370,6 @@ Tensor assemble(const Prepared& prepared, const std::vector<LaneResult>& results
     const Recorded& recorded = result.recorded[k];
     Tensor one{.shape = recorded.shape, .values = recorded.values, .dimension = kept.dimension};
     if (!kept.recording.final_only) one.shape.insert(one.shape.begin(), recorded.samples);
-    if (!kept.slices.empty()) {
-      std::vector<AxisRange> slices = kept.slices;
-      if (!kept.recording.final_only) slices.insert(slices.begin(), {0, recorded.samples - 1, true});
-      one = slice(one, slices);
-    }
     lanes.push_back(std::move(one));
   }
   return prepared.batched ? stack(as_long_as_the_longest(std::move(lanes))) : std::move(lanes[0]);
@@ -405,6 +400,41 @@ void add_events(const Prepared& prepared, const std::vector<LaneResult>& results
   add(name + ".neurons", neurons);
 }
 
+/// Samples at events: when, to whom, and what; of a batch with NaN after the last one.
+void add_on_events(const Prepared& prepared, const std::vector<LaneResult>& results, size_t k, Table& table) {
+  const Kept& kept = prepared.kept[k];
+  const int64_t lead = record_lead(kept.recording);
+  int64_t most = 0;
+  std::vector<Tensor> times, neurons, values;
+  for (const LaneResult& result : results) most = std::max(most, result.recorded[k].samples);
+  for (const LaneResult& result : results) {
+    const Recorded& recorded = result.recorded[k];
+    const int64_t size = count(recorded.shape);
+    Extents shape = recorded.shape;
+    shape.insert(shape.begin(), most);
+    Tensor when = vector_of(std::vector<double>(static_cast<size_t>(most), NAN), find_unit("ms")->dimension);
+    Tensor who = vector_of(std::vector<double>(static_cast<size_t>(most), NAN));
+    Tensor what{.shape = shape, .values = std::vector<double>(static_cast<size_t>(count(shape)), NAN), .dimension = kept.dimension};
+    for (int64_t n = 0; n < recorded.samples; ++n) {
+      const double* sample = recorded.values.data() + n * (lead + size);
+      when.values[n] = sample[0] * prepared.options.dt_ms;
+      if (lead > 1) who.values[n] = sample[1];
+      std::copy_n(sample + lead, size, what.values.begin() + n * size);
+    }
+    times.push_back(std::move(when));
+    neurons.push_back(std::move(who));
+    values.push_back(std::move(what));
+  }
+  const std::string& name = kept.recording.name;
+  const auto add = [&](const std::string& column, std::vector<Tensor>& lanes) {
+    table.order.push_back(column);
+    table.columns[column] = prepared.batched ? stack(as_long_as_the_longest(std::move(lanes))) : std::move(lanes[0]);
+  };
+  add(name, values);
+  add(name + ".times", times);
+  if (lead > 1) add(name + ".neurons", neurons);
+}
+
 Tensor last_in_time(const Tensor& tensor, bool batched) {
   const int64_t last = tensor.shape[batched ? 1 : 0] - 1;
   std::vector<AxisRange> ranges;
@@ -422,6 +452,10 @@ Value result_of(const Prepared& prepared, const std::vector<LaneResult>& results
     if (kept.recording.streamed) continue;
     if (kept.events()) {
       add_events(prepared, results, k, *table);
+      continue;
+    }
+    if (kept.recording.on.valid()) {
+      add_on_events(prepared, results, k, *table);
       continue;
     }
     Tensor tensor = assemble(prepared, results, k);
@@ -482,6 +516,13 @@ bool takes_fitted(const std::vector<std::string>& settings, const std::string& p
 
 std::optional<PreparedRun> prepare_run(Evaluation& e, const ast::Run& run, bool fuse) { return prepare(e, run, fuse); }
 
+DrawsOfLane draws_of_lane(const PreparedRun& prepared, int64_t lane) {
+  const std::vector<uint64_t>& seeds = prepared.options.seeds;
+  if (seeds.size() > 1) return {.seed = seeds[lane]};
+  const bool recordings = std::any_of(prepared.feeds.begin(), prepared.feeds.end(), [](const auto& feed) { return feed.second.batched; });
+  return {.seed = seeds[0], .lane = prepared.options.batched || recordings ? static_cast<uint32_t>(lane) : 0};
+}
+
 const std::vector<double>& values_of_lane(const LaneValues& values, int64_t lane) { return values.lanes[values.batched ? lane : 0]; }
 
 std::optional<Divergence> find_divergence(const Model& model, const PreparedRun& prepared, const Kernels& kernels, int64_t lane) {
@@ -522,14 +563,13 @@ std::optional<Value> kept_final(Evaluation& e, const ast::Expr& expr) {
   for (int depth = 0; depth < 64; ++depth) {
     const Chain chain = chain_of(*current);
     if (!chain.members.empty()) name = chain.text() + (name.empty() ? "" : "." + name);
-    if (std::holds_alternative<ast::Run>(chain.root->node)) return std::nullopt;  // not memoised: evaluated whole
-    const auto* root = std::get_if<ast::NameRef>(&chain.root->node);
-    const auto let = root ? e.lets.find(root->name) : e.lets.end();
-    if (let == e.lets.end() || e.scope) return std::nullopt;
-    const ast::Expr& definition = without_parens(*let->second.definition);
-    if (!std::holds_alternative<ast::Run>(definition.node)) {
-      current = &definition;
-      continue;
+    if (!std::holds_alternative<ast::Run>(chain.root->node)) {
+      const ast::Expr* definition = definition_behind(e, *chain.root);
+      if (!definition) return std::nullopt;
+      if (!std::holds_alternative<ast::Run>(definition->node)) {
+        current = definition;
+        continue;
+      }
     }
     auto run = evaluate(e, *chain.root);
     if (!run) return std::nullopt;

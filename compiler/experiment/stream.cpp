@@ -14,12 +14,11 @@ Result<StreamedRecords> StreamedRecords::create(const std::string& path, const s
   int parts = 0;
   for (size_t k = 0; k < kept.size(); ++k) {
     if (!kept[k].recording.streamed) continue;
-    One one{.recording = k, .events = kept[k].events(), .name = kept[k].recording.name, .unit = {}, .shape = kept[k].shape,
-            .kept_shape = {}, .slices = kept[k].slices, .parts = {}, .samples = 0};
-    if (kept[k].dimension) one.unit = kept[k].unit;
-    Tensor sample{.shape = one.shape, .values = std::vector<double>(static_cast<size_t>(one.slices.empty() ? 0 : count(one.shape))), .dimension = {}};
-    one.kept_shape = one.slices.empty() ? one.shape : slice(sample, one.slices).shape;
-    for (int n = 0; n < (one.events ? 2 : 1); ++n) {
+    const Recording& what = kept[k].recording;
+    One one{.recording = k, .name = what.name, .unit = {}, .shape = {}, .lead = what.events ? 2 : record_lead(what), .values = !what.events,
+            .parts = {}, .samples = 0};
+    if (kept[k].dimension && what.reduce != RecordReduce::Histogram) one.unit = kept[k].unit;
+    for (int64_t n = 0; n < one.lead + (one.values ? 1 : 0); ++n) {
       auto part = PartFile::open(cat(path, ".part", parts++), goes_on ? PartFile::kAsItIs : 0);
       if (!part) {
         out.all_.push_back(std::move(one));
@@ -33,26 +32,25 @@ Result<StreamedRecords> StreamedRecords::create(const std::string& path, const s
   return out;
 }
 
+void StreamedRecords::begins(size_t recording, const std::vector<int64_t>& shape) {
+  for (One& one : all_)
+    if (one.recording == recording && one.values) one.shape = shape;
+}
+
 Status StreamedRecords::take(size_t recording, std::span<const double> values, int64_t samples) {
   for (One& one : all_) {
     if (one.recording != recording) continue;
     one.samples += samples;
-    if (one.events) {
-      std::vector<double> times, neurons;
-      for (size_t k = 0; k + 1 < values.size(); k += 2) {
-        times.push_back(values[k] * dt_ms_);
-        neurons.push_back(values[k + 1]);
-      }
-      if (const Status done = one.parts[0].append(times); !done) return done;
-      return one.parts[1].append(neurons);
+    if (one.lead == 0) return one.parts[0].append(values);
+    const size_t lead = static_cast<size_t>(one.lead), size = lead + (one.values ? static_cast<size_t>(count(one.shape)) : 0);
+    std::vector<std::vector<double>> parts(one.parts.size());
+    for (size_t at = 0; at + size <= values.size(); at += size) {
+      parts[0].push_back(values[at] * dt_ms_);
+      if (lead > 1) parts[1].push_back(values[at + 1]);
+      if (one.values) parts[lead].insert(parts[lead].end(), values.begin() + static_cast<int64_t>(at + lead), values.begin() + static_cast<int64_t>(at + size));
     }
-    if (one.slices.empty()) return one.parts[0].append(values);
-    const size_t size = values.size() / static_cast<size_t>(samples);
-    for (int64_t k = 0; k < samples; ++k) {
-      const auto begin = values.begin() + static_cast<int64_t>(size) * k;
-      const Tensor sample{.shape = one.shape, .values = {begin, begin + static_cast<int64_t>(size)}, .dimension = {}};
-      if (const Status done = one.parts[0].append(slice(sample, one.slices).values); !done) return done;
-    }
+    for (size_t k = 0; k < parts.size(); ++k)
+      if (const Status done = one.parts[k].append(parts[k]); !done) return done;
   }
   return Done{};
 }
@@ -82,12 +80,14 @@ Status StreamedRecords::load(ByteReader& from) {
 Status StreamedRecords::finish(const std::string& provenance) {
   std::vector<StreamedArray> arrays;
   for (One& one : all_) {
-    Extents shape = one.events ? Extents{} : one.kept_shape;
-    shape.insert(shape.begin(), one.samples);
     for (size_t k = 0; k < one.parts.size(); ++k) {
+      const auto at = static_cast<int64_t>(k);
+      const bool value = at == one.lead;
+      Extents shape = value ? one.shape : Extents{};
+      shape.insert(shape.begin(), one.samples);
       if (const Status done = one.parts[k].finish(shape); !done) return done;
-      const std::string ending = !one.events ? "" : k == 0 ? ".times" : ".neurons";
-      arrays.push_back({one.name + ending, shape, one.events ? (k == 0 ? "ms" : "") : one.unit, &one.parts[k]});
+      const std::string ending = value ? "" : at == 0 ? ".times" : ".neurons";
+      arrays.push_back({one.name + ending, shape, value ? one.unit : at == 0 ? "ms" : "", &one.parts[k]});
     }
   }
   return save_streamed(path_, arrays, provenance);

@@ -10,6 +10,7 @@ class StreamedRecords : public RecordSink {
  public:
   /// Parts beside the file, empty, or, of a run that goes on, as they were found; a folder that cannot be written shows here, before the run.
   static Result<StreamedRecords> create(const std::string& path, const std::vector<Kept>& kept, double dt_ms, bool goes_on);
+  void begins(size_t recording, const std::vector<int64_t>& shape) override;
   Status take(size_t recording, std::span<const double> values, int64_t samples) override;
   void save(ByteWriter& into) const override;
   Status load(ByteReader& from) override;
@@ -21,13 +22,12 @@ class StreamedRecords : public RecordSink {
  private:
   struct One {
     size_t recording = 0;
-    bool events = false;
     std::string name;
     std::string unit;
-    Extents shape;                    // of a sample as it comes, and as it is kept
-    Extents kept_shape;
-    std::vector<AxisRange> slices;
-    std::vector<PartFile> parts;      // one; of events two: times and neurons
+    Extents shape;                    // of a sample
+    int64_t lead = 0;                 // numbers in front of it: the time, the neuron
+    bool values = true;               // more than those
+    std::vector<PartFile> parts;      // times, neurons, values: those that it has
     int64_t samples = 0;
   };
   std::string path_;

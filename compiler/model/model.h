@@ -241,6 +241,9 @@ struct RecordDef {
   std::string name;            // under which results find it: "w_mean", "Y.r"
   ast::ExprPtr what;
   ExprId every;                // ms; invalid: every step
+  std::string on;              // an event, "E.spike": a sample whenever it happens; empty: every `every`
+  int64_t bins = 0;            // histogram(what, bins, low, high); without low and high: the bounds of the variable
+  std::optional<double> low, high;
   Span span;
 };
 

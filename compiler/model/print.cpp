@@ -263,7 +263,8 @@ class Printer {
     }
     for (const RecordDef& record : network.records) {
       line(1, "record ", record.name,
-           record.every.valid() ? cat(" every ", text(record.every)) : std::string());
+           record.every.valid() ? cat(" every ", text(record.every)) : std::string(),
+           record.on.empty() ? std::string() : cat(" on ", record.on));
     }
     line(0, "}");
   }

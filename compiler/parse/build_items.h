@@ -187,9 +187,9 @@ struct Builder : ExpressionBuilder {
             each(ctx->items, [&](auto* i) { return projection_item(i); }),
             span(ctx)};
   }
-  // recordDecl : 'record' postfix ('every' sum)? ('as' ID)? ';'
+  // recordDecl : 'record' postfix ('every' sum | 'on' postfix)? ('as' ID)? ';'
   ast::Record record(Grammar::RecordDeclContext* ctx) const {
-    return {postfix(ctx->what), maybe_sum(ctx->period), maybe_name(ctx->alias), span(ctx)};
+    return {postfix(ctx->what), maybe_sum(ctx->period), ctx->trigger ? postfix(ctx->trigger) : nullptr, maybe_name(ctx->alias), span(ctx)};
   }
   ast::NetworkItem network_item(Grammar::NetworkItemContext* ctx) const {
     if (auto* one = ctx->constDecl()) return constant(one);

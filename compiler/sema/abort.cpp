@@ -15,56 +15,6 @@ struct Seen {
 constexpr Seen kSeen[] = {{"rate", WatchedDef::What::Rate}, {"mean", WatchedDef::What::Mean}, {"sum", WatchedDef::What::Sum},
                           {"min", WatchedDef::What::Min},   {"max", WatchedDef::What::Max}};
 
-/// POP.name or PROJ.name with its dimension; nothing after a report.
-struct Target {
-  std::string column;
-  bool event = false;
-  DimensionTerm dimension;
-};
-std::optional<Target> target_of(NetworkReading& reading, const ast::Expr& expr) {
-  Frame& frame = reading.frame;
-  Model& model = reading.session.model;
-  const auto* member = std::get_if<ast::Member>(&expr.node);
-  const auto* object = member == nullptr ? nullptr : std::get_if<ast::NameRef>(&member->object->node);
-  if (object == nullptr) {
-    report(frame, DiagKind::WrongArguments, expr.span, "this is no variable of a population or projection").help =
-        "name one, as in  E.spike  or  EE.w";
-    return {};
-  }
-  const Symbol* symbol = find_symbol(frame, object->name);
-  if (symbol == nullptr) {
-    unknown_name(frame, object->name, member->object->span);
-    return {};
-  }
-  if (symbol->kind == SymbolKind::Broken || (symbol->kind == SymbolKind::Projection && symbol->index < 0)) return {};
-  Target out{.column = cat(object->name, '.', member->member.text), .event = false, .dimension = {}};
-  std::vector<std::string> names;
-  const auto find = [&](const std::vector<VarId>& variables, auto dimension) {
-    for (const VarId id : variables) {
-      names.push_back(model[id].name);
-      if (model[id].name != member->member.text) continue;
-      out.dimension = dimension(id);
-      return true;
-    }
-    return false;
-  };
-  if (symbol->kind == SymbolKind::Population) {
-    const Neuron* neuron = neuron_of_population(reading, symbol->index);
-    if (neuron == nullptr) return {};
-    out.event = emits(*neuron, member->member.text);
-    for (const Emission& emission : neuron->emissions) names.push_back(emission.event);
-    if (out.event || find(neuron->variables, [&](VarId id) { return population_dimension(reading, symbol->index, id); }))
-      return out;
-  } else if (symbol->kind == SymbolKind::Projection) {
-    const Rule& rule = reading.network.projections[static_cast<size_t>(symbol->index)].rule;
-    if (find(rule.variables, [&](VarId id) { return dimension_of(frame, id); })) return out;
-  }
-  Diagnostic& diag = report(frame, DiagKind::UnknownName, member->member.span,
-                            cat(quoted(object->name), " has no variable ", quoted(member->member.text)));
-  if (const auto near = did_you_mean(member->member.text, names)) diag.help = cat("did you mean ", quoted(*near), "?");
-  return {};
-}
-
 /// rate(E.spike, tau = 1 s, start = 0 Hz), mean(EE.w): a number that a run hands in.
 Value watched(NetworkReading& reading, AbortDef& def, const ast::Expr& expr, const ast::Call& call, const Seen& seen) {
   Frame& frame = reading.frame;
@@ -117,6 +67,50 @@ Value watched(NetworkReading& reading, AbortDef& def, const ast::Expr& expr, con
 }
 
 }  // namespace
+
+std::optional<Target> target_of(NetworkReading& reading, const ast::Expr& expr) {
+  Frame& frame = reading.frame;
+  Model& model = reading.session.model;
+  const auto* member = std::get_if<ast::Member>(&expr.node);
+  const auto* object = member == nullptr ? nullptr : std::get_if<ast::NameRef>(&member->object->node);
+  if (object == nullptr) {
+    report(frame, DiagKind::WrongArguments, expr.span, "this is no variable of a population or projection").help =
+        "name one, as in  E.spike  or  EE.w";
+    return {};
+  }
+  const Symbol* symbol = find_symbol(frame, object->name);
+  if (symbol == nullptr) {
+    unknown_name(frame, object->name, member->object->span);
+    return {};
+  }
+  if (symbol->kind == SymbolKind::Broken || (symbol->kind == SymbolKind::Projection && symbol->index < 0)) return {};
+  Target out{.column = cat(object->name, '.', member->member.text), .event = false, .dimension = {}};
+  std::vector<std::string> names;
+  const auto find = [&](const std::vector<VarId>& variables, auto dimension) {
+    for (const VarId id : variables) {
+      names.push_back(model[id].name);
+      if (model[id].name != member->member.text) continue;
+      out.dimension = dimension(id);
+      return true;
+    }
+    return false;
+  };
+  if (symbol->kind == SymbolKind::Population) {
+    const Neuron* neuron = neuron_of_population(reading, symbol->index);
+    if (neuron == nullptr) return {};
+    out.event = emits(*neuron, member->member.text);
+    for (const Emission& emission : neuron->emissions) names.push_back(emission.event);
+    if (out.event || find(neuron->variables, [&](VarId id) { return population_dimension(reading, symbol->index, id); }))
+      return out;
+  } else if (symbol->kind == SymbolKind::Projection) {
+    const Rule& rule = reading.network.projections[static_cast<size_t>(symbol->index)].rule;
+    if (find(rule.variables, [&](VarId id) { return dimension_of(frame, id); })) return out;
+  }
+  Diagnostic& diag = report(frame, DiagKind::UnknownName, member->member.span,
+                            cat(quoted(object->name), " has no variable ", quoted(member->member.text)));
+  if (const auto near = did_you_mean(member->member.text, names)) diag.help = cat("did you mean ", quoted(*near), "?");
+  return {};
+}
 
 void read_abort(NetworkReading& reading, const ast::AbortWhen& abort) {
   Frame& frame = reading.frame;

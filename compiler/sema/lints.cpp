@@ -191,7 +191,7 @@ void collect_mentioned(Session& session, const ast::File& file) {
     const auto* network = std::get_if<ast::NetworkDecl>(&item);
     if (network == nullptr) continue;
     for (const ast::NetworkItem& part : network->items) {
-      if (const auto* node = std::get_if<ast::Record>(&part)) mention(node->what);
+      if (const auto* node = std::get_if<ast::Record>(&part)) mention(node->what), mention(node->on);
       if (const auto* node = std::get_if<ast::Signal>(&part)) mention(node->value);
       if (const auto* node = std::get_if<ast::Projection>(&part)) {
         for (const ast::ProjectionItem& line : node->items) {

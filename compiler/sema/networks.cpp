@@ -1,4 +1,4 @@
-// Networks: signals, populations, records. Projections have their own file.
+// Networks: signals, populations. Projections and records have their own files.
 
 #include "compiler/sema/networks.h"
 
@@ -282,97 +282,6 @@ void read_network(Session& session, FileTable& table, const ast::NetworkDecl& de
     if (!dimension) dimension = reading.dimensions.value(term);
   }
   session.model.networks.push_back(std::move(network));
-}
-
-namespace {
-
-/// POP.name, PROJ.name or a signal: what a record may keep.
-bool recordable(NetworkReading& reading, const ast::Expr& expr) {
-  Frame& frame = reading.frame;
-  Model& model = reading.session.model;
-  if (const auto* name = std::get_if<ast::NameRef>(&expr.node)) {
-    const Symbol* symbol = find_symbol(frame, name->name);
-    if (symbol == nullptr) return unknown_name(frame, name->name, expr.span).poisoned && false;
-    if (symbol->kind == SymbolKind::Signal || symbol->kind == SymbolKind::Event) return true;
-    if (symbol->kind != SymbolKind::Broken) {
-      report(frame, DiagKind::WrongKindOfName, expr.span,
-             cat(quoted(name->name), " is ", describe(symbol->kind), " and cannot be recorded"))
-          .help = cat("name one of its variables, as in  ", name->name, ".w");
-    }
-    return false;
-  }
-  const auto* member = std::get_if<ast::Member>(&expr.node);
-  const auto* object = member == nullptr ? nullptr : std::get_if<ast::NameRef>(&member->object->node);
-  if (object == nullptr) {
-    report(frame, DiagKind::NotSupportedYet, expr.span, "not supported yet: recording this").help =
-        "record a variable of a population or projection, a signal, or mean, sum, min, max of one";
-    return false;
-  }
-  const Symbol* symbol = find_symbol(frame, object->name);
-  if (symbol == nullptr) return unknown_name(frame, object->name, member->object->span).poisoned && false;
-  if (symbol->kind == SymbolKind::Broken) return false;
-  std::vector<std::string> names;
-  if (symbol->kind == SymbolKind::Population) {
-    const Neuron* neuron = neuron_of_population(reading, symbol->index);
-    if (neuron == nullptr) return false;
-    for (const VarId id : neuron->variables) names.push_back(model[id].name);
-    for (const Emission& emission : neuron->emissions) names.push_back(emission.event);
-  }
-  if (symbol->kind == SymbolKind::Projection) {
-    if (symbol->index < 0) return false;  // its own errors were reported
-    for (const VarId id : reading.network.projections[static_cast<size_t>(symbol->index)].rule.variables)
-      names.push_back(model[id].name);
-  }
-  if (std::ranges::find(names, member->member.text) != names.end()) return true;
-  Diagnostic& diag = report(frame, DiagKind::UnknownName, member->member.span,
-                            cat(quoted(object->name), " has no variable ", quoted(member->member.text)));
-  if (const auto near = did_you_mean(member->member.text, names))
-    diag.help = cat("did you mean ", quoted(*near), "?");
-  return false;
-}
-
-}  // namespace
-
-void read_record(NetworkReading& reading, const ast::Record& record) {
-  Frame& frame = reading.frame;
-  const ast::Expr* what = record.what.get();
-  if (const auto* call = std::get_if<ast::Call>(&what->node)) {
-    const auto* function = std::get_if<ast::NameRef>(&call->callee->node);
-    const bool known_function = function != nullptr && (function->name == "mean" || function->name == "sum" ||
-                                                        function->name == "min" || function->name == "max");
-    if (!known_function || call->arguments.size() != 1) {
-      report(frame, DiagKind::NotSupportedYet, what->span, "not supported yet: recording this").help =
-          "record a variable of a population or projection, a signal, or mean, sum, min, max of one";
-      return;
-    }
-    what = call->arguments[0].value.get();
-  }
-  if (const auto* subscript = std::get_if<ast::Subscript>(&what->node)) what = subscript->object.get();
-  if (!recordable(reading, *what)) return;
-  RecordDef def;
-  def.what = record.what;
-  def.span = record.span;
-  def.name = record.as ? record.as->text : source_text(frame, record.what->span);
-  std::erase_if(def.name, [](char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; });
-  if (record.every != nullptr) {
-    Restore phase(frame.phase, Phase::Constant);
-    const Expectation time{time_dimension(), "a period", {}};
-    const Value period = evaluate_as(frame, *record.every, {}, &time);
-    if (period.poisoned) return;
-    if (const auto constant = constant_of(frame, period.only()); constant && !(*constant > 0)) {
-      report(frame, DiagKind::BadPeriod, record.every->span,
-             cat("a period must be longer than 0, got ", *constant, " ms"));
-      return;
-    }
-    def.every = period.only();
-  }
-  for (const auto& earlier : reading.network.records) {
-    if (earlier.name != def.name) continue;
-    report(frame, DiagKind::DuplicateName, def.span, cat(quoted(def.name), " is recorded twice"))
-        .labels.push_back({earlier.span, "here first"});
-    return;
-  }
-  reading.network.records.push_back(std::move(def));
 }
 
 }  // namespace hebb::sema

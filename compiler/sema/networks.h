@@ -29,6 +29,14 @@ bool emits(const Neuron& neuron, const std::string& event);
 const Neuron* neuron_of_population(const NetworkReading& reading, int population);
 DimensionTerm population_dimension(NetworkReading& reading, int population, VarId variable);
 
+/// POP.name or PROJ.name with its dimension; nothing after a report.
+struct Target {
+  std::string column;
+  bool event = false;
+  DimensionTerm dimension;
+};
+std::optional<Target> target_of(NetworkReading& reading, const ast::Expr& expr);
+
 /// settings of a population or of a projection's rule
 void read_population_settings(NetworkReading& reading, const ast::Instance& instance, int population);
 void read_projection(NetworkReading& reading, const ast::Projection& projection);

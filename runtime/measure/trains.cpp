@@ -58,24 +58,20 @@ void PooledIntervals::spike(int64_t step, uint32_t neuron) {
   const double interval = static_cast<double>(step - before) * step_ms_;
   sum_ms_ += interval;
   ++count_;
-  if (interval > kPooledRange_ms) return;
-  const auto bin = static_cast<int64_t>(interval / kPooledRange_ms * kPooledBins);
+  const auto bin = static_cast<int64_t>(std::min(interval, kPooledRange_ms) / kPooledRange_ms * kPooledBins);
   ++histogram_[static_cast<size_t>(std::min(bin, kPooledBins - 1))];
 }
 
 double PooledIntervals::divergence() const {
-  int64_t inside = 0;
-  for (const int64_t n : histogram_) inside += n;
-  if (inside == 0) return 0;
-  // Both over the range of the histogram only, so that each sums to 1.
+  if (count_ == 0) return 0;
+  // The last bin of the intervals has all longer ones too, that of the exponential has not.
   const double mean = sum_ms_ / static_cast<double>(count_);
   const double width = kPooledRange_ms / kPooledBins;
-  const double all = -std::expm1(-kPooledRange_ms / mean);
   double sum = 0;
   for (int64_t k = 0; k < kPooledBins; ++k) {
     if (histogram_[static_cast<size_t>(k)] == 0) continue;
-    const double p = static_cast<double>(histogram_[static_cast<size_t>(k)]) / static_cast<double>(inside);
-    const double q = std::exp(-static_cast<double>(k) * width / mean) * -std::expm1(-width / mean) / all;
+    const double p = static_cast<double>(histogram_[static_cast<size_t>(k)]) / static_cast<double>(count_);
+    const double q = std::exp(-static_cast<double>(k) * width / mean) * -std::expm1(-width / mean);
     sum += p * std::log(p / q);
   }
   return sum;

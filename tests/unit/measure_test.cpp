@@ -44,8 +44,13 @@ TEST(PooledIntervals, APoissonProcessDivergesLittleARegularOneMuch) {
   }
   EXPECT_LT(poisson.divergence(), 0.005);
   // All in one bin, the one of 50 ms: -log of its share under the exponential.
-  const double width = 1000.0 / 99, share = std::exp(-4 * width / 50) * -std::expm1(-width / 50) / -std::expm1(-20.0);
+  const double width = 1000.0 / 99, share = std::exp(-4 * width / 50) * -std::expm1(-width / 50);
   EXPECT_NEAR(regular.divergence(), -std::log(share), 1e-12);
+  // What is longer than a second counts in the last bin.
+  PooledIntervals slow(1, 1);
+  for (int64_t k = 0; k < 5; ++k) slow.spike(3000 * k, 0);
+  EXPECT_NEAR(slow.divergence(), 98 * width / 3000 - std::log(-std::expm1(-width / 3000)), 1e-12);
+  EXPECT_EQ(PooledIntervals(1, 1).divergence(), 0);
 }
 
 TEST(BinnedCounts, ByHand) {

@@ -1,0 +1,77 @@
+#include "runtime/record_part.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "compiler/support/text.h"
+
+namespace hebb {
+
+namespace {
+
+std::string range_text(const RecordRange& range) {
+  return range.keep ? cat(range.first, "..", range.last < 0 ? std::string("end") : std::to_string(range.last)) : cat(range.first);
+}
+
+/// The numbers of a range in an axis of `extent`; false when it reaches beyond.
+bool inside(const RecordRange& range, int64_t extent, int64_t& last) {
+  last = range.last < 0 ? extent - 1 : range.last;
+  return range.first >= 0 && last < extent && (range.first <= last || range.last < 0);
+}
+
+/// Synapses whose neurons are in two ranges, in order.
+Result<std::vector<int64_t>> synapses_between(const Connections& known, int64_t pres, int64_t posts, const Recording& recording) {
+  int64_t last_pre = 0, last_post = 0;
+  const RecordRange& pre = recording.ranges[0];
+  const RecordRange& post = recording.ranges[1];
+  if (!inside(pre, pres, last_pre) || !inside(post, posts, last_post))
+    return Failure{cat("the record ", quoted(recording.name), " keeps ", range_text(pre), ", ", range_text(post), " of ", pres, " and ", posts, " neurons")};
+  std::vector<int64_t> out;
+  for (int64_t i = pre.first; i <= last_pre; ++i)
+    for (int64_t k = known.row_begin[static_cast<size_t>(i)]; k < known.row_begin[static_cast<size_t>(i) + 1]; ++k) {
+      const int64_t j = known.post[static_cast<size_t>(k)];
+      if (j >= post.first && j <= last_post) out.push_back(k);
+    }
+  return out;
+}
+
+}  // namespace
+
+Result<RecordPart> record_part(const Program& program, const Columns& columns, const Recording& recording) {
+  const Column& column = program[recording.column];
+  const Space& space = program[column.space];
+  std::vector<int64_t> extents;
+  if (space.kind == SpaceKind::Neurons) extents = {space.size};
+  if (space.kind == SpaceKind::Sparse) extents = {columns.layout(recording.column).posts};
+  if (space.kind == SpaceKind::Dense) extents = {program[space.pre].size, program[space.post].size};
+  if (column.width > 1) extents.push_back(column.width);
+  if (recording.ranges.empty()) return RecordPart{.whole = true, .places = {}, .shape = extents};
+
+  RecordPart out{.whole = false, .places = {0}, .shape = {}};
+  size_t axis = 0, range = 0;
+  if (space.kind == SpaceKind::Sparse && recording.ranges.size() > 1) {
+    auto chosen = synapses_between(columns.connections(column.space), program[space.pre].size, program[space.post].size, recording);
+    if (!chosen) return chosen.failure();
+    out.places = *std::move(chosen);
+    out.shape = {static_cast<int64_t>(out.places.size())};
+    axis = 1, range = 2;
+  }
+  for (; axis < extents.size(); ++axis, ++range) {
+    const RecordRange all{};
+    const RecordRange& one = range < recording.ranges.size() ? recording.ranges[range] : all;
+    int64_t last = 0;
+    if (!inside(one, extents[axis], last))
+      return Failure{cat("the record ", quoted(recording.name), " keeps ", range_text(one), " of ", extents[axis],
+                         space.kind == SpaceKind::Sparse && axis == 0 ? " synapses" : " values")};
+    std::vector<int64_t> finer;
+    for (const int64_t place : out.places)
+      for (int64_t k = one.first; k <= last; ++k) finer.push_back(place * extents[axis] + k);
+    out.places = std::move(finer);
+    if (one.keep) out.shape.push_back(last - one.first + 1);
+  }
+  if (range < recording.ranges.size())
+    return Failure{cat("the record ", quoted(recording.name), " has ", recording.ranges.size(), " indices, and there are ", extents.size(), " axes")};
+  return out;
+}
+
+}  // namespace hebb
