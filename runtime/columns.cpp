@@ -184,6 +184,8 @@ Result<Columns> Columns::create(const Program& program, Precision precision, uin
     Result<Connections> drawn = connect(program, space, key);
     if (!drawn) return drawn.failure();
     columns.connections_[k] = *std::move(drawn);
+    if (space.connect.delayed())
+      if (const Status sorted = sort_by_delay(program, space, key, by_post[k], columns.connections_[k]); !sorted) return sorted.failure();
     if (by_post[k]) index_by_post(columns.connections_[k], program[space.pre].size, program[space.post].size);
     columns.bytes_ += columns.connections_[k].bytes();
   }
@@ -207,6 +209,8 @@ Result<Columns> Columns::create(const Program& program, Precision precision, uin
     columns.sizes_.push_back(size);
     columns.bases_.push_back(base);
     columns.planes_.push_back(uniform ? 0 : layout.plane);
+    const std::vector<uint32_t>& place = columns.connections(column.space).place;
+    columns.places_.push_back(place.empty() ? nullptr : place.data());
     columns.bytes_ += size;
   }
   return columns;
@@ -216,6 +220,13 @@ void Columns::write(ColumnId id, std::span<const double> values) {
   const ColumnLayout& at = layout(id);
   if (values.size() == 1 && at.size() != 1) return fill(id, values[0]);
   assert(static_cast<int64_t>(values.size()) == at.size() && "one number per element");
+  std::vector<double> sorted;
+  if (const uint32_t* place = places_[id.value]) {
+    sorted.resize(values.size());
+    for (int64_t s = 0; s < at.posts; ++s)
+      for (int64_t k = 0; k < at.width; ++k) sorted[static_cast<size_t>(place[s] * at.width + k)] = values[static_cast<size_t>(s * at.width + k)];
+    values = sorted;
+  }
   if (precision_ == Precision::Float32) scatter(at, static_cast<float*>(memory(id)), values.data());
   else scatter(at, static_cast<double*>(memory(id)), values.data());
   host_wrote(id);
@@ -263,6 +274,11 @@ void Columns::read_stored(ColumnId id, std::span<double> into) const {
   assert(static_cast<int64_t>(into.size()) == at.size() && "one place per element");
   if (precision_ == Precision::Float32) gather(at, static_cast<const float*>(base(id)), into.data());
   else gather(at, static_cast<const double*>(base(id)), into.data());
+  if (const uint32_t* place = places_[id.value]) {
+    const std::vector<double> stored(into.begin(), into.end());
+    for (int64_t s = 0; s < at.posts; ++s)
+      for (int64_t k = 0; k < at.width; ++k) into[static_cast<size_t>(s * at.width + k)] = stored[static_cast<size_t>(place[s] * at.width + k)];
+  }
 }
 
 }  // namespace hebb

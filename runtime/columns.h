@@ -116,6 +116,7 @@ class Columns {
   std::vector<std::unique_ptr<void, Free>> memory_;
   std::vector<void*> bases_;
   std::vector<int64_t> planes_;
+  std::vector<const uint32_t*> places_;   // of columns of synapses that lie in another order than outside; null: as outside
   std::map<uint32_t, ReadBy> readers_;
   size_t bytes_ = 0;
   std::unique_ptr<DeviceRun> device_;

@@ -32,6 +32,15 @@ class NeuronIndex {
   std::vector<uint32_t> large_;
 };
 
+/// The synapses of one combination of delays, in steps, 0 where there is none: of each row and of each column.
+struct Bucket {
+  int64_t axon = 0, dend = 0, bap = 0;
+  std::vector<int64_t> row_begin, row_end;
+  std::vector<int64_t> column_begin;
+  std::vector<uint32_t> synapse;
+  NeuronIndex pre;
+};
+
 struct Connections {
   std::vector<int64_t> row_begin;     // first synapse of each pre neuron, and their number
   NeuronIndex post;                   // of each synapse; ascending within a row
@@ -39,6 +48,9 @@ struct Connections {
   std::vector<int64_t> column_begin;
   std::vector<uint32_t> synapse;      // ascending within a column
   NeuronIndex pre;                    // of each entry of `synapse`
+  // With delays of single synapses: rows lie bucket by bucket, and this is the place of each synapse by pre and post.
+  std::vector<uint32_t> place;
+  std::vector<Bucket> buckets;
   int64_t count() const { return static_cast<int64_t>(post.size()); }
   size_t bytes() const;
 };
@@ -48,6 +60,8 @@ double expected_synapses(const Program& program, const Space& space);
 
 Result<Connections> connect(const Program& program, const Space& space, uint64_t key);
 void index_by_post(Connections& connections, int64_t pres, int64_t posts);
+/// Draws the delays of single synapses and sorts each row by them; refuses what is no whole number of steps.
+Status sort_by_delay(const Program& program, const Space& space, uint64_t key, bool by_post, Connections& connections);
 
 /// Pre and post neuron of a synapse.
 Edge edge_of(const Connections& connections, int64_t synapse);

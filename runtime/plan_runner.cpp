@@ -169,8 +169,15 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
       list_of(from);
       list_of(program[launch.kernel].stores[0].into);
     }
-  in_flight_.resize(program.plan.delays.size());
-  shares_ = pool_.size() > 1 && columns.device() == nullptr && has_sparse(program);
+  size_t flying = program.plan.delays.size();
+  for (const Bucketed& bucketed : program.plan.bucketed) {
+    buckets_.emplace_back(program, bucketed, columns, flying);
+    flying += bucketed.late.size() + bucketed.sums.size();
+    for (const Bucketed::Late& late : bucketed.late) list_of(late.from);
+  }
+  in_flight_.resize(flying);
+  // What single synapses see late differs from launch to launch within a step: no plan for threads knows it.
+  shares_ = pool_.size() > 1 && columns.device() == nullptr && has_sparse(program) && buckets_.empty();
   if (columns.device() != nullptr) return;  // it knows the plan
   assert(kernels.run.size() == program.kernels.size() && "one function per kernel");
   for (const Deferred& deferred : program.plan.deferred) {
@@ -284,6 +291,12 @@ PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel
   if (program[domain].kind != SpaceKind::Sparse) return out;
   const Cut way = allowed_cut(program, program[kernel]);
   out.by_list = way == Cut::ByList;
+  for (Buckets& buckets : buckets_)
+    if (buckets.concerns(program[kernel])) out.buckets = &buckets;
+  if (out.buckets != nullptr) {
+    prepare_buckets(out);
+    return out;
+  }
   out.row = static_cast<double>(synapses.count()) /
             static_cast<double>(std::max<int64_t>(program[kernel].rows == Rows::OfPost ? posts : program[program[domain].pre].size, 1));
   if (out.list >= 0) out.one = {out.parts[0]};
@@ -313,10 +326,44 @@ const int64_t* PlanRunner::split(SpaceId space, int64_t post) {
   return at.data();
 }
 
+/// One thread: the synapses of a bucket are few.
+void PlanRunner::prepare_buckets(Prepared& prepared) {
+  hebb_launch whole = prepared.parts[0];
+  const auto [pres, posts] = extent(program_, program_[prepared.kernel].domain);
+  whole.pre_begin = 0, whole.pre_end = pres, whole.post_begin = 0, whole.post_end = posts;
+  for (const Bucket& bucket : prepared.buckets->buckets()) {
+    whole.row_begin = bucket.row_begin.data();
+    whole.row_end = bucket.row_end.data();
+    whole.column_begin = bucket.column_begin.data();
+    whole.synapse = bucket.synapse.data();
+    whole.pre_index = bucket.pre.data();
+    prepared.of_bucket.push_back(whole);
+  }
+}
+
+void PlanRunner::launch_buckets(Prepared& prepared, int64_t step) {
+  const auto& kernel = kernels_.run[prepared.kernel.value];
+  for (size_t b = 0; b < prepared.of_bucket.size(); ++b) {
+    hebb_launch& one = prepared.of_bucket[b];
+    one.columns = prepared.buckets->bases(b);
+    one.step = step;
+    if (prepared.list >= 0) {
+      const std::vector<uint32_t>* late = prepared.buckets->rows(program_[prepared.kernel].spikes, b);
+      const SpikeList* now = late ? nullptr : &current_list(prepared.list);
+      one.list = late ? late->data() : now->rows.data();
+      one.list_begin = 0;
+      one.list_end = late ? static_cast<int64_t>(late->size()) : now->count;
+      if (one.list_end == 0) continue;
+    }
+    kernel(&one);
+  }
+}
+
 void PlanRunner::launch(Prepared& prepared, int64_t step) {
   const auto& kernel = kernels_.run[prepared.kernel.value];
   if (prepared.copies.valid()) return copy_spikes(prepared);
   for (const int list : prepared.outdates) lists_[static_cast<size_t>(list)].current = false;
+  if (prepared.buckets != nullptr) return launch_buckets(prepared, step);
   for (hebb_launch& part : prepared.parts) part.step = step;
   if (prepared.list >= 0) {
     const SpikeList& list = current_list(prepared.list);
@@ -406,7 +453,19 @@ bool PlanRunner::on_device(DeviceRun::List list, int64_t step) {
 
 bool PlanRunner::fits(const std::vector<InFlight>& spikes) const {
   if (spikes.size() != in_flight_.size()) return false;
-  for (size_t k = 0; k < spikes.size(); ++k) {
+  for (const Buckets& buckets : buckets_)
+    for (size_t k = 0; k < buckets.plan().late.size() + buckets.plan().sums.size(); ++k) {
+      const bool late = k < buckets.plan().late.size();
+      const ColumnId column = late ? buckets.plan().late[k].from : buckets.plan().sums[k - buckets.plan().late.size()].arrives;
+      const InFlight& flying = spikes[buckets.first() + k];
+      if (!late && !flying.empty() && static_cast<int64_t>(flying.size()) != buckets.longest(k)) return false;
+      for (const auto& step : flying) {
+        if (!late && step.size() != columns_.bytes(column) / sizeof(uint32_t)) return false;
+        for (const uint32_t row : step)
+          if (late && row >= columns_.layout(column).posts) return false;
+      }
+    }
+  for (size_t k = 0; k < program_.plan.delays.size(); ++k) {
     const Delayed& delayed = program_.plan.delays[k];
     const int64_t rows = columns_.layout(delayed.from).posts;
     for (const auto& step : spikes[k]) {
@@ -435,7 +494,8 @@ void PlanRunner::run_step(int64_t step, bool eventful, bool untouched) {
   const bool stay = columns_.device() == nullptr && constants_stay();
   const bool share = shares_ && stay && (rows_per_part_ <= 1 || faster_.second());
   const double begun = shares_ ? ticks() : 0;
-  for (size_t k = 0; k < in_flight_.size(); ++k) deliver(k, share);
+  for (size_t k = 0; k < program_.plan.delays.size(); ++k) deliver(k, share);
+  for (Buckets& buckets : buckets_) buckets.deliver(in_flight_);
   if (share) {
     run_shared(eventful ? shared_eventful_ : shared_quiet_, step);
   } else if (!on_device(eventful ? DeviceRun::List::Eventful : DeviceRun::List::Quiet, step)) {
@@ -443,7 +503,12 @@ void PlanRunner::run_step(int64_t step, bool eventful, bool untouched) {
     for (Prepared& prepared : eventful ? eventful_ : quiet_)
       if (!stay || !constants_.kernels[prepared.kernel.value]) launch(prepared, step);
   }
-  for (size_t k = 0; k < in_flight_.size(); ++k) depart(k);
+  for (size_t k = 0; k < program_.plan.delays.size(); ++k) depart(k);
+  for (Buckets& buckets : buckets_)
+    for (size_t k = 0; k < buckets.plan().late.size(); ++k) {
+      const std::span<const uint32_t> now = spikes(buckets.plan().late[k].from);
+      in_flight_[buckets.first() + k].emplace_back(now.begin(), now.end());
+    }
   if (shares_) faster_.took(ticks() - begun);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "compiler/program/kernels.h"
+#include "runtime/buckets.h"
 #include "runtime/columns.h"
 #include "runtime/faster_way.h"
 #include "runtime/step_constants.h"
@@ -54,10 +55,6 @@ struct SpikeList {
   std::vector<Block> blocks;                    // as each thread found them
 };
 
-/// What is on its way through one delay, of the steps past, the latest last: rows that spiked, or, of values,
-/// the words of all rows.
-using InFlight = std::deque<std::vector<uint32_t>>;
-
 class PlanRunner {
  public:
   /// `columns` must stay where it is. Of a network with sparse projections whole steps are shared among the
@@ -76,6 +73,7 @@ class PlanRunner {
     in_flight_ = std::move(spikes);
     for (SpikeList& list : lists_) list.known = false;
     constants_of_ = 0;
+    for (Buckets& buckets : buckets_) buckets.forget();
   }
   /// Whether this is what this runner may have had in flight.
   bool fits(const std::vector<InFlight>& spikes) const;
@@ -96,6 +94,8 @@ class PlanRunner {
     double row = 0;                // synapses of a neuron of the list, roughly
     std::vector<hebb_launch> one;  // of a list: all of it on this thread, where it is short
     std::vector<int> outdates;     // lists of columns it writes
+    Buckets* buckets = nullptr;    // it runs once for each of them
+    std::vector<hebb_launch> of_bucket;
     ColumnId copies;               // valid: all it does is to copy these spikes
     int copies_into = -1;          // the list of the column it writes
   };
@@ -116,6 +116,8 @@ class PlanRunner {
   hebb_launch whole_launch(SpaceId domain, uint64_t key) const;
   Prepared prepare(const Program& program, KernelId kernel, uint64_t key, int64_t rows_per_part);
   void launch(Prepared& prepared, int64_t step);
+  void launch_buckets(Prepared& prepared, int64_t step);
+  void prepare_buckets(Prepared& prepared);
   void copy_spikes(const Prepared& prepared);
   static void take_over(SpikeList& list, const SpikeList& from);
   void reset(const std::vector<ColumnId>& accumulated);
@@ -164,7 +166,8 @@ class PlanRunner {
   int64_t rows_per_part_;
   std::map<uint32_t, std::map<int64_t, std::vector<int64_t>>> splits_;  // of a sparse space, at a post neuron
   std::vector<SpikeList> lists_;
-  std::vector<InFlight> in_flight_;
+  std::vector<InFlight> in_flight_;    // of the plan's delays, then of each of its bucketed spaces
+  std::deque<Buckets> buckets_;
   std::vector<std::vector<uint32_t>> spare_;  // memory of spikes that have arrived
   std::vector<Prepared> init_, begin_, quiet_, eventful_;
   std::vector<Late> late_;

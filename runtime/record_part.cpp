@@ -19,7 +19,7 @@ bool inside(const RecordRange& range, int64_t extent, int64_t& last) {
   return range.first >= 0 && last < extent && (range.first <= last || range.last < 0);
 }
 
-/// Synapses whose neurons are in two ranges, in order.
+/// Synapses whose neurons are in two ranges, by pre and then by post.
 Result<std::vector<int64_t>> synapses_between(const Connections& known, int64_t pres, int64_t posts, const Recording& recording) {
   int64_t last_pre = 0, last_post = 0;
   const RecordRange& pre = recording.ranges[0];
@@ -29,7 +29,7 @@ Result<std::vector<int64_t>> synapses_between(const Connections& known, int64_t 
   std::vector<int64_t> out;
   for (int64_t i = pre.first; i <= last_pre; ++i)
     for (int64_t k = known.row_begin[static_cast<size_t>(i)]; k < known.row_begin[static_cast<size_t>(i) + 1]; ++k) {
-      const int64_t j = known.post[static_cast<size_t>(k)];
+      const int64_t j = known.post[known.place.empty() ? static_cast<size_t>(k) : known.place[static_cast<size_t>(k)]];
       if (j >= post.first && j <= last_post) out.push_back(k);
     }
   return out;

@@ -478,7 +478,13 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
     if (delay_steps(*s.program, s.columns, delayed)) continue;
     if (Status working = s.device_status(); !working) return working;
     return Failure{cat(quoted((*s.program)[delayed.delay].name), " is ", meant_value(s.columns, delayed.delay),
-                       " ms, which is not a whole number of steps of ", dt_ms, " ms")};
+                       meant_value(s.columns, delayed.delay) < dt_ms ? " ms, which is shorter than one step of " : " ms, which is not a whole number of steps of ",
+                       dt_ms, " ms")};
+  }
+  for (const Bucketed& bucketed : s.program->plan.bucketed) {
+    const Space& space = (*s.program)[bucketed.space];
+    if (std::abs(dt_ms - space.connect.dt_ms) > 1e-9 * dt_ms)
+      return Failure{cat("the delays of ", quoted(space.name), " are whole steps of ", space.connect.dt_ms, " ms, and this run has steps of ", dt_ms, " ms")};
   }
   Result<Recorder> made = Recorder::create(*s.program, s.columns, recordings, steps);
   if (!made) return made.failure();

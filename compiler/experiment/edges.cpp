@@ -53,6 +53,21 @@ class EdgeFile {
     return out;
   }
 
+  /// Delays are whole steps.
+  std::optional<std::vector<double>> delays(const std::string& name, Span span, double dt_ms) {
+    auto values = column(name, span);
+    if (!values) return std::nullopt;
+    for (size_t k = 0; k < values->size(); ++k) {
+      const double steps = (*values)[k] / dt_ms;
+      if (steps >= 0.5 && std::abs(steps - std::round(steps)) <= 1e-6 * steps) continue;
+      e_.diags.report(DiagKind::BadConnectivity, span,
+                      cat(quoted(name), " of ", quoted(projection_.file), " holds the delay ", shortest((*values)[k]), " ms for synapse ", order_[k],
+                          steps < 1 - 1e-6 ? ", which is shorter than one step of " : ", which is not a whole number of steps of ", shortest(dt_ms), " ms"));
+      return std::nullopt;
+    }
+    return values;
+  }
+
  private:
   bool refuse(DiagKind kind, std::string message, std::string help = {}) {
     e_.diags.report(kind, projection_.file_span, std::move(message)).help = std::move(help);
@@ -128,6 +143,12 @@ std::optional<std::vector<EdgeValues>> read_edges(Evaluation& e, const Network& 
     auto edges = file.run();
     if (!edges) return std::nullopt;
     options.edges[projection.name] = std::make_shared<const std::vector<Edge>>(std::move(*edges));
+    for (const auto& [name, delay] : {std::pair("axon", &projection.axon), {"dend", &projection.dend}, {"bap", &projection.bap}}) {
+      if (delay->file_column.empty()) continue;
+      auto values = file.delays(delay->file_column, delay->span, options.dt_ms);
+      if (!values) return std::nullopt;
+      options.delays[cat(projection.name, ".", name)] = std::make_shared<const std::vector<double>>(std::move(*values));
+    }
     for (const InitDef& init : projection.inits) {
       if (init.file_column.empty()) continue;
       auto values = file.column(init.file_column, init.span);

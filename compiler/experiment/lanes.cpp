@@ -84,6 +84,10 @@ uint64_t fingerprint(const PreparedRun& prepared) {
                                    what.lags, ' ', what.neurons, ' ', what.every_steps, ' ', what.samples, ' ', what.low, ' ', what.high)));
   }
   for (const Space& space : prepared.program->spaces)
+    for (const SynapseDelay* delay : {&space.connect.axon, &space.connect.dend, &space.connect.bap})
+      if (delay->listed)
+        for (const double ms : *delay->listed) hash = mix(hash, std::bit_cast<uint64_t>(ms));
+  for (const Space& space : prepared.program->spaces)
     if (space.connect.edges)
       for (const Edge& edge : *space.connect.edges) hash = mix(hash, uint64_t{edge.pre} << 32 | edge.post);
   for (const AbortDef& abort : prepared.network->aborts) hash = mix(hash, hash_text(abort.text));

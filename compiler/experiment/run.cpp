@@ -272,6 +272,7 @@ std::optional<Prepared> prepare(Evaluation& e, const ast::Run& run, bool fuse) {
   Prepared out;
   LowerOptions how = lower_options(e, run, *network, *options);
   how.fuse = fuse;
+  how.dt_ms = options->dt_ms;
   const auto frozen = with_freezes(e, *network, *options);
   if (!frozen) return std::nullopt;
   out.network = network;
@@ -487,6 +488,8 @@ Value result_of(const Prepared& prepared, const std::vector<LaneResult>& results
 /// Kernels of an equal program are kept: runs often go on from each other.
 Result<Kernels> kernels_of(Evaluation& e, const Prepared& prepared) {
   const Precision precision = prepared.options.precision;
+  if (e.options.device != nullptr && !prepared.program->plan.bucketed.empty())
+    return Failure{"not supported yet: delays that differ between synapses, on a GPU; run it with --device cpu"};
   const std::string key = cat(precision == Precision::Float32 ? "float " : "double ", print(*prepared.program));
   if (const auto known = e.compiled.find(key); known != e.compiled.end()) return known->second;
   auto kernels = e.options.device != nullptr

@@ -47,6 +47,7 @@ class Analysis {
       else if (variable.kind == VarKind::Draw) return no(variable.name, " is drawn");
     }
     if (!out_.weight.valid()) return no("there is no weight");
+    if (projection_.bucketed >= 0) return no("delays differ between its synapses");
     if (!model_[out_.weight].shape.scalar()) return no(name(out_.weight), " is an array");
     for (const Flow& flow : rule_.flows)
       if (flow.variable == out_.weight) return no(name(out_.weight), " changes between spikes");

@@ -8,6 +8,7 @@
 
 #include "compiler/expr/transform.h"
 #include "compiler/lower/names.h"
+#include "compiler/lower/reader.h"
 #include "compiler/lower/sites.h"
 #include "compiler/support/text.h"
 
@@ -41,6 +42,7 @@ class Drafter {
     for (Instance& population : draft_.populations) feed_what_nothing_drives(population);
     keep_recorded();
     number_draws();
+    say_delays();
     return std::move(draft_);
   }
 
@@ -343,9 +345,10 @@ class Drafter {
                                               .connect = sparse ? connect_of(instance) : Connect{}});
     if (instance.projection) {
       const ProjectionDef& projection = *instance.projection;
-      if (projection.axon_ms > 0) delay_events(instance, "pre.", "delay_axon", projection.axon_ms, draft_.populations[instance.pre], instance.arrivals);
-      if (projection.bap_ms > 0) delay_events(instance, "post.", "delay_bap", projection.bap_ms, draft_.populations[instance.post], instance.returns);
-      if (projection.dend_ms > 0) instance.dendrite = delay_parameter(instance, "delay_dend", projection.dend_ms);
+      if (projection.axon_ms > 0 && !projection.axon.each()) delay_events(instance, "pre.", "delay_axon", projection.axon_ms, draft_.populations[instance.pre], instance.arrivals);
+      if (projection.bap_ms > 0 && !projection.bap.each()) delay_events(instance, "post.", "delay_bap", projection.bap_ms, draft_.populations[instance.post], instance.returns);
+      if (projection.dend_ms > 0 && !projection.dend.each()) instance.dendrite = delay_parameter(instance, "delay_dend", projection.dend_ms);
+      if (sparse && (projection.axon.each() || projection.dend.each() || projection.bap.each())) delay_each(instance);
     }
     for (const Reduction& reduction : instance.rule->reductions)
       instance.reductions[reduction.variable] = &reduction;
@@ -399,6 +402,41 @@ class Drafter {
       const ColumnId into = add(cat(instance.prefix, side, event), neurons.space, Role::Indicator);
       late[event] = into;
       draft_.program.plan.delays.push_back({.from = from, .into = into, .delay = delay});
+    }
+  }
+
+  /// Events as they come to synapses with delays of their own; see Bucketed.
+  void delay_each(Instance& instance) {
+    const ProjectionDef& projection = *instance.projection;
+    Bucketed bucketed{.space = instance.space, .late = {}, .sums = {}};
+    const auto late = [&](bool pre, const Instance& neurons, std::map<std::string, ColumnId>& into) {
+      for (const auto& [event, from] : neurons.events) {
+        into[event] = add(cat(instance.prefix, pre ? "pre." : "post.", event), neurons.space, Role::Indicator);
+        bucketed.late.push_back({.from = from, .into = into[event], .pre = pre});
+      }
+    };
+    if (projection.axon.each()) late(true, draft_.populations[instance.pre], instance.arrivals);
+    if (projection.bap.each()) late(false, draft_.populations[instance.post], instance.returns);
+    instance.bucketed = static_cast<int>(draft_.program.plan.bucketed.size());
+    draft_.program.plan.bucketed.push_back(std::move(bucketed));
+  }
+
+  /// What the delays of single synapses are, now that draws have numbers.
+  void say_delays() {
+    for (const Instance& instance : draft_.projections) {
+      if (instance.bucketed < 0) continue;
+      Connect& connect = draft_.program.spaces[instance.space.value].connect;
+      connect.dt_ms = options_.dt_ms;
+      const ProjectionDef& projection = *instance.projection;
+      const auto say = [&](const SynapseDelayDef& def, const char* name, SynapseDelay& delay) {
+        if (def.drawn.valid()) delay.drawn = Reader(draft_, instance, Frame::Synapse)(def.drawn);
+        const auto listed = options_.delays.find(instance.prefix + name);
+        if (!def.file_column.empty())
+          delay.listed = listed != options_.delays.end() ? listed->second : std::make_shared<const std::vector<double>>();
+      };
+      say(projection.axon, "axon", connect.axon);
+      say(projection.dend, "dend", connect.dend);
+      say(projection.bap, "bap", connect.bap);
     }
   }
 
@@ -592,6 +630,8 @@ class Drafter {
       for (const InitDef& init : projection->inits) take(name(init.variable) + " set", init.value);
       for (const DriveDef& drive : projection->drives) all.push_back({name(drive.port) + " driven", 0, drive.value});
       for (const BindDef& bind : projection->binds) all.push_back({name(bind.target) + " bound", 0, bind.value});
+      for (const auto& [key, delay] : {std::pair("axon", &projection->axon), {"bap", &projection->bap}, {"dend", &projection->dend}})
+        if (delay->drawn.valid()) all.push_back({cat("delay ", key), 0, delay->drawn});
     }
     return all;
   }

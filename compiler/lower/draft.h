@@ -43,6 +43,7 @@ struct Instance {
   std::map<std::string, ColumnId> returns;      // post events that come late, by name
   std::vector<std::pair<ColumnId, double>> delays;  // parameters and what they are, ms
   ColumnId dendrite;                            // delay of the drive; invalid: none
+  int bucketed = -1;                            // index into Plan::bucketed; -1: no delays of single synapses
   std::map<VarId, const Reduction*> reductions;
   std::map<VarId, ColumnId> let_columns;        // lets the host may read
   std::shared_ptr<const Deferral> deferral;     // of post spikes; null: they look at their synapses

@@ -122,7 +122,7 @@ Program finish(Draft draft, const LowerOptions& options) {
   for (const Instance& instance : draft.projections)
     program.grid_required |= needs_grid(*instance.rule);
   hide_unused_sums(draft, program);
-  if (options.fuse) program = overlap(std::move(program));
+  if (options.fuse && program.plan.bucketed.empty()) program = overlap(std::move(program));
   assert(verify(program).empty() && "a lowered program keeps every promise");
   return program;
 }

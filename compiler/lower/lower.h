@@ -33,6 +33,9 @@ struct LowerOptions {
   std::vector<std::string> keep;
   /// Of projections that are connected from a file: sorted, each pair once. None given: no synapses.
   std::map<std::string, std::shared_ptr<const std::vector<Edge>>> edges;
+  /// "EE.axon": delays of their synapses, ms, in that order.
+  std::map<std::string, std::shared_ptr<const std::vector<double>>> delays;
+  double dt_ms = 0;    // of the run: delays that differ between synapses are whole steps of it
 };
 
 /// Columns are named POP.var, PROJ.var, and by the signal's own name.

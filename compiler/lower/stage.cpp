@@ -38,7 +38,10 @@ class Stager {
  private:
   void stage(Kernel kernel) {
     const SpaceKind kind = program_[kernel.domain].kind;
-    if (kind == SpaceKind::Uniform) {
+    const auto& bucketed = program_.plan.bucketed;
+    const bool in_buckets = std::any_of(bucketed.begin(), bucketed.end(), [&](const Bucketed& b) { return b.space == kernel.domain; });
+    // What single synapses see late has no one value for a neuron.
+    if (kind == SpaceKind::Uniform || in_buckets) {
       result_.push_back(std::move(kernel));
       return;
     }

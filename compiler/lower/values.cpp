@@ -128,7 +128,7 @@ class ValueWriter {
               [](const Instance* a, const Instance* b) { return a->name < b->name; });
     const auto late = [&](const Instance* projection) {
       const auto& drives = projection->projection->drives;
-      return projection->dendrite.valid() &&
+      return (projection->dendrite.valid() || projection->projection->dend.each()) &&
              std::any_of(drives.begin(), drives.end(), [&](const DriveDef& drive) { return drive.port == port; });
     };
     if (std::none_of(sources.begin(), sources.end(), late)) {
@@ -153,6 +153,14 @@ class ValueWriter {
       const ColumnId leaves = value_column(name + "_leaves", Role::Value), arrives = value_column(name + "_arrives", Role::Fed);
       define(leaves).kernels = drive_kernels({projection}, port, leaves);
       draft_.visible.insert(leaves.value);
+      if (projection->projection->dend.each()) {
+        auto& sums = draft_.program.plan.bucketed[static_cast<size_t>(projection->bucketed)].sums;
+        if (std::none_of(sums.begin(), sums.end(), [&](const Bucketed::Sum& one) { return one.sum == leaves; }))
+          sums.push_back({.sum = leaves, .arrives = arrives});
+        const ExprId one = pool().load(arrives, At::Self);
+        all = pool().is_constant(all, 0) ? one : pool().add(all, one);
+        continue;
+      }
       auto& delays = draft_.program.plan.delays;
       const bool known = std::any_of(delays.begin(), delays.end(), [&](const Delayed& d) { return d.into == arrives; });
       if (!known) delays.push_back({.from = leaves, .into = arrives, .delay = projection->dendrite, .values = true});

@@ -212,6 +212,13 @@ struct InitDef {
   std::string file_column;     // one number for each synapse, from the file of its connections; `value` is empty
   Span span;
 };
+/// delay axon ~ uniform(1 ms, 3 ms);  delay axon = file.delay;
+struct SynapseDelayDef {
+  ExprId drawn;                // in constants and draws; invalid: not drawn
+  std::string file_column;     // one number for each synapse, from the file of its connections
+  Span span;
+  bool each() const { return drawn.valid() || !file_column.empty(); }
+};
 struct ProjectionDef {
   std::string name;
   int pre = -1, post = -1;     // indices into Network::populations
@@ -229,6 +236,7 @@ struct ProjectionDef {
   double axon_ms = 0;          // pre events are seen that much later
   double bap_ms = 0;           // post events are
   double dend_ms = 0;          // the drive reaches the soma
+  SynapseDelayDef axon, bap, dend;  // the same where they differ between synapses
   std::vector<Assignment> settings;
   std::vector<InitDef> inits;
   std::vector<DriveDef> drives;

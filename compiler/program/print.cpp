@@ -172,6 +172,14 @@ std::string print(const Program& program) {
   for (const Feed& feed : program.plan.feeds)
     out += cat("feed ", feed.name, " into ", program[feed.column].name, feed.event ? " event" : "",
                feed.always ? " always" : "", "\n");
+  for (const Bucketed& bucketed : program.plan.bucketed) {
+    const auto one = [&](const char* name, const SynapseDelay& delay) {
+      if (!delay.each()) return std::string();
+      return cat(" ", name, delay.listed ? std::string(" listed") : cat(" drawn ", to_text(program.pool, delay.drawn, [&](const ExprNode& leaf) { return leaf_text(program, leaf); })));
+    };
+    const Connect& how = program[bucketed.space].connect;
+    out += cat("delays of ", program[bucketed.space].name, one("axon", how.axon), one("dend", how.dend), one("bap", how.bap), "\n");
+  }
   for (const Delayed& delayed : program.plan.delays)
     out += cat("delay ", program[delayed.from].name, " into ", program[delayed.into].name, " by ",
                program[delayed.delay].name, "\n");

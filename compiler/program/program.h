@@ -23,6 +23,14 @@ struct KernelId {
 
 enum class SpaceKind { Uniform, Neurons, Dense, Sparse };
 
+/// A delay of each synapse, ms: drawn, from an expression of constants and draws, or as many numbers as there are
+/// synapses, by pre and then by post.
+struct SynapseDelay {
+  ExprId drawn;
+  std::shared_ptr<const std::vector<double>> listed;
+  bool each() const { return drawn.valid() || listed; }
+};
+
 /// Which synapses a sparse space has. Never two of one pair.
 enum class Wiring { OneToOne, Random, FixedIndegree, FixedOutdegree, Distance, List };
 struct Edge {
@@ -41,6 +49,9 @@ struct Connect {
   bool self = true;          // false: none from row i to row i
   uint32_t site = 0;         // of its draws
   std::shared_ptr<const std::vector<Edge>> edges;  // List: sorted, each once
+  SynapseDelay axon, dend, bap;   // those that differ between synapses; whole steps of
+  double dt_ms = 0;
+  bool delayed() const { return axon.each() || dend.each() || bap.each(); }
 };
 
 /// Uniform has one row. Neurons: `size` rows (a population, or a signal array). Dense: every pair of a
@@ -160,6 +171,22 @@ struct Delayed {
   bool values = false;         // any numbers; else 0 or 1, few of them 1
 };
 
+/// A sparse space whose synapses see or act with delays of their own. Those with the same delays are a bucket, and kernels
+/// that read `into` or add to `sum` run once for each bucket, with what these columns stand for there: the events of
+/// the bucket's delay ago; what arrives after its delay.
+struct Bucketed {
+  struct Late {
+    ColumnId from, into;        // events of pre or of post neurons
+    bool pre = true;
+  };
+  struct Sum {
+    ColumnId sum, arrives;      // columns of post neurons
+  };
+  SpaceId space;
+  std::vector<Late> late;
+  std::vector<Sum> sums;
+};
+
 /// A weight that is behind: post spikes since its row was last looked at are yet to be added. Whoever reads
 /// it runs `now` first, and puts back what it was (bits must not depend on who reads). `settle` adds all
 /// that waits and begins anew: run before the scale becomes too small for the precision, and before the
@@ -179,6 +206,7 @@ struct Plan {
   std::vector<Feed> feeds;
   std::vector<Delayed> delays;
   std::vector<Deferred> deferred;
+  std::vector<Bucketed> bucketed;
 };
 
 struct Program {

@@ -192,9 +192,23 @@ void read_delay(Frame& frame, const ast::Delay& delay, ProjectionDef& def) {
         "'delay axon' of what the synapse sees of its source, 'delay dend' of its effect, 'delay bap' of what it sees of its target";
     return;
   }
+  SynapseDelayDef& each = which == "axon" ? def.axon : which == "dend" ? def.dend : def.bap;
+  each.span = delay.span;
+  const auto* member = std::get_if<ast::Member>(&delay.value->node);
+  const auto* object = member == nullptr ? nullptr : std::get_if<ast::NameRef>(&member->object->node);
+  if (object != nullptr && object->name == "file" && def.connect == ConnectKind::File && !delay.drawn) {
+    each.file_column = member->member.text;
+    return;
+  }
   if (delay.drawn) {
-    report(frame, DiagKind::NotSupportedYet, delay.span, "not supported yet: a delay for each synapse")
-        .help = cat("one delay of all synapses of a projection is:  delay ", which, " = 1.5 ms;");
+    Restore phase(frame.phase, Phase::Constant);
+    Restore draws(frame.draws_allowed, true);
+    const Expectation time{time_dimension(), cat("delay ", which), {}};
+    const Value value = evaluate_as(frame, *delay.value, {}, &time);
+    if (value.poisoned) return;
+    if (!value.drawn)
+      report(frame, DiagKind::MisplacedDraw, delay.value->span, "nothing here is drawn").help = cat("write  delay ", which, " = …  for one delay of all synapses");
+    each.drawn = value.only();
     return;
   }
   const auto ms = plain_number(frame, *delay.value, {time_dimension(), cat("delay ", which), {}});
@@ -210,10 +224,16 @@ void check_sparse(Frame& frame, const ast::Projection& decl, const ProjectionDef
     for (const Reduction& reduction : def.rule.reductions)
       if (reduction.function == ReduceFunction::CumSum)
         report(frame, DiagKind::NotSupportedYet, span, "not supported yet: a running sum over synapses that are not all there").help = "write  connect all;";
+  for (const SynapseDelayDef* delay : {&def.axon, &def.dend, &def.bap})
+    if (delay->each() && def.connect == ConnectKind::All) {
+      report(frame, DiagKind::NotSupportedYet, delay->span, "not supported yet: delays that differ between the synapses of a projection with all pairs")
+          .help = "write  connect random(p = 1);  its weights are a list, by source and then by target";
+      return;
+    }
   for (const VarId id : def.rule.variables) {
     const Variable& variable = frame.session.model[id];
-    const bool pre = def.axon_ms > 0 && variable.kind == VarKind::PreValue;
-    const bool post = def.bap_ms > 0 && variable.kind == VarKind::PostValue;
+    const bool pre = (def.axon_ms > 0 || def.axon.each()) && variable.kind == VarKind::PreValue;
+    const bool post = (def.bap_ms > 0 || def.bap.each()) && variable.kind == VarKind::PostValue;
     if (!pre && !post) continue;
     report(frame, DiagKind::NotSupportedYet, span, cat("not supported yet: a delayed value, ", pre ? "pre." : "post.", variable.name)).help =
         post ? "events can be delayed; 'delay bap = 0 ms' shows the synapse its target as it is" : "events can be delayed";

@@ -510,15 +510,15 @@ void read_projection(NetworkReading& network, const ast::Projection& decl) {
            cat("projection ", def.name, " does not say which synapses exist"))
         .help = "add  connect all;";
   }
-  for (const ast::ProjectionItem& item : decl.items) {
+  for (const ast::ProjectionItem& item : decl.items)
     if (const auto* connect = std::get_if<ast::Connect>(&item)) read_connect(frame, network.network, *connect, def);
+  for (const ast::ProjectionItem& item : decl.items)
     if (const auto* delay = std::get_if<ast::Delay>(&item)) read_delay(frame, *delay, def);
-  }
   const bool has_bap = std::ranges::any_of(decl.items, [](const auto& item) {
     const auto* delay = std::get_if<ast::Delay>(&item);
     return delay != nullptr && delay->name.text == "bap";
   });
-  if (!has_bap) def.bap_ms = def.dend_ms;  // back along the same dendrite
+  if (!has_bap) def.bap_ms = def.dend_ms, def.bap = def.dend;  // back along the same dendrite
   if (!has_rule) return;
   open_rule_scope(p);
   p.scope.parent = &network.scope;

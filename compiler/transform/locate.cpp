@@ -19,6 +19,9 @@ class Placing {
 
   /// What the network says about the rule's variables: see ProjectionDef.
   void bound(const ProjectionDef& projection) {
+    // What comes to each synapse at a time of its own is counted there.
+    if (projection.axon.each()) pre_ = Locus::Synapse;
+    if (projection.bap.each()) post_ = Locus::Synapse;
     for (const BindDef& bind : projection.binds) mentions_[bind.target].push_back(bind.value);
     for (const InitDef& init : projection.inits) {
       for (const ExprId value : init.value) mentions_[init.variable].push_back(value);
@@ -72,10 +75,10 @@ class Placing {
     return Locus::Synapse;
   }
 
-  static Locus of(const Event& event) {
+  Locus of(const Event& event) const {
     switch (event.kind) {
-      case EventKind::PreEvent: return Locus::Pre;
-      case EventKind::PostEvent: return Locus::Post;
+      case EventKind::PreEvent: return pre_;
+      case EventKind::PostEvent: return post_;
       case EventKind::OwnEvent: case EventKind::Port: case EventKind::Step: case EventKind::Every:
       case EventKind::Arrival: return Locus::Shared;
     }
@@ -124,6 +127,7 @@ class Placing {
   }
 
   Model& model_;
+  Locus pre_ = Locus::Pre, post_ = Locus::Post;        // where spikes of the two sides are counted
   std::map<VarId, std::vector<ExprId>> mentions_;
   std::map<VarId, Locus> floor_;
   std::map<VarId, std::vector<VarId>> reads_;

@@ -1,0 +1,92 @@
+#include "runtime/buckets.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "compiler/expr/transform.h"
+
+namespace hebb {
+
+Buckets::Buckets(const Program& program, const Bucketed& plan, Columns& columns, size_t first)
+    : program_(program), plan_(plan), columns_(columns), first_(first), shown_(plan.late.size()) {
+  for (const Bucketed::Late& late : plan.late) {
+    int64_t most = 0;
+    for (const Bucket& bucket : buckets()) most = std::max(most, delay(late, bucket));
+    longest_.push_back(most);
+  }
+  int64_t most = 0;
+  for (const Bucket& bucket : buckets()) most = std::max(most, bucket.dend);
+  for (size_t k = 0; k < plan.sums.size(); ++k) longest_.push_back(most);
+  bases_.resize(buckets().size());
+}
+
+void Buckets::show(ColumnId column, Shown& shown, const std::vector<uint32_t>& rows) const {
+  const auto write = [&](const std::vector<uint32_t>& which, double value) {
+    for (const uint32_t row : which) {
+      if (columns_.precision() == Precision::Float32) reinterpret_cast<float*>(shown.memory.data())[row] = static_cast<float>(value);
+      else reinterpret_cast<double*>(shown.memory.data())[row] = value;
+    }
+  };
+  if (shown.memory.empty()) shown.memory.resize(columns_.bytes(column));
+  write(shown.rows, 0);
+  shown.rows = rows;
+  write(shown.rows, 1);
+}
+
+void Buckets::deliver(std::vector<InFlight>& in_flight) {
+  for (size_t k = 0; k < plan_.late.size(); ++k) {
+    InFlight& flying = in_flight[first_ + k];
+    while (static_cast<int64_t>(flying.size()) > longest_[k]) flying.pop_front();
+    for (const Bucket& bucket : buckets()) shown_[k].try_emplace(delay(plan_.late[k], bucket));
+    static const std::vector<uint32_t> none;
+    const auto size = static_cast<int64_t>(flying.size());
+    for (auto& [steps, shown] : shown_[k])
+      show(plan_.late[k].into, shown, steps <= size ? flying[static_cast<size_t>(size - steps)] : none);
+  }
+  for (size_t k = 0; k < plan_.sums.size(); ++k) {
+    const Bucketed::Sum& sum = plan_.sums[k];
+    InFlight& flying = in_flight[first_ + plan_.late.size() + k];
+    if (flying.empty()) {
+      columns_.fill(sum.arrives, 0);
+    } else {
+      std::memcpy(columns_.base(sum.arrives), flying.front().data(), columns_.bytes(sum.arrives));
+      flying.push_back(std::move(flying.front()));
+      flying.pop_front();
+      std::fill(flying.back().begin(), flying.back().end(), 0u);
+    }
+    while (static_cast<int64_t>(flying.size()) < longest_[plan_.late.size() + k])
+      flying.emplace_back(columns_.bytes(sum.arrives) / sizeof(uint32_t), 0u);
+  }
+  for (size_t b = 0; b < buckets().size(); ++b) {
+    const Bucket& bucket = buckets()[b];
+    bases_[b].assign(columns_.bases(), columns_.bases() + columns_.count());
+    for (size_t k = 0; k < plan_.late.size(); ++k)
+      bases_[b][plan_.late[k].into.value] = shown_[k].at(delay(plan_.late[k], bucket)).memory.data();
+    for (size_t k = 0; k < plan_.sums.size(); ++k)
+      bases_[b][plan_.sums[k].sum.value] = in_flight[first_ + plan_.late.size() + k][static_cast<size_t>(bucket.dend - 1)].data();
+  }
+}
+
+void Buckets::forget() { for (auto& of_late : shown_) of_late.clear(); }
+
+bool Buckets::concerns(const Kernel& kernel) const {
+  if (kernel.domain != plan_.space) return false;
+  const auto late = [&](ColumnId id) {
+    return std::any_of(plan_.late.begin(), plan_.late.end(), [&](const Bucketed::Late& one) { return one.into == id; });
+  };
+  if (kernel.rows != Rows::All && late(kernel.spikes)) return true;
+  for (const Accumulate& accumulate : kernel.accumulates)
+    for (const Bucketed::Sum& sum : plan_.sums)
+      if (accumulate.into == sum.sum) return true;
+  for (const ExprId id : nodes_below(program_.pool, roots(kernel)))
+    if (program_.pool[id].op == Op::Load && late(ColumnId{program_.pool[id].leaf.index})) return true;
+  return false;
+}
+
+const std::vector<uint32_t>* Buckets::rows(ColumnId into, size_t b) const {
+  for (size_t k = 0; k < plan_.late.size(); ++k)
+    if (plan_.late[k].into == into) return &shown_[k].at(delay(plan_.late[k], buckets()[b])).rows;
+  return nullptr;
+}
+
+}  // namespace hebb
