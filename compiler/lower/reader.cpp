@@ -7,6 +7,7 @@
 
 #include "compiler/expr/transform.h"
 #include "compiler/support/hash.h"
+#include "compiler/support/text.h"
 
 namespace hebb {
 
@@ -155,12 +156,29 @@ ExprId Reader::requirement(VarId id, uint32_t element, int population, Locus sid
   return member(draft_.populations[population], member_of((*draft_.model)[id]), element, side);
 }
 
+/// A value of a neuron as a projection with a delay sees it.
+ExprId Reader::late_value(ColumnId from, uint32_t element, Locus side) {
+  const Column source = draft_.program[from];
+  const std::string name = cat(instance_.prefix, side == Locus::Pre ? "delay_axon" : "delay_bap");
+  const auto delay = std::find_if(instance_.delays.begin(), instance_.delays.end(),
+                                  [&](const auto& known) { return draft_.program[known.first].name == name; });
+  const bool moves = source.role == Role::Value || source.role == Role::Fed;
+  if (!instance_.projection || delay == instance_.delays.end() || !moves || source.space == draft_.uniform) return load(from, element, side);
+  const ColumnId late = draft_.program.find_or_add(
+      Column{.name = cat(instance_.prefix, side == Locus::Pre ? "pre." : "post.", source.name), .space = source.space, .role = Role::Fed, .width = source.width});
+  auto& delays = draft_.program.plan.delays;
+  if (std::none_of(delays.begin(), delays.end(), [&](const Delayed& known) { return known.into == late; }))
+    delays.push_back({.from = from, .into = late, .delay = delay->first, .values = true});
+  draft_.visible.insert(from.value);
+  return load(late, element, side);
+}
+
 ExprId Reader::member(const Instance& population, const std::string& name, uint32_t element,
                       Locus side) {
   if (const auto fed = population.members.find(name); fed != population.members.end())
     return load(fed->second, element, side);
   for (const auto& [id, column] : population.columns)
-    if ((*draft_.model)[id].name == name) return load(column, element, side);
+    if ((*draft_.model)[id].name == name) return late_value(column, element, side);
   return load(population.events.at(name), 0, side);
 }
 

@@ -9,6 +9,7 @@ void read_connect(Frame& frame, const Network& network, const ast::Connect& conn
 void read_delay(Frame& frame, const ast::Delay& delay, ProjectionDef& def);
 
 /// What only synapses of all pairs can do so far.
-void check_sparse(Frame& frame, const ast::Projection& decl, const ProjectionDef& def);
+/// `pre` and `post`: neuron types of the two sides; null where they are wrong.
+void check_sparse(Frame& frame, const ast::Projection& decl, const ProjectionDef& def, const Neuron* pre, const Neuron* post);
 
 }  // namespace hebb::sema
