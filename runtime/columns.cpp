@@ -151,8 +151,6 @@ int64_t nonzero(const Bits* bits, int64_t begin, int64_t rows, uint32_t* into) {
 
 }  // namespace
 
-void Columns::Free::operator()(void* memory) const { std::free(memory); }
-
 Result<Columns> Columns::create(const Program& program, Precision precision, uint64_t key) {
   const size_t element = precision == Precision::Float32 ? sizeof(float) : sizeof(double);
   const size_t slack = (kStaggerSlots + 1) * kAlignment;
@@ -199,11 +197,10 @@ Result<Columns> Columns::create(const Program& program, Precision precision, uin
     // Large blocks all start at the same offset of a page: shift each by another number of lines,
     // or the columns of a kernel would evict each other from the first-level cache.
     const size_t shift = columns.layouts_.size() * 7 % kStaggerSlots * kAlignment;
-    void* block = std::aligned_alloc(kAlignment, (size + shift + kAlignment - 1) / kAlignment * kAlignment);
+    Zeroed block = allocate_zeroed(size + shift);
     if (block == nullptr) return refusal();
-    columns.memory_.emplace_back(block);
-    void* base = static_cast<std::byte*>(block) + shift;
-    std::memset(base, 0, size);
+    void* base = static_cast<std::byte*>(block.get()) + shift;
+    columns.memory_.push_back(std::move(block));
     columns.layouts_.push_back(layout);
     columns.parameter_.push_back(column.role == Role::Param);
     columns.sizes_.push_back(size);

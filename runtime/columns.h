@@ -16,6 +16,7 @@
 #include "compiler/support/result.h"
 #include "runtime/connectivity.h"
 #include "runtime/device_run.h"
+#include "runtime/pages.h"
 
 namespace hebb {
 
@@ -100,7 +101,6 @@ class Columns {
   int64_t nonzero_rows(ColumnId id, int64_t begin, int64_t end, uint32_t* into) const;
 
  private:
-  struct Free { void operator()(void* memory) const; };
   void host_reads(ColumnId id) const {
     if (device_ != nullptr) device_->host_reads(id);
   }
@@ -113,7 +113,7 @@ class Columns {
   uint64_t parameter_changes_ = 1;
   std::vector<ColumnLayout> layouts_;
   std::vector<size_t> sizes_;
-  std::vector<std::unique_ptr<void, Free>> memory_;
+  std::vector<Zeroed> memory_;
   std::vector<void*> bases_;
   std::vector<int64_t> planes_;
   std::vector<const uint32_t*> places_;   // of columns of synapses that lie in another order than outside; null: as outside

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "compiler/support/text.h"
+#include "runtime/geometric.h"
 #include "runtime/random.h"
 
 namespace hebb {
@@ -102,7 +103,9 @@ class Connector {
     out_.row_begin.assign(1, 0);
   }
 
-  Result<Connections> run() {
+  Result<Connections> run(double expected) {
+    out_.row_begin.reserve(static_cast<size_t>(pres_) + 1);
+    out_.post.reserve(static_cast<size_t>(std::ceil(expected)));
     switch (how_.wiring) {
       case Wiring::OneToOne: one_to_one(); break;
       case Wiring::Random: random(); break;
@@ -127,6 +130,7 @@ class Connector {
 
   /// The gaps between synapses of a row are geometric.
   void random() {
+    if (how_.p >= kLeastGapDensity && how_.p <= kMostGapDensity) return out_.post.narrow() ? random_rows<uint16_t>() : random_rows<uint32_t>();
     const double log_no = std::log1p(-how_.p);
     for (int64_t i = 0; i < pres_; ++i) {
       NeuronDraws draws(key_, how_.site, i);
@@ -137,6 +141,17 @@ class Connector {
         if (skips_ && static_cast<int64_t>(post) == i) continue;
         add(static_cast<int64_t>(post));
       }
+      end_row();
+    }
+  }
+
+  template <class Index>
+  void random_rows() {
+    std::vector<Index> row(static_cast<size_t>(posts_) + 16);
+    for (int64_t i = 0; i < pres_; ++i) {
+      int64_t count = draw_row(key_, how_.site, i, how_.p, posts_, row.data());
+      if (skips_) count = std::remove(row.begin(), row.begin() + count, static_cast<Index>(i)) - row.begin();
+      out_.post.append(row, static_cast<size_t>(count));
       end_row();
     }
   }
@@ -223,7 +238,7 @@ double expected_synapses(const Program& program, const Space& space) {
 }
 
 Result<Connections> connect(const Program& program, const Space& space, uint64_t key) {
-  return Connector(program, space, key).run();
+  return Connector(program, space, key).run(expected_synapses(program, space));
 }
 
 void index_by_post(Connections& c, int64_t pres, int64_t posts) {

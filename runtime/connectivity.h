@@ -2,6 +2,7 @@
 // Which synapses a sparse space has: drawn or listed, stored by pre neuron and, where kernels ask for it,
 // by post neuron too. What is drawn depends on the key, the site and the neuron only.
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -19,6 +20,10 @@ class NeuronIndex {
   void push_back(uint32_t neuron) {
     narrow_ ? small_.push_back(static_cast<uint16_t>(neuron)) : large_.push_back(neuron);
   }
+  void reserve(size_t count) { narrow_ ? small_.reserve(count) : large_.reserve(count); }
+  bool narrow() const { return narrow_; }
+  void append(const std::vector<uint16_t>& neurons, size_t count) { small_.insert(small_.end(), neurons.begin(), neurons.begin() + static_cast<std::ptrdiff_t>(count)); }
+  void append(const std::vector<uint32_t>& neurons, size_t count) { large_.insert(large_.end(), neurons.begin(), neurons.begin() + static_cast<std::ptrdiff_t>(count)); }
   void set(size_t at, uint32_t neuron) {
     (narrow_ ? small_[at] = static_cast<uint16_t>(neuron) : large_[at] = neuron);
   }

@@ -96,6 +96,7 @@ struct Simulation::State {
   std::vector<Observer*> observers;
   Pauses pauses;
   RecordSink* sink = nullptr;
+  bool fresh = true;                   // all columns are 0 as they were made
   bool untouched = false;              // since the last step nothing was written but what is fed
   int64_t looked = 0;                  // steps of this run that observers have seen: steps may run twice
 
@@ -376,10 +377,12 @@ Result<int64_t> Simulation::State::load(std::string_view bytes, Recorder& record
 
 /// Zeroes what a step may change, and time.
 void Simulation::State::start_over() {
+  // Memory that nobody has touched costs nothing yet.
   for (uint32_t k = 0; k < program->columns.size(); ++k) {
     const Role role = program->columns[k].role;
-    if (role != Role::Param && role != Role::Fed) columns.fill({k}, 0);
+    if (!fresh && role != Role::Param && role != Role::Fed) columns.fill({k}, 0);
   }
+  fresh = false;
   time = {};
   tickers.assign(tickers.size(), {});
   runner->drop_in_flight();
@@ -435,6 +438,7 @@ Status Simulation::set(ColumnId column, std::span<const double> values) {
                        at.size() > 1 ? cat(" (", shape_text(at, program[program[column].space].kind), ")") : "",
                        ", got ", values.size())};
   if (state_->time.step > 0) state_->runner->settle();
+  state_->fresh = false;
   state_->columns.write(column, values);
   if (state_->large && state_->time.step == 0)
     state_->actions.push_back({.column = column, .values = {values.begin(), values.end()}});
@@ -464,7 +468,7 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   s.recorded.clear();
   s.divergence.reset();
   s.looked = 0;
-  s.untouched = false;
+  s.fresh = s.untouched = false;
   if (steps < 0) return Failure{cat("a run takes 0 steps or more, got ", steps)};
   if (!(dt_ms >= 0) || std::isinf(dt_ms)) return Failure{cat("dt must be a number of ms from 0 up, is ", dt_ms)};
   const Result<std::vector<BoundFeed>> bound = s.bind(steps, feeds);
@@ -580,12 +584,13 @@ void Simulation::feed(ColumnId column, std::span<const double> row) {
   State& s = *state_;
   const Role role = (*s.program)[column].role;
   assert((role == Role::Fed || role == Role::Indicator) && "only inputs and events are fed");
-  s.replayable = false;
+  s.replayable = s.fresh = false;
   s.write_feed(column, row, role == Role::Indicator);
 }
 
 void Simulation::step(double dt_ms) {
   State& s = *state_;
+  s.fresh = false;
   if (s.program->dt.valid()) s.columns.fill(s.program->dt, dt_ms);
   // The host chose this time, with gaps between steps as long as it likes: half a gap would be far off.
   constexpr double kRoundingOnly = -1;

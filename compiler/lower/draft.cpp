@@ -555,8 +555,9 @@ class Drafter {
     for (const Instance& instance : draft_.populations)
       for (const auto& [id, column] : instance.columns) {
         const bool recorded = names.contains(instance.name) && names.contains(model()[id].name);
-        if (model()[id].kind == VarKind::Receive && (recorded || names.contains(instance.prefix + model()[id].name)))
-          draft_.visible.insert(column.value);
+        const bool asked = recorded || names.contains(instance.prefix + model()[id].name);
+        if (model()[id].kind == VarKind::Receive && asked) draft_.visible.insert(column.value);
+        if (model()[id].kind == VarKind::Draw && !asked) draft_.drawn.insert(column.value);
       }
   }
 

@@ -60,7 +60,8 @@ std::vector<Kernel> optimised(Draft& draft, std::vector<Kernel> kernels, const L
     kernels = staged(program, std::move(kernels), columns);
     kernels = merged(program, std::move(kernels));
   }
-  return with_fma(program, std::move(kernels));
+  kernels = with_fma(program, std::move(kernels));
+  return options.defer ? seldom_drawn(program, std::move(kernels), draft.drawn) : kernels;
 }
 
 bool same(const Kernel& a, const Kernel& b) {
@@ -106,7 +107,9 @@ Program finish(Draft draft, const LowerOptions& options) {
   std::vector<Kernel> quiet;
   if (!draft.passing.empty()) quiet = optimised(draft, step_kernels(draft, true), options, columns);
 
-  for (Kernel& kernel : with_fma(draft.program, std::move(initial.kernels)))
+  std::vector<Kernel> first = with_fma(draft.program, std::move(initial.kernels));
+  if (options.stage) first = merged(draft.program, std::move(first));  // each kernel takes the compiler a millisecond
+  for (Kernel& kernel : first)
     launch(draft.program, draft.program.plan.init, std::move(kernel), When::Always);
   add_settling(draft);
   Program program = std::move(draft.program);

@@ -31,6 +31,11 @@ std::vector<Kernel> staged(Program& program, std::vector<Kernel> kernels, Staged
 /// Fused multiply-adds, kernel by kernel.
 std::vector<Kernel> with_fma(Program& program, std::vector<Kernel> kernels);
 
+/// Of random numbers in `drawn`, those that a step uses only for neurons that spike are drawn for these alone: the
+/// same bits. Nobody finds such a column by its name any more.
+std::vector<Kernel> seldom_drawn(Program& program, std::vector<Kernel> kernels,
+                                 const std::set<uint32_t>& drawn);
+
 /// The kernel with other expressions, in the order of roots().
 Kernel with_roots(Kernel kernel, std::span<const ExprId> values);
 

@@ -168,5 +168,23 @@ TEST(Sparse, ThreadsAndEnginesAgree) {
   EXPECT_LT(first.size(), 70u);
 }
 
+// Intervals of Poisson neurons are drawn at spikes only, unless somebody asks for them: the same bits.
+TEST(Sparse, WhatOnlySpikesNeedIsDrawnAtSpikes) {
+  const Model model = model_of("import std.neurons.Poisson; network N { pop X[300] : Poisson(rate = 50 Hz); }");
+  const auto left = [&](const LowerOptions& options, bool seldom) {
+    const auto program = std::make_shared<const Program>(lower(model, model.networks.at(0), options));
+    const bool found = std::any_of(program->kernels.begin(), program->kernels.end(), [](const Kernel& k) { return k.rows == Rows::OfSpikes; });
+    EXPECT_EQ(found, seldom);
+    EXPECT_EQ(program->find_column("X.wait").valid(), !seldom);
+    auto made = Simulation::create(program, *jit(*program, {}), {.seed = 5});
+    made->initialise();
+    EXPECT_TRUE(made->run(3000, 0.1, {}, {}).ok());
+    return made->get(program->find_column("X.left"));
+  };
+  const std::vector<double> always = left({}, false);
+  EXPECT_EQ(left({.defer = true}, true), always);
+  EXPECT_EQ(left({.defer = true, .keep = {"X.wait"}}, false), always);
+}
+
 }  // namespace
 }  // namespace hebb

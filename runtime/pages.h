@@ -1,0 +1,19 @@
+#pragma once
+// Zeroed memory. Large blocks come straight from the system, which clears a page when it is first touched, and in
+// large pages where it has them: a network of millions of synapses starts sooner and finds its rows faster.
+
+#include <cstddef>
+#include <memory>
+
+namespace hebb {
+
+struct FreeZeroed {
+  size_t mapped = 0;  // 0: from the heap
+  void operator()(void* memory) const;
+};
+using Zeroed = std::unique_ptr<void, FreeZeroed>;
+
+/// `bytes` bytes of 0, aligned to 64; null when there are none.
+Zeroed allocate_zeroed(size_t bytes);
+
+}  // namespace hebb
