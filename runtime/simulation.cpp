@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cmath>
 #include <cstring>
+#include <thread>
 
 #include "compiler/support/memory.h"
 #include "compiler/support/text.h"
@@ -425,8 +426,11 @@ Result<Simulation> Simulation::create(std::shared_ptr<const Program> program, Ke
     state->columns.set_device(*std::move(device));
     state->few_neurons = false;  // looking at them costs a copy
   }
-  state->runner.emplace(*state->program, state->kernels, state->columns,
-                        random_key(options.seed, options.lane), options.threads, options.rows_per_thread);
+  // More threads than processors would only wait for each other.
+  const auto processors = static_cast<int>(std::thread::hardware_concurrency());
+  const bool capped = processors > 0 && options.rows_per_thread > 1;
+  state->runner.emplace(*state->program, state->kernels, state->columns, random_key(options.seed, options.lane),
+                        capped ? std::min(options.threads, processors) : options.threads, options.rows_per_thread);
   return Simulation(std::move(state));
 }
 

@@ -7,11 +7,14 @@
 #include <llvm/Support/raw_ostream.h>
 #include <llvm/Target/TargetMachine.h>
 
+#include <algorithm>
+
 #include "compiler/codegen/emit_llvm.h"
 #include "compiler/codegen/jit.h"
 #include "compiler/codegen/math.h"
 #include "compiler/codegen/optimize.h"
 #include "compiler/codegen/target.h"
+#include "compiler/program/interpret.h"
 #include "compiler/support/promise.h"
 #include "compiler/support/text.h"
 
@@ -33,13 +36,30 @@ void assert_valid(const llvm::Module& module) {
   }
 }
 
-Result<Compiled> compile_module(const Program& program, const CodegenOptions& options) {
+/// Kernels that run once and for one row: compiling one takes a thousand times as long as interpreting it, with
+/// the same bits. Networks with sparse projections have dozens, and are the ones that must start fast.
+std::vector<bool> run_once(const Program& program) {
+  std::vector<bool> once(program.kernels.size());
+  const bool sparse = std::any_of(program.spaces.begin(), program.spaces.end(), [](const Space& space) { return space.kind == SpaceKind::Sparse; });
+  if (!sparse) return once;
+  for (const Launch& launch : program.plan.init)
+    once[launch.kernel.value] = program[program[launch.kernel].domain].kind == SpaceKind::Uniform;
+  for (const auto* launches : {&program.plan.begin, &program.plan.step})
+    for (const Launch& launch : *launches) once[launch.kernel.value] = false;
+  for (const Deferred& deferred : program.plan.deferred) {
+    once[deferred.now.value] = false;
+    for (const KernelId kernel : deferred.settle) once[kernel.value] = false;
+  }
+  return once;
+}
+
+Result<Compiled> compile_module(const Program& program, const CodegenOptions& options, const std::vector<bool>& leave_out = {}) {
   auto machine = target_machine(options);
   if (!machine) return machine.failure();
   Compiled result{.machine = *std::move(machine), .context = std::make_unique<llvm::LLVMContext>()};
   result.module = emit_llvm(program,
                             {.precision = options.precision, .math = options.math,
-                             .vector_bits = vector_bits(*result.machine), .whole = options.whole},
+                             .vector_bits = vector_bits(*result.machine), .whole = options.whole, .leave_out = leave_out},
                             *result.context);
   result.module->setTargetTriple(result.machine->getTargetTriple());
   result.module->setDataLayout(result.machine->createDataLayout());
@@ -53,13 +73,23 @@ Result<Compiled> compile_module(const Program& program, const CodegenOptions& op
 }  // namespace
 
 Result<Kernels> jit(const Program& program, const CodegenOptions& options) {
-  auto compiled = compile_module(program, options);
+  const bool exact = options.math == MathMode::Exact;
+  const std::vector<bool> interpreted = exact ? run_once(program) : std::vector<bool>(program.kernels.size());
+  auto compiled = compile_module(program, options, interpreted);
   if (!compiled) return compiled.failure();
   std::vector<std::string> symbols;
   for (uint32_t k = 0; k < program.kernels.size(); ++k)
-    symbols.push_back(kernel_symbol(program, KernelId{k}));
-  return load_module(std::move(compiled->context), std::move(compiled->module),
-                     std::move(compiled->machine), symbols);
+    if (!interpreted[k]) symbols.push_back(kernel_symbol(program, KernelId{k}));
+  auto loaded = load_module(std::move(compiled->context), std::move(compiled->module), std::move(compiled->machine), symbols);
+  if (!loaded || symbols.size() == program.kernels.size()) return loaded;
+  // The compiled ones take their places among the others.
+  Kernels all = interpret(std::make_shared<const Program>(program), options.precision);
+  auto next = loaded->run.begin();
+  for (uint32_t k = 0; k < program.kernels.size(); ++k)
+    if (!interpreted[k]) all.run[k] = std::move(*next++);
+  using Both = std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>;
+  all.keep_alive = std::make_shared<const Both>(std::move(all.keep_alive), std::move(loaded->keep_alive));
+  return all;
 }
 
 Result<std::string> llvm_ir(const Program& program, const CodegenOptions& options) {

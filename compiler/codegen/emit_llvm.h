@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "compiler/codegen/codegen.h"
 
@@ -21,6 +22,7 @@ struct EmitOptions {
   unsigned vector_bits = 256;
   bool whole = false;        // as in CodegenOptions
   int pointer_bytes = 8;     // 4: hebb_launch is laid out as on a machine of 32 bits
+  std::vector<bool> leave_out = {};  // by number: kernels without a function; empty: all have one
 };
 
 std::unique_ptr<llvm::Module> emit_llvm(const Program& program, const EmitOptions& options,

@@ -107,9 +107,7 @@ Program finish(Draft draft, const LowerOptions& options) {
   std::vector<Kernel> quiet;
   if (!draft.passing.empty()) quiet = optimised(draft, step_kernels(draft, true), options, columns);
 
-  std::vector<Kernel> first = with_fma(draft.program, std::move(initial.kernels));
-  if (options.stage) first = merged(draft.program, std::move(first));  // each kernel takes the compiler a millisecond
-  for (Kernel& kernel : first)
+  for (Kernel& kernel : with_fma(draft.program, std::move(initial.kernels)))
     launch(draft.program, draft.program.plan.init, std::move(kernel), When::Always);
   add_settling(draft);
   Program program = std::move(draft.program);
