@@ -17,7 +17,10 @@ std::shared_ptr<const Program> compile_network(const std::string& text, const st
 SpaceId space_of(const Program& program, const std::string& name);
 Synapses synapses_of(const Connections& connections);
 
-int run_balance_comparison();
+/// `tight`: takes the CPU time of a simulated second of the tightest loop by hand.
+int run_balance_comparison(double* tight);
+/// Beside that.
+int run_families(double by_hand);
 int run_events();
 
 }  // namespace hebb::bench
