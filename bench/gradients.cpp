@@ -10,6 +10,7 @@
 #include <functional>
 #include <vector>
 
+#include "bench/gradient_lanes.h"
 #include "bench/reference_gradient.h"
 #include "compiler/adjoint/adjoint.h"
 #include "compiler/adjoint/in_place.h"
@@ -220,5 +221,7 @@ int run(int steps, int repeats) {
 
 int main(int count, char** arguments) {
   const int steps = count > 1 ? std::atoi(arguments[1]) : 500;
-  return hebb::bench::run(steps, count > 2 ? std::atoi(arguments[2]) : 9);
+  const int repeats = count > 2 ? std::atoi(arguments[2]) : 9;
+  const int failed = hebb::bench::run(steps, repeats);
+  return hebb::bench::print_lanes(repeats) ? failed : 1;
 }

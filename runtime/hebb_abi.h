@@ -41,6 +41,8 @@ typedef struct hebb_launch {
   int64_t list_begin;
   int64_t list_end;
   const int64_t *row_end;       /* past the last synapse of each pre neuron; of a part: some in between */
+
+  const uint64_t *keys;         /* kernels of several runs at once: one for each, instead of `key` */
 } hebb_launch;
 
 typedef void (*hebb_kernel)(const hebb_launch *launch);

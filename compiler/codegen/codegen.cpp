@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-#include "compiler/codegen/emit_llvm.h"
+#include "compiler/codegen/emit_lanes.h"
 #include "compiler/codegen/jit.h"
 #include "compiler/codegen/math.h"
 #include "compiler/codegen/optimize.h"
@@ -57,15 +57,14 @@ Result<Compiled> compile_module(const Program& program, const CodegenOptions& op
   auto machine = target_machine(options);
   if (!machine) return machine.failure();
   Compiled result{.machine = *std::move(machine), .context = std::make_unique<llvm::LLVMContext>()};
-  result.module = emit_llvm(program,
-                            {.precision = options.precision, .math = options.math,
-                             .vector_bits = vector_bits(*result.machine), .whole = options.whole, .leave_out = leave_out},
-                            *result.context);
+  const EmitOptions emit{.precision = options.precision, .math = options.math, .vector_bits = vector_bits(*result.machine),
+                         .whole = options.whole, .leave_out = leave_out};
+  result.module = options.lanes ? emit_lanes(program, emit, *result.context) : emit_llvm(program, emit, *result.context);
   result.module->setTargetTriple(result.machine->getTargetTriple());
   result.module->setDataLayout(result.machine->createDataLayout());
   link_math(*result.module);
   assert_valid(*result.module);
-  optimize(*result.module, *result.machine, options.level);
+  optimize(*result.module, *result.machine, options.level, options.lanes);
   assert_valid(*result.module);
   return result;
 }
@@ -74,19 +73,24 @@ Result<Compiled> compile_module(const Program& program, const CodegenOptions& op
 
 Result<Kernels> jit(const Program& program, const CodegenOptions& options) {
   const bool exact = options.math == MathMode::Exact;
-  const std::vector<bool> interpreted = exact ? run_once(program) : std::vector<bool>(program.kernels.size());
-  auto compiled = compile_module(program, options, interpreted);
+  const bool partly = !options.wanted.empty();
+  std::vector<bool> left_out = exact && !partly ? run_once(program) : std::vector<bool>(program.kernels.size());
+  if (partly)
+    for (size_t k = 0; k < left_out.size(); ++k) left_out[k] = !options.wanted[k];
+  auto compiled = compile_module(program, options, left_out);
   if (!compiled) return compiled.failure();
   std::vector<std::string> symbols;
   for (uint32_t k = 0; k < program.kernels.size(); ++k)
-    if (!interpreted[k]) symbols.push_back(kernel_symbol(program, KernelId{k}));
+    if (!left_out[k]) symbols.push_back(kernel_symbol(program, KernelId{k}));
   auto loaded = load_module(std::move(compiled->context), std::move(compiled->module), std::move(compiled->machine), symbols);
   if (!loaded || symbols.size() == program.kernels.size()) return loaded;
   // The compiled ones take their places among the others.
-  Kernels all = interpret(std::make_shared<const Program>(program), options.precision);
+  Kernels all;
+  if (partly) all.run.resize(program.kernels.size());
+  else all = interpret(std::make_shared<const Program>(program), options.precision);
   auto next = loaded->run.begin();
   for (uint32_t k = 0; k < program.kernels.size(); ++k)
-    if (!interpreted[k]) all.run[k] = std::move(*next++);
+    if (!left_out[k]) all.run[k] = std::move(*next++);
   using Both = std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>;
   all.keep_alive = std::make_shared<const Both>(std::move(all.keep_alive), std::move(loaded->keep_alive));
   return all;

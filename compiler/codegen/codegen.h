@@ -2,6 +2,7 @@
 // Program → machine code. The only folder that knows LLVM; no LLVM type is in this header.
 
 #include <string>
+#include <vector>
 
 #include "compiler/program/kernels.h"
 #include "compiler/support/result.h"
@@ -16,6 +17,10 @@ struct CodegenOptions {
   std::string cpu = "host";  // "host", "x86-64-v3", "x86-64-v4"
   /// Every launch covers all rows of spaces as large as the program says: sizes become constants.
   bool whole = false;
+  /// Kernels compute kLanesTogether runs at once; see emit_lanes.h. Every launch is whole.
+  bool lanes = false;
+  /// By KernelId: which are made; the others stay empty. None given: all.
+  std::vector<bool> wanted = {};
 };
 
 /// Compiles in memory. Code is freed with the last copy of the result.

@@ -837,7 +837,7 @@ std::unique_ptr<llvm::Module> emit_llvm(const Program& program, const EmitOption
                                         llvm::LLVMContext& context) {
   auto module = std::make_unique<llvm::Module>(program.name, context);
   for (uint32_t k = 0; k < program.kernels.size(); ++k)
-    if (options.leave_out.empty() || !options.leave_out[k]) KernelEmitter(program, KernelId{k}, options, *module).emit();
+    if (options.emits(k)) KernelEmitter(program, KernelId{k}, options, *module).emit();
   return module;
 }
 

@@ -23,6 +23,7 @@ struct EmitOptions {
   bool whole = false;        // as in CodegenOptions
   int pointer_bytes = 8;     // 4: hebb_launch is laid out as on a machine of 32 bits
   std::vector<bool> leave_out = {};  // by number: kernels without a function; empty: all have one
+  bool emits(uint32_t kernel) const { return leave_out.empty() || !leave_out[kernel]; }
 };
 
 std::unique_ptr<llvm::Module> emit_llvm(const Program& program, const EmitOptions& options,

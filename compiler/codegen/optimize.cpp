@@ -27,7 +27,7 @@ namespace {
 
 /// Kernels are born rotated, hoisted and free of branches, so a short list makes the code of the
 /// standard pipeline in half its time.
-llvm::FunctionPassManager kernel_passes() {
+llvm::FunctionPassManager kernel_passes(bool lanes) {
   llvm::FunctionPassManager passes;
   passes.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
   passes.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/true));
@@ -36,6 +36,11 @@ llvm::FunctionPassManager kernel_passes() {
   passes.addPass(llvm::createFunctionToLoopPassAdaptor(
       llvm::LICMPass(llvm::LICMOptions()), /*UseMemorySSA=*/true));
   passes.addPass(llvm::LoopVectorizePass());
+  if (lanes) {   // loops over lanes have become vectors in memory: back into registers
+    passes.addPass(llvm::SimplifyCFGPass());
+    passes.addPass(llvm::InstCombinePass());
+    passes.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
+  }
   passes.addPass(llvm::EarlyCSEPass());
   passes.addPass(llvm::InstCombinePass());
   passes.addPass(llvm::createFunctionToLoopPassAdaptor(
@@ -65,12 +70,12 @@ void run(llvm::Module& module, llvm::PassBuilder& builder, llvm::ModulePassManag
 
 }  // namespace
 
-void optimize(llvm::Module& module, llvm::TargetMachine& machine, int level) {
+void optimize(llvm::Module& module, llvm::TargetMachine& machine, int level, bool lanes) {
   llvm::PassBuilder builder(&machine);
   llvm::ModulePassManager passes;
   passes.addPass(llvm::AlwaysInlinerPass());
   passes.addPass(llvm::GlobalDCEPass());
-  if (level > 0) passes.addPass(llvm::createModuleToFunctionPassAdaptor(kernel_passes()));
+  if (level > 0) passes.addPass(llvm::createModuleToFunctionPassAdaptor(kernel_passes(lanes)));
   run(module, builder, std::move(passes));
 }
 

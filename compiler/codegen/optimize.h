@@ -9,7 +9,8 @@ class TargetMachine;
 namespace hebb {
 
 /// Level 0 only inlines what must be inlined. Results do not depend on the level.
-void optimize(llvm::Module& module, llvm::TargetMachine& machine, int level);
+/// `lanes`: of emit_lanes.
+void optimize(llvm::Module& module, llvm::TargetMachine& machine, int level, bool lanes = false);
 
 /// For code of one thread of a device: no vectors, no copies of loops. Results do not change.
 void optimize_threads(llvm::Module& module, llvm::TargetMachine& machine);

@@ -98,6 +98,7 @@ class Fitting {
     text += share_at_bounds();
     for (const RunGradient& run : problem_.runs) {
       const TrajectoryMemory memory = run.memory();
+      if (memory.lanes > 1) text += cat("; ", memory.lanes, " recordings at a time share vectors");
       if (memory.checkpoints <= 1) continue;
       text += cat("; states kept at ", memory.checkpoints, " checkpoints, ", memory.segment, " steps apart, ",
                   bytes_text(static_cast<double>(memory.bytes)), " a recording");

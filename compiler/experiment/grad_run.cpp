@@ -6,6 +6,7 @@
 
 #include "compiler/adjoint/in_place.h"
 #include "compiler/experiment/engine.h"
+#include "compiler/experiment/grad_packs.h"
 #include "compiler/program/interpret.h"
 #include "compiler/program/overlap.h"
 #include "compiler/support/text.h"
@@ -55,12 +56,19 @@ struct RunGradient::State {
   Kernels kernels;
   std::vector<std::vector<FeedValues>> feeds;              // by lane
   std::vector<std::unique_ptr<Trajectory>> trajectories;   // by lane, or by worker when not all fit
+  GradientPacks packs;
+  std::vector<int64_t> together;                           // groups of lanes that went together last
   bool keep_all = true;
   std::vector<TrajectoryMemory> kept;                      // by lane: how its states were
   std::vector<std::vector<std::vector<double>>> recorded;  // by lane, by output
 
   std::string prepare_lane(Trajectory& trajectory, int64_t lane);
   std::string forward_lane(int64_t lane);
+  void forward_together(std::vector<int64_t>& active);
+  void reverse_together(const std::function<ByLane(int64_t lane)>& owed, std::vector<std::vector<std::vector<double>>>& found);
+  bool fed(const Place& place) const {
+    return !place.given.empty() || prepared.program->columns[place.column.value].role == Role::Fed;
+  }
   std::unique_ptr<Trajectory> make_trajectory(int64_t lane, uint64_t bytes, std::string& failure) const;
 };
 
@@ -295,8 +303,7 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
     *e.options.notes << "the gradient of " << s.network->name << " is computed on the CPU\n";
   auto engine = e.options.engine;
   if (options.once && small_enough_to_interpret(*s.adjoint, s.prepared)) engine = ExperimentOptions::Engine::Interpreter;
-  auto kernels = make_kernels(std::shared_ptr<const Program>(s.adjoint, &s.adjoint->program), options.precision, engine,
-                              e.options.level, Trajectory::runs_whole(s.adjoint->program));
+  auto kernels = make_gradient_kernels(s.adjoint, options.precision, engine, e.options.level, false);
   if (!kernels) {
     e.diags.report(DiagKind::CannotRun, run.network.span, kernels.error());
     return std::nullopt;
@@ -309,6 +316,10 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
       feeds.back().values = values_of_lane(values, lane);
     }
   }
+  if (engine == ExperimentOptions::Engine::Jit && s.prepared.lanes > 1 && !options.once) {
+    s.packs = GradientPacks({.adjoint = s.adjoint, .prepared = &s.prepared, .feeds = &s.feeds, .precision = options.precision,
+                             .level = e.options.level, .max_bytes = options.max_bytes});
+  }
   s.trajectories.resize(s.prepared.lanes);
   s.recorded.resize(s.prepared.lanes);
   s.kept.resize(s.prepared.lanes);
@@ -319,8 +330,14 @@ int64_t RunGradient::lanes() const { return state_->prepared.lanes; }
 bool RunGradient::batched() const { return state_->prepared.batched; }
 TrajectoryMemory RunGradient::memory() const {
   const auto& kept = state_->kept;
-  const auto most = std::max_element(kept.begin(), kept.end(), [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
-  return most == kept.end() ? TrajectoryMemory{} : *most;
+  TrajectoryMemory out;
+  int64_t lanes = 1;
+  for (const TrajectoryMemory& one : kept) {
+    if (one.bytes > out.bytes) out = one;
+    lanes = std::max(lanes, one.lanes);
+  }
+  out.lanes = lanes;
+  return out;
 }
 const PreparedRun& RunGradient::prepared() const { return state_->prepared; }
 
@@ -366,6 +383,46 @@ std::string RunGradient::State::forward_lane(int64_t lane) {
   recorded[lane] = std::move(*done);
   kept[lane] = trajectory.memory();
   return {};
+}
+
+/// Takes the lanes that go together out of `active`.
+void RunGradient::State::forward_together(std::vector<int64_t>& active) {
+  together = packs.choose(active);
+  std::vector<char> done(together.size());
+  in_parallel(prepared.options.threads, static_cast<int64_t>(together.size()), [&](int64_t k) {
+    const int64_t group = together[k];
+    auto values = packs.forward(group, read);
+    if (!values) return;
+    done[k] = 1;
+    for (int64_t n = 0; n < packs.count(group); ++n) {
+      recorded[packs.first(group) + n] = std::move((*values)[n]);
+      kept[packs.first(group) + n] = packs.pack(group).memory();
+    }
+  });
+  for (size_t k = together.size(); k-- > 0;) {   // too much memory together: one by one
+    if (done[k]) continue;
+    packs.give_up(together[k]);
+    together.erase(together.begin() + static_cast<std::ptrdiff_t>(k));
+  }
+  std::erase_if(active, [&](int64_t lane) {
+    return std::find(together.begin(), together.end(), GradientPacks::group_of(lane)) != together.end();
+  });
+}
+
+void RunGradient::State::reverse_together(const std::function<ByLane(int64_t)>& owed,
+                                          std::vector<std::vector<std::vector<double>>>& found) {
+  in_parallel(prepared.options.threads, static_cast<int64_t>(together.size()), [&](int64_t k) {
+    const int64_t group = together[k], first = packs.first(group);
+    std::vector<ByLane> seeds;
+    for (int64_t n = 0; n < packs.count(group); ++n) seeds.push_back(owed(first + n));
+    TrajectoryPack& pack = packs.pack(group);
+    pack.reverse(read, seeds);
+    for (int64_t n = 0; n < packs.count(group); ++n) {
+      if (seeds[n].empty()) continue;
+      for (const Place& place : places)
+        found[first + n].push_back(fed(place) ? pack.gradient_of_feed(place.column, n) : pack.gradient(place.column, n));
+    }
+  });
 }
 
 namespace {
@@ -423,6 +480,8 @@ bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const 
   std::vector<int64_t> active;
   for (int64_t lane = 0; lane < all; ++lane)
     if (taking_part(lanes, all, lane)) active.push_back(lane);
+  const std::vector<int64_t> taking = active;
+  s.forward_together(active);
   // The first lane says how much a lane keeps: all of them, or each anew for its way back.
   size_t begin = 0;
   if (!active.empty() && !s.trajectories[active[0]] && all > 1) {
@@ -437,7 +496,7 @@ bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const 
     failures[lane] = s.forward_lane(lane);
     if (!s.keep_all) s.trajectories[lane].reset();
   });
-  for (const int64_t lane : active) {
+  for (const int64_t lane : taking) {
     const std::string which = s.prepared.batched ? cat(" (lane ", lane, ")") : "";
     if (!failures[lane].empty()) {
       e.diags.report(DiagKind::CannotRun, s.run->network.span, failures[lane] + which);
@@ -459,7 +518,7 @@ bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const 
   for (size_t k = 0; k < s.outputs.size(); ++k) {
     const Seen& output = s.outputs[k];
     const int64_t size = count(output.shape), samples = output.read.samples(s.prepared.options.steps);
-    const int64_t entries = cut ? static_cast<int64_t>(active.size()) : all;
+    const int64_t entries = cut ? static_cast<int64_t>(taking.size()) : all;
     Tensor& into = leaves[output.leaf];
     into = {.shape = output.shape, .values = {}, .dimension = output.dimension};
     if (!output.read.final_only) into.shape.insert(into.shape.begin(), samples);
@@ -490,23 +549,26 @@ bool RunGradient::reverse(Evaluation& e, const Lanes& lanes, bool cut, std::span
     if (!cut || taking_part(lanes, all, lane)) entry[lane] = entries++;
   std::vector<std::vector<std::vector<double>>> found(all);   // by lane, by place
   std::vector<std::string> failures(all);
-  in_parallel(s.prepared.options.threads, all, [&](int64_t lane) {
-    if (!taking_part(lanes, all, lane)) return;
-    if (!s.trajectories[lane]) failures[lane] = s.forward_lane(lane);
-    if (!failures[lane].empty()) return;
-    std::vector<std::vector<double>> seeds;
+  const auto owed = [&](int64_t lane) {
+    ByLane seeds;
+    if (!taking_part(lanes, all, lane)) return seeds;
     for (const Seen& output : s.outputs) {
       const std::vector<double>& all_lanes = adjoints[output.leaf].values;
       const int64_t each = static_cast<int64_t>(all_lanes.size()) / (s.prepared.batched ? entries : 1);
       const int64_t first = s.prepared.batched ? entry[lane] * each : 0;
       seeds.emplace_back(all_lanes.begin() + first, all_lanes.begin() + first + each);
     }
+    return seeds;
+  };
+  s.reverse_together(owed, found);
+  in_parallel(s.prepared.options.threads, all, [&](int64_t lane) {
+    if (!taking_part(lanes, all, lane) || !found[lane].empty()) return;
+    if (!s.trajectories[lane]) failures[lane] = s.forward_lane(lane);
+    if (!failures[lane].empty()) return;
     Trajectory& trajectory = *s.trajectories[lane];
-    trajectory.reverse(s.read, seeds);
-    for (const Place& place : s.places) {
-      const bool fed = !place.given.empty() || s.prepared.program->columns[place.column.value].role == Role::Fed;
-      found[lane].push_back(fed ? trajectory.gradient_of_feed(place.column) : trajectory.gradient(place.column));
-    }
+    trajectory.reverse(s.read, owed(lane));
+    for (const Place& place : s.places)
+      found[lane].push_back(s.fed(place) ? trajectory.gradient_of_feed(place.column) : trajectory.gradient(place.column));
     if (!s.keep_all) s.trajectories[lane].reset();
   });
   for (int64_t lane = 0; lane < all; ++lane) {
@@ -546,6 +608,15 @@ Trajectory::AtBounds RunGradient::at_bounds(const Evaluation& e, std::span<const
     const ColumnId column = s.prepared.program->find_column(cat(projection.name, ".", weight.name));
     if (!column.valid() || !weight.bounds.bounded()) continue;
     for (int64_t lane = 0; lane < s.prepared.lanes; ++lane) {
+      const int64_t group = GradientPacks::group_of(lane);
+      if (s.packs.made(group)) {
+        if (lane != s.packs.first(group) || !s.packs.forward(group, s.read)) continue;
+        const auto all = s.packs.pack(group).at_bounds(column, weight.bounds.low, weight.bounds.high,
+                                                       std::vector<bool>(static_cast<size_t>(s.packs.count(group)), true));
+        sum.at += all.at;
+        sum.all += all.all;
+        continue;
+      }
       if (!s.forward_lane(lane).empty()) continue;
       const auto one = s.trajectories[lane]->at_bounds(column, weight.bounds.low, weight.bounds.high);
       if (!s.keep_all) s.trajectories[lane].reset();

@@ -12,6 +12,9 @@ namespace hebb {
 
 enum class Precision { Float32, Float64 };
 
+/// Runs that kernels of several runs compute at once: a column holds that many numbers of each element, side by side.
+constexpr int64_t kLanesTogether = 16;
+
 class DeviceCode;  // runtime/device_run.h
 
 struct Kernels {

@@ -21,7 +21,8 @@ void run_launches(std::vector<PreparedLaunch>& list, int64_t step) {
 
 Result<std::unique_ptr<TrajectoryCore>> TrajectoryCore::create(std::shared_ptr<const Adjoint> adjoint,
                                                                std::shared_ptr<const Program> program, Kernels kernels,
-                                                               Precision precision, uint64_t key, PostWindow window) {
+                                                               Precision precision, uint64_t key, PostWindow window,
+                                                               std::vector<uint64_t> keys) {
   Result<Columns> columns = Columns::create(*program, precision);
   if (!columns) return columns.failure();
   auto core = std::make_unique<TrajectoryCore>();
@@ -31,6 +32,7 @@ Result<std::unique_ptr<TrajectoryCore>> TrajectoryCore::create(std::shared_ptr<c
   core->precision = precision;
   core->columns = *std::move(columns);
   core->key = key;
+  core->keys = std::move(keys);
   core->window = window;
   core->classify();
   // One slot so that initial values have a place before the number of steps is known.
@@ -124,6 +126,7 @@ PreparedLaunch TrajectoryCore::prepare(KernelId id) {
   out.launch.post_end = posts;
   out.launch.post_count = posts;
   out.launch.key = key;
+  out.launch.keys = keys.data();
   return out;
 }
 
@@ -469,7 +472,25 @@ int64_t last_owed(int64_t steps, std::span<const OutputPlace> outputs, const Tra
 
 }  // namespace
 
-void TrajectoryCore::reverse(std::span<const OutputPlace> outputs) {
+/// What is not finite in a step that the loss of a run does not read must not reach what it is owed: each run begins its
+/// way back where it would alone.
+void TrajectoryCore::begin_lanes(std::span<const int64_t> last_owed, int64_t step) {
+  const auto clear = [&](ColumnId id, size_t lane) {
+    const ColumnLayout& at = columns.layout(id);
+    for (int64_t e = 0; e < at.pres; ++e) {
+      const int64_t place = at.offset(e, static_cast<int64_t>(lane), 0);
+      if (precision == Precision::Float32) static_cast<float*>(columns.base(id))[place] = 0;
+      else static_cast<double*>(columns.base(id))[place] = 0;
+    }
+  };
+  for (size_t lane = 0; lane < last_owed.size(); ++lane) {
+    if (last_owed[lane] != step) continue;
+    for (const std::vector<ColumnId>* list : std::initializer_list<const std::vector<ColumnId>*>{&adjoint->zero_once, &now_adjoints, &next_adjoints})
+      for (const ColumnId id : *list) clear(id, lane);
+  }
+}
+
+void TrajectoryCore::reverse(std::span<const OutputPlace> outputs, std::span<const int64_t> lanes_owed) {
   const Adjoint& a = *adjoint;
   for (const ColumnId id : a.zero_once) columns.fill(id, 0);
   for (const ColumnId id : now_adjoints) columns.fill(id, 0);
@@ -500,6 +521,7 @@ void TrajectoryCore::reverse(std::span<const OutputPlace> outputs) {
     else if (dense_values) compute_step(step, step - ring_begin, Compute::All);
     std::memset(zeros.slot(0), 0, zeros.slot_bytes());
     for (const ColumnId id : swapped_zeros) columns.fill(id, 0);
+    begin_lanes(lanes_owed, step);
     for (size_t k = 0; k < outputs.size(); ++k) {
       if (!is_read(outputs[k].what, step, steps) || !owed[k].valid()) continue;
       owe(outputs[k], owed[k], step);
@@ -516,6 +538,7 @@ void TrajectoryCore::reverse(std::span<const OutputPlace> outputs) {
   if (last < 0) return;
   std::memset(zeros.slot(0), 0, zeros.slot_bytes());
   run_launches(begun.reverse, 0);
+  begin_lanes(lanes_owed, -1);
 }
 
 void TrajectoryCore::finish() {
@@ -524,7 +547,7 @@ void TrajectoryCore::finish() {
   run_launches(init.reverse, -1);
 }
 
-TrajectoryAtBounds TrajectoryCore::at_bounds(ColumnId state, double low, double high) {
+TrajectoryAtBounds TrajectoryCore::at_bounds(ColumnId state, double low, double high, const std::vector<bool>* lanes) {
   TrajectoryAtBounds count;
   const auto found = std::find(now.begin(), now.end(), state);
   if (found == now.end()) return count;
@@ -533,8 +556,10 @@ TrajectoryAtBounds TrajectoryCore::at_bounds(ColumnId state, double low, double 
     const int64_t held = std::min(memory.segment, steps - begin);
     for (int64_t slot = 1; slot <= held; ++slot) {
       states.bind(columns, now, place(slot));
-      for (const double value : read(state)) {
-        count.at += value <= low || value >= high;
+      const std::vector<double> values = read(state);
+      for (size_t k = 0; k < values.size(); ++k) {
+        if (lanes != nullptr && !(*lanes)[k % lanes->size()]) continue;
+        count.at += values[k] <= low || values[k] >= high;
         ++count.all;
       }
     }

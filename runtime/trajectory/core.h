@@ -45,6 +45,7 @@ struct TrajectoryCore {
   Precision precision = Precision::Float64;
   Columns columns;
   uint64_t key = 0;
+  std::vector<uint64_t> keys;                    // several runs at once (pack.h): one for each
   PostWindow window;
 
   std::vector<ColumnId> now, next;               // of carried states that move
@@ -86,7 +87,8 @@ struct TrajectoryCore {
 
   static Result<std::unique_ptr<TrajectoryCore>> create(std::shared_ptr<const Adjoint> adjoint,
                                                         std::shared_ptr<const Program> program, Kernels kernels,
-                                                        Precision precision, uint64_t key, PostWindow window);
+                                                        Precision precision, uint64_t key, PostWindow window,
+                                                        std::vector<uint64_t> keys = {});
   const Program& program() const { return *program_; }
 
   void set(ColumnId column, std::span<const double> values);
@@ -99,16 +101,22 @@ struct TrajectoryCore {
   Status bind_feeds(std::span<const FeedValues> given);
   /// The feeds of the core of all neurons; `cut` says of which columns this one has the window only.
   void borrow_feeds(const TrajectoryCore& whole, const std::function<bool(ColumnId)>& cut);
-  void reverse(std::span<const OutputPlace> outputs);   // leaves the adjoints of states where they begin
+  /// Leaves the adjoints of states where they begin. `last_owed`: of several runs at once, the last step that the loss
+  /// reads of each; -1: none.
+  void reverse(std::span<const OutputPlace> outputs, std::span<const int64_t> last_owed = {});
   void finish();                                        // what parameters and initial values are owed
-  TrajectoryAtBounds at_bounds(ColumnId state, double low, double high);
+  /// `lanes`: of several runs at once, which are counted.
+  TrajectoryAtBounds at_bounds(ColumnId state, double low, double high, const std::vector<bool>* lanes = nullptr);
   std::vector<double> read(ColumnId id) const;
   void load_beginning();                                // binds the states before the first step
   /// Bytes that a step adds, and a state.
   size_t step_bytes() const { return states.slot_bytes() + small.slot_bytes(); }
 
  private:
-  bool dense(ColumnId id) const { return program()[program()[id].space].kind == SpaceKind::Dense; }
+  bool dense(ColumnId id) const {
+    const Program& all = adjoint->program;
+    return all[all[id].space].kind == SpaceKind::Dense;
+  }
   bool moves(ColumnId id) const { return adjoint->moved.columns[id.value]; }
   bool of_whole_run(ColumnId id) const;
   void classify();
@@ -123,6 +131,7 @@ struct TrajectoryCore {
   void compute_step(int64_t step, int64_t small_slot, Compute what);
   void load_segment(int64_t begin);
   void swap_adjoints();
+  void begin_lanes(std::span<const int64_t> last_owed, int64_t step);
   void record(const OutputPlace& output, ColumnId from, int64_t step);
   void owe(const OutputPlace& output, ColumnId into, int64_t step);
   ColumnId after_step(ColumnId id) const;

@@ -32,6 +32,7 @@ struct TrajectoryMemory {
   int64_t checkpoints = 0;
   uint64_t bytes = 0;
   int64_t tiles = 1;        // groups of postsynaptic neurons, each taken through the whole run
+  int64_t lanes = 1;        // runs that share vectors with this one, itself included
 };
 
 /// Weight-steps at a bound, and all of them.

@@ -1,0 +1,329 @@
+#include "compiler/codegen/emit_lanes.h"
+
+#include <llvm/IR/Module.h>
+
+#include <functional>
+#include <map>
+
+#include "compiler/codegen/alias_scopes.h"
+#include "compiler/codegen/emit_expr.h"
+#include "compiler/codegen/stages.h"
+#include "compiler/support/text.h"
+
+namespace hebb {
+namespace {
+
+using llvm::Value;
+
+constexpr int64_t kLanes = kLanesTogether;
+
+class LaneEmitter {
+ public:
+  LaneEmitter(const Program& program, KernelId id, const EmitOptions& options, llvm::Module& module)
+      : program_(program), kernel_(program[id]), options_(options), context_(module.getContext()), b_(context_),
+        aliases_(context_), stages_(stages(program, kernel_)), domain_(program[kernel_.domain]), values_(program.pool.size()) {
+    real_ = options.precision == Precision::Float32 ? b_.getFloatTy() : b_.getDoubleTy();
+    vector_ = llvm::FixedVectorType::get(real_, kLanes);
+    function_ = llvm::Function::Create(llvm::FunctionType::get(b_.getVoidTy(), {b_.getPtrTy()}, false),
+                                       llvm::Function::ExternalLinkage, kernel_symbol(program, id), module);
+    function_->addFnAttr(llvm::Attribute::NoUnwind);
+    function_->addFnAttr("prefer-vector-width", std::to_string(options.vector_bits));
+    function_->addParamAttr(0, llvm::Attribute::NoAlias);
+    function_->addParamAttr(0, llvm::Attribute::ReadOnly);
+  }
+
+  void emit() {
+    b_.SetInsertPoint(llvm::BasicBlock::Create(context_, "entry", function_));
+    columns_ = field(b_.getPtrTy(), offsetof(hebb_launch, columns));
+    keys_ = field(b_.getPtrTy(), offsetof(hebb_launch, keys));
+    step_ = field(b_.getInt64Ty(), offsetof(hebb_launch, step));
+    compute_all(stages_.uniform, {});
+    open_running(At::Uniform, {});
+    switch (domain_.kind) {
+      case SpaceKind::Uniform: emit_row({}); break;
+      case SpaceKind::Neurons:
+        loop("post", domain_.size, [&](Value* post) { emit_row({.pre = nullptr, .post = post}); });
+        break;
+      case SpaceKind::Dense: emit_dense(); break;
+      case SpaceKind::Sparse: assert(false && "runs of sparse networks are not packed"); break;
+    }
+    close_running(At::Uniform, {});
+    b_.CreateRetVoid();
+    aliases_.attach();
+  }
+
+ private:
+  /// Which row is computed; null where the domain has no such index.
+  struct Row {
+    Value *pre = nullptr, *post = nullptr;
+  };
+
+  // --- memory ---
+
+  Value* field(llvm::Type* type, size_t offset) {
+    Value* pointer = b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), function_->getArg(0), offset);
+    return invariant(b_.CreateLoad(type, pointer));
+  }
+
+  llvm::LoadInst* invariant(llvm::LoadInst* load) {
+    load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context_, {}));
+    return load;
+  }
+
+  Value* variable(const std::string& name, llvm::Type* type) {
+    const llvm::IRBuilderBase::InsertPointGuard guard(b_);
+    llvm::BasicBlock& entry = function_->getEntryBlock();
+    b_.SetInsertPoint(&entry, entry.begin());
+    llvm::AllocaInst* out = b_.CreateAlloca(type, nullptr, name);
+    out->setAlignment(llvm::Align(64));
+    return out;
+  }
+
+  Value* base(ColumnId column) {
+    Value*& known = bases_[column.value];
+    if (known != nullptr) return known;
+    const llvm::IRBuilderBase::InsertPointGuard guard(b_);
+    if (llvm::Instruction* end = function_->getEntryBlock().getTerminator()) b_.SetInsertPoint(end);
+    Value* pointer = b_.CreateConstInBoundsGEP1_64(b_.getPtrTy(), columns_, column.value);
+    return known = invariant(b_.CreateLoad(b_.getPtrTy(), pointer, program_[column].name));
+  }
+
+  /// Element `element` of row `row` of a column; no row: it is uniform.
+  Value* pointer(ColumnId column, Value* row, uint32_t element) {
+    Value* index = b_.getInt64(element);
+    if (row != nullptr) index = b_.CreateNSWAdd(b_.CreateNSWMul(row, b_.getInt64(program_[column].width)), index);
+    return b_.CreateInBoundsGEP(vector_, base(column), index);
+  }
+
+  Value* load(ColumnId column, Value* pointer) {
+    llvm::LoadInst* load = b_.CreateAlignedLoad(vector_, pointer, llvm::Align(64), program_[column].name);
+    aliases_.note(load, column, 0);
+    return load;
+  }
+
+  void store(Value* value, ColumnId column, Value* pointer) {
+    aliases_.note(b_.CreateAlignedStore(value, pointer, llvm::Align(64)), column, 0);
+  }
+
+  Value* pair(const Row& row) {
+    return b_.CreateNSWAdd(b_.CreateNSWMul(row.pre, b_.getInt64(program_[domain_.post].size)), row.post);
+  }
+
+  Value* own(const Row& row) {
+    if (domain_.kind == SpaceKind::Uniform) return nullptr;
+    return domain_.kind == SpaceKind::Dense ? pair(row) : row.post;
+  }
+
+  Value* index(At at, const Row& row) {
+    switch (at) {
+      case At::Uniform: case At::Fixed: return nullptr;   // of Fixed, the element says which row
+      case At::Pre: return row.pre;
+      case At::Post: return row.post;
+      case At::Self: break;
+    }
+    return own(row);
+  }
+
+  // --- nodes ---
+
+  NodeValue constant(double value) {
+    return {.number = llvm::ConstantVector::getSplat(llvm::ElementCount::getFixed(kLanes),
+                                                     llvm::cast<llvm::Constant>(emit_constant(real_, value).number))};
+  }
+
+  /// A result for each run from one number of each operand: a loop that becomes vectors later.
+  Value* by_lane(std::span<Value* const> operands, const std::function<Value*(Value* lane, std::span<Value* const>)>& f) {
+    llvm::Type* const array = llvm::ArrayType::get(real_, kLanes);
+    std::vector<Value*> in;
+    for (Value* operand : operands) {
+      in.push_back(variable("in", array));
+      b_.CreateAlignedStore(operand, in.back(), llvm::Align(64));
+    }
+    Value* const out = variable("out", array);
+    llvm::MDNode* const group = llvm::MDNode::getDistinct(context_, {});
+    const auto parallel = [&](llvm::Instruction* access) { access->setMetadata(llvm::LLVMContext::MD_access_group, group); };
+    loop("lane", kLanes, [&](Value* lane) {
+      std::vector<Value*> numbers;
+      for (Value* array : in) {
+        llvm::LoadInst* number = b_.CreateLoad(real_, b_.CreateInBoundsGEP(real_, array, lane));
+        parallel(number);
+        numbers.push_back(number);
+      }
+      parallel(b_.CreateStore(f(lane, numbers), b_.CreateInBoundsGEP(real_, out, lane)));
+    }, vector_hints(group));
+    return b_.CreateAlignedLoad(vector_, out, llvm::Align(64));
+  }
+
+  llvm::MDNode* vector_hints(llvm::MDNode* group) {
+    const auto hint = [&](const char* name, llvm::Constant* value) -> llvm::Metadata* {
+      llvm::Metadata* parts[] = {llvm::MDString::get(context_, name), llvm::ConstantAsMetadata::get(value)};
+      return llvm::MDNode::get(context_, parts);
+    };
+    llvm::Metadata* accesses[] = {llvm::MDString::get(context_, "llvm.loop.parallel_accesses"), group};
+    const unsigned width = std::min<unsigned>(options_.vector_bits / real_->getPrimitiveSizeInBits(), kLanes);
+    llvm::Metadata* parts[] = {nullptr, llvm::MDNode::get(context_, accesses), hint("llvm.loop.vectorize.enable", b_.getTrue()),
+                               hint("llvm.loop.vectorize.width", b_.getInt32(width)),
+                               hint("llvm.loop.interleave.count", b_.getInt32(static_cast<uint32_t>(kLanes) / width))};
+    llvm::MDNode* node = llvm::MDNode::getDistinct(context_, parts);
+    node->replaceOperandWith(0, node);
+    return node;
+  }
+
+  Value* draw(const Leaf& leaf, const Row& row) {
+    Value* const own_index = own(row);
+    return by_lane({}, [&](Value* lane, std::span<Value* const>) {
+      Value* const key = invariant(b_.CreateLoad(b_.getInt64Ty(), b_.CreateInBoundsGEP(b_.getInt64Ty(), keys_, lane)));
+      return emit_draw(b_, {.key = key, .step = step_, .element = own_index ? own_index : b_.getInt64(0),
+                            .site = leaf.index, .slot = leaf.element}, real_).number;
+    });
+  }
+
+  NodeValue computed(const ExprNode& node, const Row& row) {
+    if (node.op == Op::Const) return constant(node.value);
+    if (node.op == Op::Draw) return {.number = draw(node.leaf, row)};
+    if (node.op == Op::Load) {
+      const ColumnId column{node.leaf.index};
+      return {.number = load(column, pointer(column, index(node.leaf.at, row), node.leaf.element))};
+    }
+    NodeValue operands[3];
+    for (int k = 0; k < node.count; ++k) operands[k] = values_[node.operands[k].value];
+    if (!info(node.op).is_transcendental) return emit_operation(b_, node.op, {operands, size_t{node.count}}, vector_);
+    Value* numbers[3];
+    for (int k = 0; k < node.count; ++k) numbers[k] = operands[k].number;
+    return {.number = by_lane({numbers, size_t{node.count}}, [&](Value*, std::span<Value* const> of_lane) {
+      NodeValue own[3];
+      for (size_t k = 0; k < of_lane.size(); ++k) own[k].number = of_lane[k];
+      return emit_operation(b_, node.op, {own, of_lane.size()}, real_).number;
+    })};
+  }
+
+  void compute_all(const std::vector<uint32_t>& ids, const Row& row) {
+    for (const uint32_t id : ids) values_[id] = computed(program_.pool[ExprId{id}], row);
+  }
+
+  // --- sums ---
+
+  Value* combine(const Accumulate& sum, Value* so_far) {
+    const ExprNode node = program_.pool[sum.value];
+    const NodeValue added = values_[sum.value.value];
+    if (sum.combine != Combine::Sum) {
+      const NodeValue operands[2] = {{.number = so_far}, added};
+      return emit_operation(b_, sum.combine == Combine::Min ? Op::Min : Op::Max, operands, vector_).number;
+    }
+    if (node.op != Op::Mul) return b_.CreateFAdd(so_far, added.number);
+    return b_.CreateIntrinsic(llvm::Intrinsic::fma, {vector_},
+                              {values_[node.operands[0].value].number, values_[node.operands[1].value].number, so_far});
+  }
+
+  Value*& running(const Accumulate& sum) {
+    Value*& slot = running_[{sum.into.value, sum.element}];
+    if (slot == nullptr) slot = variable("sum", vector_);
+    return slot;
+  }
+
+  void open_running(At at, const Row& row) {
+    for (const Accumulate& sum : kernel_.accumulates)
+      if (sum.at == at) b_.CreateStore(load(sum.into, pointer(sum.into, index(at, row), sum.element)), running(sum));
+  }
+  void close_running(At at, const Row& row) {
+    for (const Accumulate& sum : kernel_.accumulates)
+      if (sum.at == at) store(b_.CreateLoad(vector_, running(sum)), sum.into, pointer(sum.into, index(at, row), sum.element));
+  }
+
+  void add(const Accumulate& sum, const Row& row) {
+    if (sum.at != At::Post) {
+      b_.CreateStore(combine(sum, b_.CreateLoad(vector_, running(sum))), running(sum));
+      return;
+    }
+    Value* const place = pointer(sum.into, row.post, sum.element);
+    store(combine(sum, load(sum.into, place)), sum.into, place);
+  }
+
+  /// Where the running sum of a scan is kept.
+  Value* scan_place(const Scan& scan, const Row& row) {
+    return scan.along == At::Post ? scans_[scan.as.value] : b_.CreateInBoundsGEP(vector_, scans_[scan.as.value], row.post);
+  }
+
+  // --- loops ---
+
+  void loop(const char* name, int64_t count, const std::function<void(Value*)>& body, llvm::MDNode* hints = nullptr) {
+    if (count <= 0) return;
+    llvm::BasicBlock* const before = b_.GetInsertBlock();
+    llvm::BasicBlock* const inside = llvm::BasicBlock::Create(context_, name, function_);
+    llvm::BasicBlock* const after = llvm::BasicBlock::Create(context_, cat(name, ".end"), function_);
+    b_.CreateBr(inside);
+    b_.SetInsertPoint(inside);
+    llvm::PHINode* const index = b_.CreatePHI(b_.getInt64Ty(), 2, name);
+    index->addIncoming(b_.getInt64(0), before);
+    body(index);
+    Value* const next = b_.CreateNSWAdd(index, b_.getInt64(1));
+    index->addIncoming(next, b_.GetInsertBlock());
+    llvm::Instruction* branch = b_.CreateCondBr(b_.CreateICmpSLT(next, b_.getInt64(count)), inside, after);
+    if (hints != nullptr) branch->setMetadata(llvm::LLVMContext::MD_loop, hints);
+    b_.SetInsertPoint(after);
+  }
+
+  void emit_dense() {
+    const int64_t pres = program_[domain_.pre].size, posts = program_[domain_.post].size;
+    Value* const zero = constant(0).number;
+    for (const Scan& scan : kernel_.scans) {
+      Value*& place = scans_[scan.as.value];
+      place = variable("scan", scan.along == At::Post ? static_cast<llvm::Type*>(vector_)
+                                                      : llvm::ArrayType::get(vector_, static_cast<uint64_t>(std::max<int64_t>(posts, 1))));
+      if (scan.along == At::Pre)
+        loop("clear", posts, [&](Value* post) { b_.CreateStore(zero, b_.CreateInBoundsGEP(vector_, place, post)); });
+    }
+    loop("pre", pres, [&](Value* pre) {
+      const Row row{.pre = pre, .post = nullptr};
+      compute_all(stages_.pre, row);
+      open_running(At::Pre, row);
+      for (const Scan& scan : kernel_.scans)
+        if (scan.along == At::Post) b_.CreateStore(zero, scans_[scan.as.value]);
+      loop("post", posts, [&](Value* post) { emit_row({.pre = pre, .post = post}); });
+      close_running(At::Pre, row);
+    });
+  }
+
+  void emit_row(const Row& row) {
+    compute_all(stages_.post, row);
+    for (size_t s = 0; s < kernel_.scans.size(); ++s) {
+      const Scan& scan = kernel_.scans[s];
+      compute_all(stages_.rows[s], row);
+      Value* const place = scan_place(scan, row);
+      Value* const total = b_.CreateFAdd(b_.CreateLoad(vector_, place), values_[scan.value.value].number);
+      b_.CreateStore(total, place);
+      for (const uint32_t id : stages_.scan_reads[s]) values_[id] = {.number = total};
+    }
+    compute_all(stages_.rows.back(), row);
+    for (const Store& effect : kernel_.stores)
+      store(values_[effect.value.value].number, effect.into, pointer(effect.into, own(row), effect.element));
+    for (const Accumulate& sum : kernel_.accumulates) add(sum, row);
+  }
+
+  const Program& program_;
+  const Kernel& kernel_;
+  const EmitOptions& options_;
+  llvm::LLVMContext& context_;
+  llvm::IRBuilder<> b_;
+  AliasScopes aliases_;
+  const Stages stages_;
+  const Space& domain_;
+  std::vector<NodeValue> values_;                            // by ExprId
+  llvm::Type* real_ = nullptr;
+  llvm::FixedVectorType* vector_ = nullptr;                  // the same number of each run
+  llvm::Function* function_ = nullptr;
+  Value *columns_ = nullptr, *keys_ = nullptr, *step_ = nullptr;
+  std::map<uint32_t, Value*> bases_, scans_;                 // by column
+  std::map<std::pair<uint32_t, uint32_t>, Value*> running_;  // by column and element
+};
+
+}  // namespace
+
+std::unique_ptr<llvm::Module> emit_lanes(const Program& program, const EmitOptions& options, llvm::LLVMContext& context) {
+  auto module = std::make_unique<llvm::Module>(program.name, context);
+  for (uint32_t k = 0; k < program.kernels.size(); ++k)
+    if (options.emits(k)) LaneEmitter(program, KernelId{k}, options, *module).emit();
+  return module;
+}
+
+}  // namespace hebb

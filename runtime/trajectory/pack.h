@@ -1,0 +1,46 @@
+#pragma once
+// Several runs of one small network at once, differentiated: they share vectors (codegen's emit_lanes), and each
+// has the bits that a Trajectory of its own would have.
+
+#include "runtime/trajectory/trajectory.h"
+
+namespace hebb {
+
+/// Numbers of each run.
+using ByLane = std::vector<std::vector<double>>;
+
+class TrajectoryPack {
+ public:
+  static bool possible(const Program& program);
+
+  /// `kernels`: of several runs at once; `keys`: of the draws of each run, at most kLanesTogether of them.
+  static Result<TrajectoryPack> create(std::shared_ptr<const Adjoint> adjoint, Kernels kernels, Precision precision,
+                                       uint64_t max_bytes, std::span<const uint64_t> keys);
+  TrajectoryPack(TrajectoryPack&&) noexcept;
+  TrajectoryPack& operator=(TrajectoryPack&&) noexcept;
+  ~TrajectoryPack();
+
+  int64_t lanes() const;
+  /// As in Trajectory; `values` of each run.
+  Status set(ColumnId column, std::span<const std::vector<double>* const> values);
+  void initialise();
+  /// What each run is fed. False: events come at different steps, and the runs cannot go together.
+  bool feed(int64_t steps, std::span<const std::vector<FeedValues>* const> feeds);
+  /// By run, by output.
+  Result<std::vector<ByLane>> forward(double dt_ms, std::span<const TrajectoryOutput> outputs);
+  /// Runs that take no part have no seeds.
+  void reverse(std::span<const TrajectoryOutput> outputs, std::span<const ByLane> seeds);
+  std::vector<double> gradient(ColumnId target, int64_t lane) const;
+  std::vector<double> gradient_of_feed(ColumnId fed, int64_t lane) const;
+  /// Of one run: its share.
+  TrajectoryMemory memory() const;
+  /// Of the runs that `lanes` says.
+  TrajectoryAtBounds at_bounds(ColumnId state, double low, double high, const std::vector<bool>& lanes);
+
+ private:
+  struct State;
+  explicit TrajectoryPack(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace hebb
