@@ -44,7 +44,7 @@ class LaneEmitter {
       case SpaceKind::Neurons:
         loop("post", domain_.size, [&](Value* post) { emit_row({.pre = nullptr, .post = post}); });
         break;
-      case SpaceKind::Dense: emit_dense(); break;
+      case SpaceKind::Dense: by_post() ? emit_by_post() : emit_dense(); break;
       case SpaceKind::Sparse: assert(false && "runs of sparse networks are not packed"); break;
     }
     close_running(At::Uniform, {});
@@ -231,7 +231,7 @@ class LaneEmitter {
   }
 
   void add(const Accumulate& sum, const Row& row) {
-    if (sum.at != At::Post) {
+    if (sum.at != At::Post || sums_stay_) {
       b_.CreateStore(combine(sum, b_.CreateLoad(vector_, running(sum))), running(sum));
       return;
     }
@@ -247,7 +247,11 @@ class LaneEmitter {
   // --- loops ---
 
   void loop(const char* name, int64_t count, const std::function<void(Value*)>& body, llvm::MDNode* hints = nullptr) {
-    if (count <= 0) return;
+    constexpr int64_t kUnrolled = 2;
+    if (count <= kUnrolled) {
+      for (int64_t index = 0; index < count; ++index) body(b_.getInt64(static_cast<uint64_t>(index)));
+      return;
+    }
     llvm::BasicBlock* const before = b_.GetInsertBlock();
     llvm::BasicBlock* const inside = llvm::BasicBlock::Create(context_, name, function_);
     llvm::BasicBlock* const after = llvm::BasicBlock::Create(context_, cat(name, ".end"), function_);
@@ -261,6 +265,33 @@ class LaneEmitter {
     llvm::Instruction* branch = b_.CreateCondBr(b_.CreateICmpSLT(next, b_.getInt64(count)), inside, after);
     if (hints != nullptr) branch->setMetadata(llvm::LLVMContext::MD_loop, hints);
     b_.SetInsertPoint(after);
+  }
+
+  /// Whether rows may go post by post: each sum then stays where it is added up, and what is per post is read once.
+  /// Sums over presynaptic neurons keep their order.
+  bool by_post() const {
+    if (!kernel_.scans.empty()) return false;
+    for (const uint32_t id : stages_.pre) {   // computed for each post then
+      const Op op = program_.pool[ExprId{id}].op;
+      if (op == Op::Draw || op == Op::Div || op == Op::Sqrt || info(op).is_transcendental) return false;
+    }
+    for (const Accumulate& sum : kernel_.accumulates)
+      if (sum.at != At::Post) return false;
+    return true;
+  }
+
+  void emit_by_post() {
+    sums_stay_ = true;
+    loop("post", program_[domain_.post].size, [&](Value* post) {
+      compute_all(stages_.post, {.pre = nullptr, .post = post});
+      open_running(At::Post, {.pre = nullptr, .post = post});
+      loop("pre", program_[domain_.pre].size, [&](Value* pre) {
+        const Row row{.pre = pre, .post = post};
+        compute_all(stages_.pre, row);
+        emit_row(row);
+      });
+      close_running(At::Post, {.pre = nullptr, .post = post});
+    });
   }
 
   void emit_dense() {
@@ -285,7 +316,7 @@ class LaneEmitter {
   }
 
   void emit_row(const Row& row) {
-    compute_all(stages_.post, row);
+    if (!sums_stay_) compute_all(stages_.post, row);
     for (size_t s = 0; s < kernel_.scans.size(); ++s) {
       const Scan& scan = kernel_.scans[s];
       compute_all(stages_.rows[s], row);
@@ -312,6 +343,7 @@ class LaneEmitter {
   llvm::Type* real_ = nullptr;
   llvm::FixedVectorType* vector_ = nullptr;                  // the same number of each run
   llvm::Function* function_ = nullptr;
+  bool sums_stay_ = false;                                   // those per post, in what `running` gives
   Value *columns_ = nullptr, *keys_ = nullptr, *step_ = nullptr;
   std::map<uint32_t, Value*> bases_, scans_;                 // by column
   std::map<std::pair<uint32_t, uint32_t>, Value*> running_;  // by column and element

@@ -114,6 +114,7 @@ void TrajectoryPack::initialise() { state_->core->initialise(); }
 bool TrajectoryPack::feed(int64_t steps, std::span<const std::vector<FeedValues>* const> feeds) {
   State& s = *state_;
   s.steps = steps;
+  s.core->bound = false;
   s.feeds.clear();
   const Program& program = s.adjoint->program;
   for (size_t k = 0; k < feeds[0]->size(); ++k) {
@@ -153,7 +154,8 @@ Result<std::vector<ByLane>> TrajectoryPack::forward(double dt_ms, std::span<cons
   TrajectoryCore& core = *s.core;
   if (s.steps != core.steps) core.bound = false;
   core.steps = s.steps;
-  if (Status bound = core.bind_feeds(s.feeds); !bound) return bound.failure();
+  if (!core.bound)
+    if (Status bound = core.bind_feeds(s.feeds); !bound) return bound.failure();
   const uint64_t cosy = std::min(s.max_bytes, core.columns.bytes() + kCosyBytes);
   if (Status ready = core.begin(s.steps, dt_ms, cosy, s.max_bytes); !ready) return ready.failure();
   std::vector<OutputPlace> places;
@@ -166,9 +168,13 @@ Result<std::vector<ByLane>> TrajectoryPack::forward(double dt_ms, std::span<cons
   for (size_t k = 0; k < places.size(); ++k) places[k].values = together[k].data();
   core.forward(places);
   std::vector<ByLane> out(s.lanes, ByLane(outputs.size()));
-  for (size_t lane = 0; lane < s.lanes; ++lane)
-    for (size_t k = 0; k < together.size(); ++k)
-      for (size_t at = lane; at < together[k].size(); at += kLanes) out[lane][k].push_back(together[k][at]);
+  for (size_t k = 0; k < together.size(); ++k) {
+    const size_t each = together[k].size() / kLanes;
+    for (size_t lane = 0; lane < s.lanes; ++lane) {
+      out[lane][k].resize(each);
+      for (size_t at = 0; at < each; ++at) out[lane][k][at] = together[k][at * kLanes + lane];
+    }
+  }
   return out;
 }
 
