@@ -41,8 +41,11 @@ std::vector<int64_t> GradientPacks::choose(std::span<const int64_t> active) {
   std::vector<int64_t> members(packs_.size()), out;
   if (!possible_) return out;
   for (const int64_t lane : active) ++members[static_cast<size_t>(group_of(lane))];
-  const bool worth = std::any_of(members.begin(), members.end(), [](int64_t n) { return n >= kEnough; });
-  if (!worth || ++asked_ < kAsked) return out;
+  // A group that once went together has no memory to go one by one.
+  const auto goes = [&](size_t group) { return !cannot_[group] && members[group] >= (packs_[group] ? 1 : kEnough); };
+  bool any = false;
+  for (size_t group = 0; group < members.size(); ++group) any = any || goes(group);
+  if (!any || ++asked_ < kAsked) return out;
   if (kernels_.run.empty()) {
     auto kernels = make_gradient_kernels(setup_.adjoint, setup_.precision, ExperimentOptions::Engine::Jit, setup_.level, true);
     if (!kernels) {
@@ -52,7 +55,7 @@ std::vector<int64_t> GradientPacks::choose(std::span<const int64_t> active) {
     kernels_ = *std::move(kernels);
   }
   for (size_t group = 0; group < members.size(); ++group) {
-    if (members[group] < kEnough || cannot_[group]) continue;
+    if (!goes(group)) continue;
     if (packs_[group] || make(static_cast<int64_t>(group))) out.push_back(static_cast<int64_t>(group));
     else give_up(static_cast<int64_t>(group));
   }

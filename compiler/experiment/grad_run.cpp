@@ -397,6 +397,7 @@ void RunGradient::State::forward_together(std::vector<int64_t>& active) {
     for (int64_t n = 0; n < packs.count(group); ++n) {
       recorded[packs.first(group) + n] = std::move((*values)[n]);
       kept[packs.first(group) + n] = packs.pack(group).memory();
+      trajectories[packs.first(group) + n].reset();
     }
   });
   for (size_t k = together.size(); k-- > 0;) {   // too much memory together: one by one
