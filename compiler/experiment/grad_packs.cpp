@@ -64,12 +64,12 @@ std::vector<int64_t> GradientPacks::choose(std::span<const int64_t> active) {
 
 bool GradientPacks::make(int64_t group) {
   const PreparedRun& prepared = *setup_.prepared;
-  const bool own_seed = prepared.options.seeds.size() > 1;
   std::vector<uint64_t> keys;
   std::vector<const std::vector<FeedValues>*> feeds;
   for (int64_t k = 0; k < count(group); ++k) {
     const int64_t lane = first(group) + k;
-    keys.push_back(random_key(prepared.options.seeds[own_seed ? static_cast<size_t>(lane) : 0], own_seed ? 0 : static_cast<uint32_t>(lane)));
+    const DrawsOfLane draws = draws_of_lane(prepared, lane);
+    keys.push_back(random_key(draws.seed, draws.lane));
     feeds.push_back(&(*setup_.feeds)[static_cast<size_t>(lane)]);
   }
   auto made = TrajectoryPack::create(setup_.adjoint, kernels_, setup_.precision, setup_.max_bytes / packs_.size(), keys);
