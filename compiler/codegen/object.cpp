@@ -188,24 +188,27 @@ class ObjectMaker {
     return part;
   }
 
-  /// Start values, bounds and what there is one of: small code, one for all CPUs. Kernels of the grid are made for large matrices; those
+  /// Start values, bounds, what there is one of, and what moments alone do to traces of neurons: small code, one for all CPUs. Kernels of the grid are made for large matrices; those
   /// that mostly run over single rows and columns are not.
   Part sort_kernels() const {
     Part part = part_of(program_, "kernel_");
-    for (const int list : {HEBB_INSTANT, HEBB_FLOW, HEBB_STEP, HEBB_QUIET})
+    for (const int list : {HEBB_INSTANT, HEBB_STEP, HEBB_QUIET})
       for (const KernelId id : unit_.lists[list]) part.cold[id.value] = false;
     for (uint32_t k = 0; k < program_.kernels.size(); ++k)
       if (program_[program_.kernels[k].domain].kind == SpaceKind::Uniform) part.cold[k] = true;
-    for (const int list : {HEBB_FLOW, HEBB_STEP, HEBB_QUIET}) {
-      if (list == HEBB_STEP && unit_.split_step) continue;
+    for (const KernelId id : unit_.lists[HEBB_INSTANT]) {
+      const auto& step = unit_.lists[HEBB_STEP];
+      if (!unit_.step_by_spikes || std::find(step.begin(), step.end(), id) != step.end()) continue;
+      if (program_[program_[id].domain].kind == SpaceKind::Neurons) part.cold[id.value] = true;
+    }
+    for (const int list : {HEBB_STEP, HEBB_QUIET}) {
+      if (unit_.step_by_spikes) continue;
       for (const KernelId id : unit_.lists[list]) part.large[id.value] = !part.cold[id.value];
     }
     for (uint32_t k = 0; k < program_.kernels.size(); ++k)
       if (!touched_only(program_, program_.kernels[k]) && !part.cold[k]) part.large[k] = true;
-    for (size_t list = 0; list < unit_.lists.size(); ++list) {
-      if (list == HEBB_STEP && unit_.split_step) continue;
-      for (const KernelId id : unit_.lists[list]) part.wanted[id.value] = true;
-    }
+    for (const auto& list : unit_.lists)
+      for (const KernelId id : list) part.wanted[id.value] = true;
     return part;
   }
 
@@ -363,7 +366,7 @@ class ObjectMaker {
 
   static int64_t number(ColumnId id) { return id.valid() ? id.value : -1; }
 
-  /// A hebb_block_rule. `lists` are seven.
+  /// A hebb_block_rule. `lists` are six.
   llvm::Constant* description(const Part& part, const std::vector<llvm::Constant*>& lists) {
     const Program& program = *part.program;
     const InputLayout layout = input_layout(unit_.inputs);
@@ -381,7 +384,7 @@ class ObjectMaker {
         i32(block_bytes), i32(layout.bytes), i32(options_.precision == Precision::Float32 ? 4 : 8),
         i32(static_cast<int64_t>(program.columns.size())), i32(static_cast<int64_t>(inputs.size())),
         i32(static_cast<int64_t>(clocks.size())), i32(number(unit_.pre_count)), i32(number(unit_.post_count)),
-        i32(number(program_.dt)), i32(unit_.split_step), i32(static_cast<int64_t>(variants.size())),
+        i32(number(program_.dt)), i32(unit_.step_by_spikes), i32(static_cast<int64_t>(variants.size())),
         i32(variants[0].level), i32(variants.back().level), i32(0), columns(program), table("inputs", inputs),
         table("clocks", clocks), variant_table(part, variants[0]),
         variants.size() > 1 ? variant_table(part, variants[1]) : table("", {})};
@@ -391,8 +394,7 @@ class ObjectMaker {
 
   llvm::Constant* rule_description() {
     std::vector<llvm::Constant*> lists;
-    for (size_t k = 0; k < unit_.lists.size(); ++k)
-      lists.push_back(list(program_, k == HEBB_STEP && unit_.split_step ? std::vector<KernelId>{} : unit_.lists[k], true));
+    for (const auto& kernels : unit_.lists) lists.push_back(list(program_, kernels, true));
     return description(parts_[0], lists);
   }
 

@@ -35,11 +35,11 @@ struct ObjectGradient {
 struct ObjectUnit {
   std::string symbol;                            // what the names of its functions begin with
   const Program* program = nullptr;
-  /// In the order of runtime/embed/block.h: params, start, instant, flow, step, quiet, bounds.
-  std::array<std::vector<KernelId>, 7> lists;
+  /// In the order of runtime/embed/block.h: params, start, instant, step, quiet, bounds.
+  std::array<std::vector<KernelId>, 6> lists;
   std::vector<ObjectInput> inputs;
   ColumnId pre_count, post_count;                // invalid: the rule does not ask
-  bool split_step = false;
+  bool step_by_spikes = false;                   // a step with spikes alone changes the synapses of those neurons only
   std::string metadata;                          // what NAME_metadata() returns
   std::optional<ObjectGradient> gradient;        // none: without NAME_vjp
 };

@@ -94,28 +94,26 @@ class UnitMaker {
       object.lists[param ? HEBB_PARAMS : HEBB_START].push_back(id);
     }
     object.lists[HEBB_INSTANT] = block.instant;
-    object.lists[HEBB_FLOW] = block.flow;
     object.lists[HEBB_STEP] = block.step;
-    object.lists[HEBB_QUIET] = block.quiet;
     object.lists[HEBB_BOUNDS] = block.bounds;
     for (const EmbedField& field : unit_.fields) add_input(field);
     object.pre_count = block.pre_count;
     object.post_count = block.post_count;
-    object.split_step = splits(program, block);
+    object.step_by_spikes = steps_by_spikes(program, block);
+    // Without spikes such a step does nothing to synapses: one list, less code.
+    object.lists[HEBB_QUIET] = object.step_by_spikes ? block.step : block.quiet;
     object.metadata = cat("{\"rule\":\"", unit_.rule, "\",\"hebb\":\"", unit_.version, "\",\"abi\":", HEBB_BLOCK_ABI,
                           ",\"real\":\"", unit_.precision == Precision::Float32 ? "float" : "double",
                           "\",\"sha256\":\"", unit_.digest, "\"}");
   }
 
-  /// A step with spikes need not visit every synapse when nothing flows there and its instant does not.
-  static bool splits(const Program& program, const Block& block) {
-    if (block.uses_steps) return false;
-    for (const KernelId id : block.flow)
-      if (program[program[id].domain].kind == SpaceKind::Dense) return false;
+  /// A step with spikes need not visit every synapse when it does there what its instant does.
+  static bool steps_by_spikes(const Program& program, const Block& block) {
     bool any = false;
-    for (const KernelId id : block.instant) {
+    for (const KernelId id : block.step) {
       if (program[program[id].domain].kind != SpaceKind::Dense) continue;
-      if (!touched_only(program, program[id])) return false;
+      const bool of_instant = std::find(block.instant.begin(), block.instant.end(), id) != block.instant.end();
+      if (!of_instant || !touched_only(program, program[id])) return false;
       any = true;
     }
     return any;

@@ -26,7 +26,6 @@ class BlockMaker {
     assert(initial.cycle.empty() && "sema reports parameters that depend on themselves");
     const std::vector<Kernel> init = with_fma(draft_.program, grouped(std::move(initial.kernels)));
     const std::vector<Kernel> instant = kernels({.instant = true, .events = true});
-    const std::vector<Kernel> flow = kernels({.flow = true});
     const std::vector<Kernel> step = kernels({.instant = true, .flow = true, .events = true, .on_grid = true});
     const std::vector<Kernel> quiet = kernels({.instant = true, .flow = true, .on_grid = true});
     const std::vector<Kernel> bounds = with_fma(draft_.program, bound_kernels());
@@ -40,7 +39,6 @@ class BlockMaker {
                                    [](const Event& event) { return event.kind == EventKind::Step; });
     block.init = added(block.program, init);
     block.instant = added(block.program, instant);
-    block.flow = added(block.program, flow);
     block.step = added(block.program, step);
     block.quiet = added(block.program, quiet);
     block.bounds = added(block.program, bounds);

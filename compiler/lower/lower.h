@@ -51,7 +51,6 @@ struct Block {
   Program program;                 // its plan: `init`, and `step` and `quiet` as one grid step
   std::vector<KernelId> init;
   std::vector<KernelId> instant;   // all jumps of one moment except those `on step`
-  std::vector<KernelId> flow;      // from t to t + dt without any jump
   std::vector<KernelId> step;      // a step of the grid: instant (`on step` too), then flow
   std::vector<KernelId> quiet;     // the same when no spike, port event or clock happens
   std::vector<KernelId> bounds;    // brings what the host wrote back within bounds

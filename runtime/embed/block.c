@@ -426,14 +426,7 @@ int hebb_block_step(const hebb_block_rule *rule, hebb_block *b, const void *inpu
   happens = moment(rule, b, inputs);
   if (happens < 0) return happens;
   if (rule->dt >= 0) fill(rule, ((head *)b)->columns[rule->dt], 1, dt_ms);
-  if (happens == kNothing) {
-    run_one(rule, b, HEBB_QUIET, b->step, 1);
-  } else if (rule->split_step) {
-    run_one(rule, b, HEBB_INSTANT, b->step, happens & kWhole);
-    run_one(rule, b, HEBB_FLOW, b->step, 1);
-  } else {
-    run_one(rule, b, HEBB_STEP, b->step, 1);
-  }
+  run_one(rule, b, happens == kNothing ? HEBB_QUIET : HEBB_STEP, b->step, !rule->step_by_spikes || (happens & kWhole));
   clear_indicators(rule, (head *)b, inputs);
   advance(b, dt_ms);
   ++b->step;

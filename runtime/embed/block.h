@@ -62,14 +62,14 @@ typedef struct hebb_block_list {
   int64_t count;
 } hebb_block_list;
 
-enum { HEBB_PARAMS, HEBB_START, HEBB_INSTANT, HEBB_FLOW, HEBB_STEP, HEBB_QUIET, HEBB_BOUNDS, HEBB_LISTS };
+enum { HEBB_PARAMS, HEBB_START, HEBB_INSTANT, HEBB_STEP, HEBB_QUIET, HEBB_BOUNDS, HEBB_LISTS };
 
 typedef struct hebb_block_rule {
   uint32_t block_size, inputs_size; /* of the structs in the header */
   int32_t real_bytes;               /* 4: float, 8: double */
   int32_t column_count, input_count, clock_count;
   int32_t pre_count, post_count, dt; /* columns; -1: none */
-  int32_t split_step;                /* a step with events may run its instant, then its flow */
+  int32_t step_by_spikes;            /* in a step with spikes alone only the synapses of those neurons change */
   int32_t variant_count;
   int32_t variant_levels[2];         /* of x86-64: 3, 4; 0: runs anywhere */
   int32_t unused;

@@ -64,7 +64,7 @@ void LiveBlock::describe(const EmbedUnit& unit, const Program& program, const Li
   rule_.pre_count = number(object.pre_count);
   rule_.post_count = number(object.post_count);
   rule_.dt = number(unit.program->dt);
-  rule_.split_step = object.split_step;
+  rule_.step_by_spikes = object.step_by_spikes;
   rule_.variant_count = 1;
   rule_.columns = columns_.data();
   rule_.inputs = inputs_.data();
