@@ -27,7 +27,7 @@ install(TARGETS hebb_shared hebb_python LIBRARY DESTINATION hebb/_native/lib COM
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/stdlib DESTINATION hebb/_native/share/hebb COMPONENT python)
 install(CODE "
   file(GET_RUNTIME_DEPENDENCIES LIBRARIES \"$<TARGET_FILE:hebb_shared>\" RESOLVED_DEPENDENCIES_VAR needed
-    PRE_EXCLUDE_REGEXES \"^lib(c|m|dl|pthread|rt|gcc_s|stdc\\\\+\\\\+)\\\\.so\" \"^ld-linux\")
+    PRE_EXCLUDE_REGEXES \"^lib(c|m|dl|pthread|rt|resolv|gcc_s|stdc\\\\+\\\\+)\\\\.so\" \"^ld-linux\")
   foreach(library \${needed})
     file(INSTALL \"\${library}\" DESTINATION \"\${CMAKE_INSTALL_PREFIX}/hebb/_native/lib\" FOLLOW_SYMLINK_CHAIN)
   endforeach()" COMPONENT python)

@@ -71,7 +71,7 @@ std::string_view line_at(std::string_view text, size_t begin) {
 }
 
 /// A sentence over each kernel, and what it is beside each parameter.
-std::string with_comments(std::string_view text, const DeviceProgram& device, Precision precision) {
+std::string with_comments(std::string_view text, const DeviceProgram& device, Precision precision, const llvm::Module& module) {
   std::string out = cat("// ", device.program.name, ", ", precision == Precision::Float32 ? "float" : "double",
                         ". Exact: every operation rounds once, to nearest, and none is contracted.\n");
   const DeviceKernel* kernel = nullptr;
@@ -86,6 +86,10 @@ std::string with_comments(std::string_view text, const DeviceProgram& device, Pr
         if (device.kernels[k].symbol != name) continue;
         kernel = &device.kernels[k];
         out += cat("// ", describe(device.program, KernelId{k}, kernel->spread), "\n");
+        if (device.program[device.program[KernelId{k}].domain].kind == SpaceKind::Sparse || kernel->spread == Spread::One) continue;
+        const int again = reread_values(*module.getFunction(kernel->symbol));
+        out += cat("// for one row: ", least_bytes(device.program, KernelId{k}, kernel->spread, precision), " bytes",
+                   again == 0 ? "" : cat(", and ", again * (precision == Precision::Float32 ? 4 : 8), " again that stay the same"), "\n");
       }
     }
     out += line;
@@ -121,7 +125,7 @@ Result<std::string> ptx(const DeviceProgram& device, const PtxOptions& options) 
   if ((*machine)->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile))
     return Failure{"LLVM cannot print PTX"};
   passes.run(*module);
-  return options.comments ? with_comments(text.str(), device, options.precision) : text.str().str();
+  return options.comments ? with_comments(text.str(), device, options.precision, *module) : text.str().str();
 }
 
 Result<HostThreads> host_threads(const DeviceProgram& device, Precision precision) {

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "compiler/codegen/emit_expr.h"
+#include "compiler/program/row_order.h"
 #include "compiler/codegen/stages.h"
 
 namespace hebb {
@@ -15,8 +16,16 @@ namespace {
 using llvm::Value;
 using Kind = DeviceParameter::Kind;
 
+constexpr const char* kRereadAttribute = "hebb-reread";
 constexpr unsigned kGlobalMemory = 1;  // address space of NVPTX
 constexpr uint64_t kAlignment = 64;    // of planes and arrays, as in hebb_abi.h
+/// Values from outside the loop over rows that a thread keeps in registers. With more, fewer warps would fit: those that
+/// lie in memory are read in every row instead, where they come out of the first-level cache.
+constexpr size_t kHeld = 20;
+/// Columns that get a pointer of their own which moves from row to row.
+constexpr std::ptrdiff_t kColumns = 12;
+/// Values of a row that exist at once; with more, stores and sums take theirs as soon as they are there.
+constexpr size_t kLive = 20;
 
 class ThreadEmitter {
  public:
@@ -34,7 +43,8 @@ class ThreadEmitter {
     exit_ = llvm::BasicBlock::Create(context_, "exit", function_);
     if (has(Kind::LaneStride))
       lane_ = b_.CreateMul(b_.CreateZExt(block_z_, b_.getInt64Ty()), parameter(Kind::LaneStride), "lane");
-    compute(stages_.uniform);
+    plan_row();
+    if (order_.empty() || domain_ != SpaceKind::Uniform) compute(stages_.uniform);
     for (const Accumulate& sum : kernel_.accumulates)
       if (sum.at == At::Uniform) open(sum, nullptr);
     switch (device_.spread) {
@@ -134,6 +144,7 @@ class ThreadEmitter {
     assert(k < values_.size() && "a kernel is passed every column it touches");
     Value* index = lane_;
     if (row != nullptr) index = b_.CreateAdd(lane_, row);
+    if (row_zero_ != nullptr) index = b_.CreateAdd(index, row_zero_);
     Value* at = b_.CreateInBoundsGEP(real_, values_[k], index);
     return is_uniform(column) && element != 0 ? b_.CreateConstInBoundsGEP1_32(real_, at, element) : at;
   }
@@ -191,14 +202,100 @@ class ThreadEmitter {
   void compute(const std::vector<uint32_t>& ids) {
     for (const uint32_t id : ids) {
       const ExprNode node = program_.pool[ExprId{id}];
-      if (info(node.op).is_leaf) {
-        nodes_[id] = leaf(node);
-        continue;
-      }
-      NodeValue operands[3];
-      for (int k = 0; k < node.count; ++k) operands[k] = nodes_[node.operands[k].value];
-      nodes_[id] = emit_operation(b_, node.op, {operands, size_t{node.count}}, real_);
+      if (!info(node.op).is_leaf) compute_one(id);
+      else if (!in_row_ || !reread_[id]) nodes_[id] = leaf(node);
     }
+  }
+  void compute_one(uint32_t id) {
+    const ExprNode node = program_.pool[ExprId{id}];
+    NodeValue operands[3];
+    for (int k = 0; k < node.count; ++k) operands[k] = value_of(node.operands[k]);
+    nodes_[id] = emit_operation(b_, node.op, {operands, size_t{node.count}}, real_);
+  }
+
+  // --- registers ---
+
+  /// Whether a value stays the same in the loop over rows.
+  bool stays(Level level) const {
+    if (level == kUniform) return domain_ != SpaceKind::Uniform;
+    switch (device_.spread) {
+      case Spread::Pairs: case Spread::ByPost: case Spread::ColumnBlocks: return level == kPost;
+      case Spread::One: case Spread::ByPre: case Spread::RowBlocks: return level == kPre;
+      case Spread::Neurons: break;
+    }
+    return false;
+  }
+  /// Of the present row alone: computed there, or read there when it is first needed.
+  bool of_row(uint32_t id) const {
+    return domain_ == SpaceKind::Uniform || stages_.level[id] == kRow;
+  }
+
+  /// Whether a store may change what the row is yet to read.
+  bool comes_too_early(const Store& store) const {
+    for (uint32_t id = 0; id < stages_.live.size(); ++id) {
+      const ExprNode node = program_.pool[ExprId{id}];
+      if (!stages_.live[id] || node.op != Op::Load || node.leaf.index != store.into.value) continue;
+      const bool other = node.leaf.at != At::Fixed && node.leaf.element != store.element;
+      if (!other && reread_[id] && !row_reads_.contains(id)) return true;
+    }
+    return false;
+  }
+
+  /// The order of a row, stores and sums included, and whether it has to be careful with registers.
+  void plan_row() {
+    const ExprPool& pool = program_.pool;
+    reread_.resize(pool.size());
+    std::vector<bool> inside(pool.size());
+    std::vector<RowEffect> effects;
+    for (uint32_t id = 0; id < pool.size(); ++id)
+      inside[id] = stages_.live[id] && of_row(id) && !info(pool[ExprId{id}].op).is_leaf;
+    for (const Store& store : kernel_.stores) effects.push_back({{store.value}});
+    for (const Accumulate& sum : kernel_.accumulates) effects.push_back({taken_by(pool, sum)});
+    const auto columns = std::count_if(device_.parameters.begin(), device_.parameters.end(),
+                                       [](const DeviceParameter& each) { return each.kind == Kind::Column; });
+    size_t held = 0;
+    std::vector<bool> outside(pool.size());
+    for (uint32_t id = 0; id < pool.size(); ++id) {
+      if (!inside[id]) continue;
+      const ExprNode node = pool[ExprId{id}];
+      for (int k = 0; k < node.count; ++k) {
+        const uint32_t from = node.operands[k].value;
+        if (outside[from] || !stays(stages_.level[from]) || pool[node.operands[k]].op == Op::Const) continue;
+        outside[from] = true;
+        ++held;
+      }
+    }
+    // Running sums are read in between: such rows keep their order.
+    const RowOrder order = kernel_.scans.empty() ? order_of_row(pool, inside, effects) : RowOrder{};
+    crowded_ = held > kHeld || columns > kColumns || order.live > kLive;
+    if (!crowded_) return;
+    order_ = order.order;
+    for (uint32_t id = 0; id < pool.size(); ++id) {
+      if (!stages_.live[id] || !info(pool[ExprId{id}].op).is_leaf) continue;
+      reread_[id] = outside[id] ? held > kHeld : kernel_.scans.empty() && !stays(stages_.level[id]);
+    }
+  }
+
+  NodeValue value_of(ExprId id) {
+    if (!in_row_ || !reread_[id.value]) return nodes_[id.value];
+    const auto known = row_reads_.find(id.value);
+    return known != row_reads_.end() ? known->second : row_reads_[id.value] = leaf(program_.pool[id]);
+  }
+
+  /// One round of a loop. Where registers are few, every address in it gets a 0 made of the loop's index (which has 31 bits, or
+  /// 63): nobody then moves reads out of the loop, or keeps a pointer for each column that goes along.
+  void round(Value* index, const std::function<void()>& body) {
+    if (!crowded_) return body();
+    in_row_ = true;
+    Value* const outer = std::exchange(row_zero_, b_.CreateZExt(b_.CreateLShr(index, index->getType()->getIntegerBitWidth() - 1), b_.getInt64Ty()));
+    row_reads_.clear();
+    body();
+    int again = 0;
+    for (const auto& [id, value] : row_reads_) again += stays(stages_.level[id]);
+    if (again > 0) function_->addFnAttr(kRereadAttribute, std::to_string(again));
+    row_zero_ = outer;
+    row_reads_.clear();
+    in_row_ = outer != nullptr;
   }
 
   // --- sums ---
@@ -237,14 +334,14 @@ class ThreadEmitter {
 
   Value* combine(const Accumulate& sum, Value* so_far) {
     const ExprNode node = program_.pool[sum.value];
-    const NodeValue value = nodes_[sum.value.value];
+    const NodeValue value = value_of(sum.value);
     if (sum.combine != Combine::Sum) {
       const NodeValue operands[2] = {{.number = so_far}, value};
       return emit_operation(b_, sum.combine == Combine::Min ? Op::Min : Op::Max, operands, real_).number;
     }
     if (node.op != Op::Mul) return b_.CreateFAdd(so_far, value.number);
     return b_.CreateIntrinsic(llvm::Intrinsic::fma, {real_},
-                              {nodes_[node.operands[0].value].number, nodes_[node.operands[1].value].number, so_far});
+                              {value_of(node.operands[0]).number, value_of(node.operands[1]).number, so_far});
   }
 
   // --- rows ---
@@ -254,15 +351,36 @@ class ThreadEmitter {
     for (size_t s = 0; s < kernel_.scans.size(); ++s) {
       compute(stages_.rows[s]);
       Value* const slot = running_[kernel_.scans[s].as.value];
-      Value* const total = b_.CreateFAdd(b_.CreateLoad(real_, slot), nodes_[kernel_.scans[s].value.value].number);
+      Value* const total = b_.CreateFAdd(b_.CreateLoad(real_, slot), value_of(kernel_.scans[s].value).number);
       b_.CreateStore(total, slot);
       for (const uint32_t id : stages_.scan_reads[s]) nodes_[id] = {.number = total};
     }
+    if (!order_.empty()) return row_in_order();
     compute(stages_.rows.back());
-    for (const Store& store : kernel_.stores)
-      b_.CreateStore(nodes_[store.value.value].number, address(store.into, store.element, self_of(store)));
-    for (const Accumulate& sum : kernel_.accumulates)
-      b_.CreateStore(combine(sum, b_.CreateLoad(real_, sums_[&sum])), sums_[&sum]);
+    for (const Store& store : kernel_.stores) put(store);
+    for (const Accumulate& sum : kernel_.accumulates) add(sum);
+  }
+  void put(const Store& store) {
+    b_.CreateStore(value_of(store.value).number, address(store.into, store.element, self_of(store)));
+  }
+  void add(const Accumulate& sum) { b_.CreateStore(combine(sum, b_.CreateLoad(real_, sums_[&sum])), sums_[&sum]); }
+
+  void row_in_order() {
+    const auto nodes = static_cast<uint32_t>(program_.pool.size()), stores = static_cast<uint32_t>(kernel_.stores.size());
+    const bool inside = std::exchange(in_row_, true);
+    std::vector<const Store*> last;
+    for (const uint32_t step : order_) {
+      if (step < nodes) {
+        compute_one(step);
+      } else if (step - nodes >= stores) {
+        add(kernel_.accumulates[step - nodes - stores]);
+      } else {
+        const Store& store = kernel_.stores[step - nodes];
+        comes_too_early(store) ? last.push_back(&store) : put(store);
+      }
+    }
+    for (const Store* store : last) put(*store);
+    in_row_ = inside;
   }
   Value* self_of(const Store& store) { return is_uniform(store.into) ? nullptr : self(); }
 
@@ -286,7 +404,7 @@ class ThreadEmitter {
     b_.SetInsertPoint(inside);
     llvm::PHINode* index = b_.CreatePHI(begin->getType(), 2, name);
     index->addIncoming(begin, before);
-    body(index);
+    round(index, [&] { body(index); });
     Value* next = b_.CreateNUWAdd(index, step);
     index->addIncoming(next, b_.GetInsertBlock());
     b_.CreateCondBr(b_.CreateICmpULT(next, end), inside, after);
@@ -468,11 +586,22 @@ class ThreadEmitter {
   Value *pre_ = nullptr, *post_ = nullptr;  // of 32 bits
   Value* synapse_ = nullptr;                // of 64 bits
   std::vector<NodeValue> nodes_;            // by ExprId, at the present row
+  std::vector<bool> reread_;                // by ExprId
+  std::map<uint32_t, NodeValue> row_reads_; // of these, what the present row has read
+  std::vector<uint32_t> order_;             // of a crowded row: RowOrder
+  bool crowded_ = false, in_row_ = false;
+  Value* row_zero_ = nullptr;               // in a round of a crowded loop
   std::map<const Accumulate*, Value*> sums_;
   std::map<uint32_t, Value*> running_;      // scans
 };
 
 }  // namespace
+
+int reread_values(const llvm::Function& kernel) {
+  int values = 0;
+  kernel.getFnAttribute(kRereadAttribute).getValueAsString().getAsInteger(10, values);
+  return values;
+}
 
 std::unique_ptr<llvm::Module> emit_threads(const DeviceProgram& device, Precision precision, ThreadTarget target,
                                            llvm::LLVMContext& context) {

@@ -8,6 +8,7 @@
 #include "compiler/program/device.h"
 
 namespace llvm {
+class Function;
 class LLVMContext;
 class Module;
 }
@@ -21,5 +22,8 @@ enum class ThreadTarget { Gpu, Host };
 
 std::unique_ptr<llvm::Module> emit_threads(const DeviceProgram& device, Precision precision, ThreadTarget target,
                                            llvm::LLVMContext& context);
+
+/// Values that a kernel reads in every row although they stay the same: registers are few.
+int reread_values(const llvm::Function& kernel);
 
 }  // namespace hebb

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "compiler/support/text.h"
 
@@ -64,29 +65,35 @@ class Splitter {
     }
   }
 
-  /// Many values that depend on nothing the kernel stores (first weights of a network inside a rule, drawn each
-  /// by itself) would want more registers than a thread should have.
-  void split_uniform(KernelId id, const Kernel& kernel) {
+  /// Many values (first weights of a network inside a rule, drawn each by itself; what neurons work out for its synapses)
+  /// would want more registers than a thread should have. With more than `most`, some at a time;
+  /// columns that the kernel reads are stored last, by one piece.
+  void add_in_parts(KernelId id, const Kernel& kernel, Spread spread, size_t most) {
     constexpr size_t kStores = 4;
     const std::vector<ExprId> all = roots(kernel);
-    for (const ExprId node : nodes_below(from_.pool, all)) {
-      const ExprNode leaf = from_.pool[node];
-      for (const Store& store : kernel.stores)
-        if (leaf.op == Op::Load && leaf.leaf.index == store.into.value) return add(id, kernel, Spread::One);
-    }
-    if (kernel.stores.size() <= kStores || !kernel.accumulates.empty()) return add(id, kernel, Spread::One);
-    for (size_t begin = 0; begin < kernel.stores.size(); begin += kStores) {
+    std::set<uint32_t> read;
+    for (const ExprId node : nodes_below(from_.pool, all))
+      if (from_.pool[node].op == Op::Load) read.insert(from_.pool[node].leaf.index);
+    Kernel last = kernel;
+    std::vector<Store> free;
+    last.stores.clear();
+    for (const Store& store : kernel.stores) (read.contains(store.into.value) ? last.stores : free).push_back(store);
+    if (free.size() <= most || !kernel.accumulates.empty()) return add(id, kernel, spread);
+    for (size_t begin = 0; begin < free.size(); begin += kStores) {
       Kernel piece = part_of(kernel, cat("part ", begin / kStores));
-      const size_t end = std::min(begin + kStores, kernel.stores.size());
-      piece.stores.assign(kernel.stores.begin() + static_cast<std::ptrdiff_t>(begin), kernel.stores.begin() + static_cast<std::ptrdiff_t>(end));
-      add(id, std::move(piece), Spread::One);
+      const size_t end = std::min(begin + kStores, free.size());
+      piece.stores.assign(free.begin() + static_cast<std::ptrdiff_t>(begin), free.begin() + static_cast<std::ptrdiff_t>(end));
+      add(id, std::move(piece), spread);
     }
+    if (!last.stores.empty()) add(id, std::move(last), spread);
   }
+
+  void split_uniform(KernelId id, const Kernel& kernel) { add_in_parts(id, kernel, Spread::One, 4); }
 
   // A row's loads come before its stores: sums go first, and see what the row held.
 
   void split_neurons(KernelId id, const Kernel& kernel) {
-    if (kernel.accumulates.empty()) return add(id, kernel, Spread::Neurons);
+    if (kernel.accumulates.empty()) return add_in_parts(id, kernel, Spread::Neurons, 16);
     add_sums(id, kernel, At::Uniform, Spread::One);
     add_stores(id, kernel, Spread::Neurons);
   }
@@ -141,7 +148,18 @@ class Splitter {
   }
 
   void add_sums(KernelId id, const Kernel& kernel, At at, Spread spread) {
-    if (has_sum(kernel, at)) add(id, sums_of(kernel, at), spread);
+    if (!has_sum(kernel, at)) return;
+    Kernel sums = sums_of(kernel, at);
+    constexpr size_t kSums = 4, kMany = 16;
+    if (at != At::Uniform || sums.accumulates.size() <= kMany) return add(id, std::move(sums), spread);
+    const std::vector<Accumulate> all = std::exchange(sums.accumulates, {});
+    for (size_t begin = 0; begin < all.size(); begin += kSums) {
+      Kernel piece = sums;
+      piece.name += cat(" part ", begin / kSums);
+      const size_t end = std::min(begin + kSums, all.size());
+      piece.accumulates.assign(all.begin() + static_cast<std::ptrdiff_t>(begin), all.begin() + static_cast<std::ptrdiff_t>(end));
+      add(id, std::move(piece), spread);
+    }
   }
 
   void add_stores(KernelId id, const Kernel& kernel, Spread spread) {
@@ -337,6 +355,47 @@ Grid grid_of(Spread spread, int64_t pres, int64_t posts, uint32_t lanes) {
       break;
   }
   return grid;
+}
+
+namespace {
+
+/// Whether a thread goes on from row to row, and the side that it stays at then.
+std::optional<At> side_that_stays(const Program& program, const Kernel& kernel, Spread spread) {
+  if (!is_synaptic(program[kernel.domain].kind)) return {};
+  const bool along_pre = spread == Spread::Pairs || spread == Spread::ByPost || spread == Spread::ColumnBlocks;
+  return along_pre ? At::Post : At::Pre;
+}
+
+}  // namespace
+
+int64_t least_bytes(const Program& program, KernelId id, Spread spread, Precision precision) {
+  const Kernel& kernel = program[id];
+  const std::optional<At> stays = side_that_stays(program, kernel, spread);
+  std::set<std::pair<uint32_t, uint32_t>> read, written;
+  bool draws = false;
+  std::vector<ExprId> all;
+  for (const Scan& scan : kernel.scans) all.push_back(scan.value);
+  for (const Accumulate& sum : kernel.accumulates) all.push_back(sum.value);
+  for (const Store& store : kernel.stores) {
+    const ExprNode value = program.pool[store.value];
+    const bool stays_as_it_is = value.op == Op::Load && value.leaf.index == store.into.value && value.leaf.element == store.element && value.leaf.at == At::Self;
+    if (stays_as_it_is) continue;
+    all.push_back(store.value);
+    written.insert({store.into.value, store.element});
+  }
+  for (const ExprId node_id : nodes_below(program.pool, all)) {
+    const ExprNode node = program.pool[node_id];
+    draws |= node.op == Op::Draw;
+    if (node.op != Op::Load) continue;
+    const Leaf& leaf = node.leaf;
+    const bool is_scan = std::any_of(kernel.scans.begin(), kernel.scans.end(), [&](const Scan& scan) { return scan.as.value == leaf.index; });
+    const bool once = stays && (leaf.at == *stays || leaf.at == At::Uniform || leaf.at == At::Fixed);
+    if (!is_scan && !once) read.insert({leaf.index, leaf.element});
+  }
+  if (!stays && kernel.spikes.valid()) read.insert({kernel.spikes.value, 0});
+  const int64_t real = precision == Precision::Float32 ? 4 : 8;
+  const int64_t step_and_key = draws && !stays ? 16 : 0;
+  return real * static_cast<int64_t>(read.size() + written.size()) + step_and_key;
 }
 
 std::string describe(const Program& program, const DeviceParameter& parameter) {

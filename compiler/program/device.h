@@ -64,6 +64,10 @@ Grid grid_of(Spread spread, int64_t pres, int64_t posts, uint32_t lanes);
 /// Whether a kernel over a sparse space finds synapses by post neuron.
 bool reads_by_post(Spread spread);
 
+/// Bytes that no kernel can do without for one row (one neuron) of a dense or neurons domain: every element that differs from row to
+/// row, read once and written once. From the program alone.
+int64_t least_bytes(const Program& program, KernelId kernel, Spread spread, Precision precision);
+
 /// "address of EE.w [X x Y], read and written": for people.
 std::string describe(const Program& program, const DeviceParameter& parameter);
 std::string describe(const Program& program, KernelId kernel, Spread spread);

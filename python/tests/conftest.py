@@ -1,6 +1,10 @@
+import importlib.util
 import pathlib
 
 import pytest
+
+# Run by itself, in an environment that has it.
+collect_ignore = [] if importlib.util.find_spec("ray") else ["test_ray.py"]
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 OJA = "rule Oja { param eta = 0.1 [1/s]; weight w in [-10, 10]; w' = eta * (pre.r * post.r - post.r^2 * w); }"

@@ -22,6 +22,10 @@ def test_jax():
             w = step({**values, "w": w})["w"]
         return jax.numpy.sum(w ** 2)
 
+    batch = jax.numpy.stack([values["w"] * k for k in (1.0, 0.5, -2.0)])
+    together = jax.vmap(lambda w: step({**values, "w": w})["w"])(batch)
+    assert all((row == step({**values, "w": w})["w"]).all() for row, w in zip(together, batch))
+
     slope = jax.jit(jax.grad(two_steps))(values["w"])
     moved = values["w"].copy()
     moved[1, 2] += 1e-6

@@ -9,7 +9,9 @@ Every rule as one synapse: its kernels, and for the targets of --gradients (all)
 one. Every neuron as a population.
 Fails when ptxas refuses a text. --table prints, for each kernel over synapses or neurons, registers, spilled bytes,
 instructions of the inner loop (of the whole kernel where it has none) and bytes it moves for one row, beside the bytes
-that any kernel must move: one read of each column it reads, one write of each it writes.
+that any kernel must move: one read of each column it reads, one write of each it writes, as the compiler counts them in the
+program. Fails when it moves more (less it may where a choice between two values became one between two addresses). Read again: values that stay the same from row to row, which a kernel that is short of registers
+does not keep; they come out of a cache.
 """
 import argparse
 import concurrent.futures
@@ -103,20 +105,41 @@ def inner_loops(disassembly):
     return out
 
 
+def loop_of(body):
+    """The text of the blocks of the loop that touches memory; empty where there is none."""
+    labels = re.split(r"^(\$L\w+):", body, flags=re.M)
+    names, codes = ["entry", *labels[1::2]], [labels[0], *labels[2::2]]
+    follows = {}
+    for k, (name, code) in enumerate(zip(names, codes)):
+        jumps = re.findall(r"(@\S+\s+)?bra(?:\.uni)?\s+(\$L\w+);", code)
+        falls = k + 1 < len(names) and not re.search(r"(?:^|\n)\t(?:bra(?:\.uni)?\s+\$L\w+|ret);\s*$", code.rstrip())
+        follows[name] = {to for _, to in jumps} | ({names[k + 1]} if falls else set())
+    reached = {}
+    for name in names:
+        seen, open_ones = set(), list(follows[name])
+        while open_ones:
+            one = open_ones.pop()
+            if one not in seen:
+                seen.add(one)
+                open_ones += follows[one]
+        reached[name] = seen
+    loops = {frozenset(b for b in names if b in reached[a] and a in reached[b]) for a in names if a in reached[a]}
+    texts = ["".join(code for name, code in zip(names, codes) if name in loop) for loop in loops]
+    return next((text for text in texts if ".global" in text), "")
+
+
 def moved(text):
-    """Of each kernel: (bytes of the inner loop's loads and stores, the least possible), from the PTX itself."""
+    """Of each kernel: what it is; bytes of the inner loop's loads and stores (of all where it has none), as the text has them;
+    and what the compiler says, from the program alone: the least for one row, and what stays the same and is read again."""
     out = {}
-    for match in re.finditer(r"// ([^\n]*)\n\.visible \.entry (\w+)\((.*?)\)\s*\{(.*?)\n\}", text, re.S):
-        what, name, parameters, body = match.groups()
-        blocks = re.split(r"^(\$L\w+):", body, flags=re.M)
-        bodies = [code for label, code in zip(blocks[1::2], blocks[2::2]) if re.search(rf"bra(?:\.uni)? \t?\s*\{label};", code)]
-        bodies = [b for b in bodies if "global" in b]
-        code = min(bodies, key=len) if bodies else body
-        code = code.split("bra", 1)[0] if bodies else code
-        accesses = re.findall(r"(ld|st)\.global(?:\.nc)?\.(?:v\d\.)?[bf](\d+)\s+[^\n]*?\[(%rd\d+)(\+-?\d+)?\]", code)
-        size = sum(int(bits) // 8 for _, bits, _, _ in accesses)
-        least = {(kind, at, offset): int(bits) // 8 for kind, bits, at, offset in accesses}
-        out[name] = (what, size, sum(least.values()))
+    for match in re.finditer(r"// ([^\n]*)\n(?:// for one row: (\d+) bytes(?:, and (\d+) again that stay the same)?\n)?"
+                             r"\.visible \.entry (\w+)\((.*?)\)\s*\{(.*?)\n\}", text, re.S):
+        what, least, again, name, parameters, body = match.groups()
+        code = loop_of(body) or body
+        accesses = re.findall(r"(?:ld|st)\.global(?:\.nc)?\.(?:v(\d)\.)?[bf](\d+)\s", code)
+        size = sum(int(bits) // 8 * int(lanes or 1) for lanes, bits in accesses)
+        again = min(int(again or 0), max(size - int(least or 0), 0))  # of a choice between two values, one is read
+        out[name] = (what, size, int(least or 0), again)
     return out
 
 
@@ -144,7 +167,7 @@ def main():
                 for precision in options.precision.split(",")]
         made = list(pool.map(write_ptx, jobs))
         results = list(pool.map(lambda one: one[1] and assemble(ptxas, one[1], one[0][4], options.table), made))
-        rows = []
+        rows, crowded = [], set()
         for (job, path, why), result in zip(made, results):
             name, emit, sm = job[2], job[3], job[4]
             if path is None:
@@ -163,24 +186,32 @@ def main():
             if not good:
                 failed += 1
                 print(f"{name} ({emit}, sm_{sm}): ptxas refuses it\n{log}")
-            elif options.table:
+                continue
+            loops, bytes_of = {}, moved(path.read_text())
+            if options.table:
                 dump = subprocess.run([nvdisasm, "-c", str(path.with_suffix(".cubin"))], capture_output=True, text=True).stdout
-                loops, bytes_of = inner_loops(dump), moved(path.read_text())
-                for kernel, numbers in found.items():
-                    what, size, least = bytes_of.get(kernel, ("", 0, 0))
-                    body, loop = loops.get(kernel, ([], False))
-                    if "one thread" in what or " init" in f" {what}":
-                        continue
+                loops = inner_loops(dump)
+            for kernel, numbers in found.items():
+                what, size, least, again = bytes_of[kernel]
+                body, loop = loops.get(kernel, ([], False))
+                if numbers["registers"] > 64 or numbers["spills"] > 0:
+                    crowded.add(name)
+                if "one thread" not in what and " init" not in f" {what}":
                     rows.append((f"{name}{' gradient' if emit != 'ptx' else ''}", f"sm_{sm}", kernel, numbers["registers"],
-                                 numbers["spills"], f"{len(body)}{'' if loop else ' all'}", size, least))
-        if rows:
-            print("| of | target | kernel | registers | spilled bytes | instructions per row | bytes per row | least |")
-            print("|---|---|---|---|---|---|---|---|")
+                                 numbers["spills"], f"{len(body)}{'' if loop else ' all'}", size - again, least, again))
+        unequal = [row for row in rows if row[6] > row[7]]
+        failed += len(unequal)
+        for row in unequal:
+            print(f"{row[0]}: {row[2]} moves {row[6]} bytes a row, and need move no more than {row[7]}")
+        if options.table:
+            print("| of | target | kernel | registers | spilled bytes | instructions per row | bytes per row | least | read again |")
+            print("|---|---|---|---|---|---|---|---|---|")
             for row in rows:
                 print("| " + " | ".join(map(str, row)) + " |")
             wide = [row for row in rows if row[3] > 64]
-            print(f"\n{len(rows)} kernels over synapses or neurons; {len(wide)} need more than 64 registers, "
-                  f"{sum(row[4] > 0 for row in rows)} spill, {sum(row[6] != row[7] for row in rows)} move more bytes than they must")
+            print(f"\n{len(wide)} kernels over synapses or neurons need more than 64 registers, {sum(row[4] > 0 for row in rows)} spill")
+        print(f"{len(rows)} kernels over synapses or neurons, {len(unequal)} move more bytes than they must")
+        print(f"more than 64 registers, or spilled, one-thread kernels included: {', '.join(sorted(crowded)) or 'none'}")
     print(f"{texts} texts, {kernels} kernels assembled, {failed} failed; "
           f"no derivative: {', '.join(sorted(set(without))) or 'none'}")
     sys.exit(1 if failed else 0)
