@@ -376,6 +376,7 @@ class ThreadEmitter {
         add(kernel_.accumulates[step - nodes - stores]);
       } else {
         const Store& store = kernel_.stores[step - nodes];
+        value_of(store.value);   // is read now: another store may change it
         comes_too_early(store) ? last.push_back(&store) : put(store);
       }
     }
