@@ -158,7 +158,7 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
       init_resets_(accumulated(program, program.plan.init)),
       step_resets_(accumulated(program, program.plan.step)), constants_(step_constants(program)), meeting_(pool_.size()) {
   for (const Kernel& kernel : program.kernels)
-    if (kernel.rows != Rows::All) list_of(kernel.spikes);
+    if (kernel.spikes.valid()) list_of(kernel.spikes);
   for (const Delayed& delayed : program.plan.delays) {
     if (delayed.values) continue;
     list_of(delayed.from);
@@ -181,13 +181,14 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
   if (columns.device() != nullptr) return;  // it knows the plan
   assert(kernels.run.size() == program.kernels.size() && "one function per kernel");
   for (const Deferred& deferred : program.plan.deferred) {
-    Late late{.weight = deferred.weight, .scale = deferred.scale,
+    Late late{.behind = deferred.behind, .scales = deferred.scales,
               .now = prepare(program, deferred.now, key, rows_per_part), .settle = {}};
     for (const KernelId kernel : deferred.settle) late.settle.push_back(prepare(program, kernel, key, rows_per_part));
     late_.push_back(std::move(late));
   }
   for (Late& late : late_)
-    columns_.read_by(late.weight, [this, &late](std::span<double> into) { read_now(late, into); });
+    for (const ColumnId column : late.behind)
+      columns_.read_by(column, [this, &late, column](std::span<double> into) { read_now(late, column, into); });
   for (const Launch& launch : program.plan.init)
     init_.push_back(prepare(program, launch.kernel, key, rows_per_part));
   for (const Launch& launch : program.plan.begin)
@@ -209,32 +210,39 @@ void PlanRunner::settle(Late& late) {
   for (Prepared& prepared : late.settle) launch(prepared, -1);
 }
 
-void PlanRunner::settle() {
-  for (Late& late : late_) {
+/// 0: nothing has begun.
+double PlanRunner::least_scale(const Late& late) const {
+  double least = begun_ ? 1 : 0;
+  for (const ColumnId column : late.scales) {
     double scale = 0;
-    columns_.read(late.scale, std::span(&scale, 1));
-    if (scale != 0) settle(late);  // 0: nothing has begun
+    columns_.read(column, std::span(&scale, 1));
+    least = std::min(least, scale);
   }
+  return least;
+}
+
+void PlanRunner::settle() {
+  for (Late& late : late_)
+    if (least_scale(late) != 0) settle(late);
 }
 
 void PlanRunner::settle_what_is_due(int64_t step) {
   const double least = columns_.precision() == Precision::Float32 ? kLeastScaleFloat : kLeastScaleDouble;
-  for (Late& late : late_) {
-    double scale = 0;
-    columns_.read(late.scale, std::span(&scale, 1));
-    if (scale < least || (step > 0 && step % kMostSteps == 0)) settle(late);
-  }
+  for (Late& late : late_)
+    if (least_scale(late) < least || (step > 0 && step % kMostSteps == 0)) settle(late);
 }
 
 /// What is stored stays behind: reading must not change what happens.
-void PlanRunner::read_now(Late& late, std::span<double> into) {
-  auto* const base = static_cast<std::byte*>(columns_.base(late.weight));
-  const std::vector<std::byte> before(base, base + columns_.bytes(late.weight));
-  double scale = 0;
-  columns_.read(late.scale, std::span(&scale, 1));
-  if (scale != 0) launch(late.now, -1);
-  columns_.read_stored(late.weight, into);
-  std::copy(before.begin(), before.end(), base);
+void PlanRunner::read_now(Late& late, ColumnId column, std::span<double> into) {
+  std::vector<std::vector<std::byte>> before;
+  for (const ColumnId behind : late.behind) {
+    auto* const base = static_cast<std::byte*>(columns_.base(behind));
+    before.emplace_back(base, base + columns_.bytes(behind));
+  }
+  if (least_scale(late) != 0) launch(late.now, -1);
+  columns_.read_stored(column, into);
+  for (size_t k = 0; k < before.size(); ++k)
+    std::copy(before[k].begin(), before[k].end(), static_cast<std::byte*>(columns_.base(late.behind[k])));
 }
 
 hebb_launch PlanRunner::whole_launch(SpaceId domain, uint64_t key) const {
@@ -268,7 +276,7 @@ PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel
   const SpaceId domain = program[kernel].domain;
   const int64_t posts = extent(program, domain).posts;
   Prepared out{.kernel = kernel, .parts = {}};
-  if (program[kernel].rows != Rows::All) out.list = list_of(program[kernel].spikes);
+  if (program[kernel].spikes.valid()) (program[kernel].rows != Rows::All ? out.list : out.gate) = list_of(program[kernel].spikes);
   for (size_t k = 0; k < lists_.size(); ++k) {
     bool writes = false;
     for (const Store& store : program[kernel].stores) writes |= store.into == lists_[k].column;
@@ -362,6 +370,7 @@ void PlanRunner::launch_buckets(Prepared& prepared, int64_t step) {
 void PlanRunner::launch(Prepared& prepared, int64_t step) {
   const auto& kernel = kernels_.run[prepared.kernel.value];
   if (prepared.copies.valid()) return copy_spikes(prepared);
+  if (prepared.gate >= 0 && current_list(prepared.gate).count == 0) return;
   for (const int list : prepared.outdates) lists_[static_cast<size_t>(list)].current = false;
   if (prepared.buckets != nullptr) return launch_buckets(prepared, step);
   for (hebb_launch& part : prepared.parts) part.step = step;
@@ -480,6 +489,7 @@ bool PlanRunner::fits(const std::vector<InFlight>& spikes) const {
 void PlanRunner::run_init() {
   if (on_device(DeviceRun::List::Init, -1)) return;
   reset(init_resets_);
+  begun_ = true;
   for (Prepared& prepared : init_) launch(prepared, -1);
 }
 
@@ -489,6 +499,7 @@ void PlanRunner::run_begin() {
 }
 
 void PlanRunner::run_step(int64_t step, bool eventful, bool untouched) {
+  begun_ = true;
   if (!late_.empty()) settle_what_is_due(step);
   for (SpikeList& list : lists_) list.current = list.current && untouched && program_[list.column].role == Role::State;
   const bool stay = columns_.device() == nullptr && constants_stay();

@@ -90,6 +90,7 @@ class PlanRunner {
     KernelId kernel;
     std::vector<hebb_launch> parts;
     int list = -1;                 // of its rows; -1: all
+    int gate = -1;                 // runs when this list is not empty; -1: always
     bool by_list = false;          // parts take some of the list each, else all of it
     double row = 0;                // synapses of a neuron of the list, roughly
     std::vector<hebb_launch> one;  // of a list: all of it on this thread, where it is short
@@ -100,13 +101,14 @@ class PlanRunner {
     int copies_into = -1;          // the list of the column it writes
   };
   struct Late {
-    ColumnId weight, scale;
+    std::vector<ColumnId> behind, scales;
     Prepared now;
     std::vector<Prepared> settle;
   };
   void settle(Late& late);
   void settle_what_is_due(int64_t step);
-  void read_now(Late& late, std::span<double> into);
+  void read_now(Late& late, ColumnId column, std::span<double> into);
+  double least_scale(const Late& late) const;
   int list_of(ColumnId column);
   size_t words_of(ColumnId column) const;
   void deliver(size_t delay, bool shared);
@@ -132,6 +134,7 @@ class PlanRunner {
     KernelId kernel;
     Share share = Share::One;
     int list = -1;
+    int gate = -1;                   // runs when this list is not empty
     SpaceId listed;                  // neurons in blocks of which the list is divided; invalid: everyone takes all of it
     std::vector<OwnLaunch> parts;
   };
@@ -171,6 +174,7 @@ class PlanRunner {
   std::vector<std::vector<uint32_t>> spare_;  // memory of spikes that have arrived
   std::vector<Prepared> init_, begin_, quiet_, eventful_;
   std::vector<Late> late_;
+  bool begun_ = false;               // what is late has a beginning
   std::vector<ColumnId> init_resets_, step_resets_;
   StepConstants constants_;
   uint64_t constants_of_ = 0;          // Columns::parameter_changes when they were computed; 0: they were not

@@ -54,7 +54,7 @@ size_t PlanRunner::prepare_shared(KernelId id, uint64_t key) {
   const bool synaptic = is_synaptic(domain.kind);
   const int64_t pres = synaptic ? program_[domain.pre].size : 1;
   const int64_t posts = synaptic ? program_[domain.post].size : domain.size;
-  if (kernel.rows != Rows::All) out.list = list_of(kernel.spikes);
+  if (kernel.spikes.valid()) (kernel.rows != Rows::All ? out.list : out.gate) = list_of(kernel.spikes);
   const bool by_post = out.share == Share::ByPost;
   if (out.share != Share::One && kernel.rows != Rows::All) {
     const bool listed_posts = kernel.rows == Rows::OfPost || kernel.rows == Rows::OfSpikes;
@@ -143,7 +143,8 @@ PlanRunner::SharedStep PlanRunner::plan_sharing(When leave_out, uint64_t key) {
     const size_t shared = prepare_shared(launch.kernel, key);
     const Share share = shared_kernels_[shared].share;
     Task task{.first_thread = share == Share::One, .touches = kernels[k]};
-    if (const int list = shared_kernels_[shared].list; list >= 0) {
+    for (const int list : {shared_kernels_[shared].list, shared_kernels_[shared].gate}) {
+      if (list < 0) continue;
       reads(list);
       task.touches.push_back(list_touch(list, false, share == Share::One ? Reach::First : Reach::Any));
     }
@@ -248,6 +249,7 @@ void PlanRunner::launch_own(SharedKernel& shared, int thread, int64_t step) {
   hebb_launch& part = shared.parts[static_cast<size_t>(thread)].launch;
   if (part.post_begin >= part.post_end || part.pre_begin >= part.pre_end) return;
   part.step = step;
+  if (shared.gate >= 0 && lists_[static_cast<size_t>(shared.gate)].count == 0) return;
   if (shared.list >= 0) {
     const SpikeList& list = lists_[static_cast<size_t>(shared.list)];
     const auto first = list.rows.begin(), last = first + list.count;

@@ -1,33 +1,43 @@
+// Which changes of a synapse can wait.
+
 #include "compiler/lower/defer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "compiler/expr/polynomial.h"
 #include "compiler/expr/transform.h"
-#include "compiler/lower/passes.h"
 #include "compiler/lower/reader.h"
+#include "compiler/lower/sign.h"
 #include "compiler/support/text.h"
 
 namespace hebb {
 namespace {
 
 constexpr size_t kMostTerms = 16;
+constexpr int kDeepest = 3;  // states that are driven by states
 
 class Analysis {
  public:
   Analysis(Draft& draft, const Instance& projection)
       : draft_(draft), model_(*draft.model), projection_(projection), rule_(*projection.rule),
-        read_(draft, projection, Frame::Synapse) {}
+        read_(draft, projection, Frame::Synapse) {
+    for (const auto& [id, column] : projection.columns) variable_of_[column.value] = id;
+  }
 
   Deferral run() {
-    const bool possible = shape() && events() && amounts() && traces();
-    if (!possible && out_.obstacle.empty()) out_.obstacle = "nothing happens at a post spike";
-    return out_;
+    if (shape() && drives() && kept_states() && events() && waiting() && flow() && carriers() && worth_it()) signs();
+    return std::move(out_);
   }
 
  private:
   ExprPool& pool() { return draft_.program.pool; }
+  const std::string& name(VarId id) const { return model_[id].name; }
+  std::string name(ColumnId id) const {
+    const auto own = variable_of_.find(id.value);
+    return own != variable_of_.end() ? name(own->second) : draft_.program[id].name;
+  }
 
   template <class... Pieces>
   bool no(const Pieces&... pieces) {
@@ -35,49 +45,40 @@ class Analysis {
     return false;
   }
 
-  std::string name(VarId id) const { return model_[id].name; }
+  bool of_synapse(VarId id) const {
+    const Variable& variable = model_[id];
+    return variable.kind == VarKind::Weight || (variable.kind == VarKind::State && variable.locus == Locus::Synapse);
+  }
 
-  /// The weight is the only thing a synapse has, and only jumps change it.
+  // --- what the rule is made of ------------------------------------------------------------------
+
   bool shape() {
     for (const VarId id : rule_.variables) {
       const Variable& variable = model_[id];
+      if (variable.kind == VarKind::Reduce) return no(variable.name, " sums over synapses");
+      if (variable.kind == VarKind::Draw) return no(variable.name, " is drawn");
+      if (of_synapse(id) && !variable.shape.scalar()) return no(variable.name, " is an array");
       if (variable.kind == VarKind::Weight) out_.weight = id;
-      else if (variable.kind == VarKind::State && variable.locus == Locus::Synapse) return no(variable.name, " belongs to the synapse");
-      else if (variable.kind == VarKind::Reduce) return no(variable.name, " sums over synapses");
-      else if (variable.kind == VarKind::Draw) return no(variable.name, " is drawn");
     }
     if (!out_.weight.valid()) return no("there is no weight");
     if (projection_.bucketed >= 0) return no("delays differ between its synapses");
-    if (!model_[out_.weight].shape.scalar()) return no(name(out_.weight), " is an array");
-    for (const Flow& flow : rule_.flows)
-      if (flow.variable == out_.weight) return no(name(out_.weight), " changes between spikes");
+    out_.weight_column = projection_.columns.at(out_.weight);
     if (projection_.projection && !projection_.let_columns.empty()) return no("a value of every synapse is recorded");
     return true;
   }
 
-  bool events() {
-    bool post = false;
-    for (const Jump& jump : rule_.jumps) {
-      if (jump.variable != out_.weight) continue;
-      for (const EventId id : jump.events) {
-        const Event& event = rule_.events[id.value];
-        if (event.kind == EventKind::PreEvent) {
-          if (!take(out_.pre_spikes, arriving(draft_, projection_, event.name), "pre")) return false;
-        } else if (event.kind == EventKind::PostEvent) {
-          post = true;
-          if (jump.assign) return no("a post spike sets ", name(out_.weight), " anew");
-          if (!take(out_.post_spikes, draft_.populations[projection_.post].events.at(event.name), "post")) return false;
-        } else {
-          return no(name(out_.weight), " changes at other times than spikes");
-        }
+  bool drives() {
+    if (!projection_.projection) return true;
+    for (const DriveDef& drive : projection_.projection->drives) {
+      if (model_[drive.port].kind != VarKind::Receive) return no("its input is summed in every step");
+      const ExprId amount = read_(drive.value);
+      for (const ExprId id : nodes_below(pool(), {&amount, 1})) {
+        const ExprNode node = pool()[id];
+        if (node.op == Op::Load && node.leaf.at == At::Self && node.leaf.index != out_.weight_column.value)
+          return no("what is driven depends on ", name(ColumnId{node.leaf.index}));
       }
+      if (!take(out_.pre_spikes, driving(draft_, projection_), "pre")) return false;
     }
-    if (!post) return false;
-    if (projection_.projection)
-      for (const DriveDef& drive : projection_.projection->drives) {
-        if (model_[drive.port].kind != VarKind::Receive) return no("its input is summed in every step");
-        if (!take(out_.pre_spikes, driving(draft_, projection_), "pre")) return false;
-      }
     return true;
   }
 
@@ -87,98 +88,22 @@ class Analysis {
     return true;
   }
 
-  /// What a post spike adds, as a product of traces of the pre neuron and a number of the post neuron.
-  bool amounts() {
-    ExprId added = read_.increments(out_.weight, 0);
-    added = assuming(pool(), added, out_.post_spikes, At::Post, 1);
-    if (out_.pre_spikes.valid()) added = assuming(pool(), added, out_.pre_spikes, At::Pre, 0);
-    const ColumnId weight = projection_.columns.at(out_.weight);
-    std::set<uint32_t> reads_pre;
-    for (const ExprId id : nodes_below(pool(), {&added, 1})) {
-      const ExprNode node = pool()[id];
-      bool pre = node.op == Op::Load && node.leaf.at == At::Pre;
-      if (node.op == Op::Load && node.leaf.index == weight.value)
-        return no("what a post spike adds depends on ", name(out_.weight));
-      if (node.op == Op::Draw) return no("what a post spike adds is drawn");
-      for (int k = 0; k < node.count; ++k) pre |= reads_pre.contains(node.operands[k].value);
-      if (pre) reads_pre.insert(id.value);
-    }
-    const Classify classify = [&](ExprId id, const ExprNode& node) {
-      if (!reads_pre.contains(id.value)) return Part::Coefficient;
-      return node.op == Op::Load ? Part::Generator : Part::Inside;
-    };
-    const Expansion expansion = expand(pool(), added, classify, kMostTerms);
-    if (!expansion.polynomial) return no("what a post spike adds is no product of traces of the pre neuron");
-    const std::vector<PolynomialTerm>& terms = expansion.polynomial->terms();
-    if (terms.empty()) return false;
-    if (terms.size() > 1) return no("what a post spike adds has several traces of the pre neuron");
-    monomial_ = terms[0].powers;
-    out_.trace = pool().constant(1);
-    for (const auto& [generator, power] : monomial_)
-      for (int k = 0; k < power; ++k) out_.trace = k == 0 && pool().is_constant(out_.trace, 1) ? generator : pool().mul(out_.trace, generator);
-    out_.amount = terms[0].coefficient;
-    return one_sign(out_.amount);
+  size_t scale_of(ExprId decay) {
+    const auto same = [&](const Deferral::Scale& scale) { return scale.decay == decay; };
+    const auto found = std::find_if(out_.scales.begin(), out_.scales.end(), same);
+    if (found != out_.scales.end()) return static_cast<size_t>(found - out_.scales.begin());
+    out_.scales.push_back({.decay = decay, .column = {}});
+    return out_.scales.size() - 1;
   }
 
-  /// The same for every run, or a product of such and of what is never negative.
-  bool one_sign(ExprId amount) {
-    const ExprNode node = pool()[amount];
-    if (node.op == Op::Mul) return one_sign(node.operands[0]) && one_sign(node.operands[1]);
-    if (node.op == Op::Neg) return one_sign(node.operands[0]);
-    if (node.op == Op::Div) return one_sign(node.operands[0]) && one_sign(node.operands[1]);
-    bool by_neuron = false;
-    for (const ExprId id : nodes_below(pool(), {&amount, 1})) {
-      const ExprNode leaf = pool()[id];
-      by_neuron |= leaf.op == Op::Load && leaf.leaf.at != At::Uniform;
-    }
-    if (!by_neuron) return true;
-    if (node.op == Op::Load && never_negative(ColumnId{node.leaf.index})) return true;
-    return no("what a post spike adds may change its sign");
-  }
-
-  /// A trace of this rule that starts at 0 or above, decays, and is only ever added to by constants.
-  bool never_negative(ColumnId column) const {
-    for (const auto& [id, own] : projection_.columns)
-      if (own == column) return model_[id].kind == VarKind::State && model_[id].bounds.low >= 0;
-    return false;
-  }
-
-  /// The traces decay by a factor that is one number, and jump at the pre spikes only.
-  bool traces() {
-    out_.decay = pool().constant(1);
-    for (const auto& [generator, power] : monomial_) {
-      const ColumnId column{pool()[generator].leaf.index};
-      VarId id;
-      for (const auto& [own, at] : projection_.columns)
-        if (at == column) id = own;
-      if (!id.valid() || model_[id].kind != VarKind::State) return no(draft_.program[column].name, " is not a trace of the rule");
-      if (model_[id].locus != Locus::Pre) return no(name(id), " is not a trace of the pre neuron");
-      if (model_[id].bounds.bounded() || model_[id].low.valid() || model_[id].high.valid()) return no(name(id), " has bounds");
-      for (const Jump& jump : rule_.jumps) {
-        if (jump.variable != id) continue;
-        for (const EventId event : jump.events)
-          if (rule_.events[event.value].kind != EventKind::PreEvent ||
-              !take(out_.pre_spikes, arriving(draft_, projection_, rule_.events[event.value].name), "pre"))
-            return no(name(id), " jumps at other times than pre spikes");
-      }
-      const ExprId factor = decay_of(id);
-      if (!factor.valid()) return no(name(id), " does more than decay between spikes");
-      for (int k = 0; k < power; ++k)
-        out_.decay = pool().is_constant(out_.decay, 1) ? factor : pool().mul(out_.decay, factor);
-    }
-    if (!out_.pre_spikes.valid()) return no("nothing happens at a pre spike");
-    return true;
-  }
-
-  /// f of x(t + dt) = f x(t), one number for all neurons; invalid: there is none.
-  ExprId decay_of(VarId id) {
+  /// f of x(t + dt) = f x(t), one number for all rows; invalid: there is none.
+  ExprId decay_of(VarId id, Frame frame, At at) {
     for (const Solution& solution : rule_.solutions) {
       if (solution.variable != id) continue;
-      Reader flow(draft_, projection_, Frame::Pre, Reader::Phase::Moving);
-      const ExprId next = flow(solution.next);
-      const ExprId now = pool().load(projection_.columns.at(id), At::Self);
+      Reader flow(draft_, projection_, frame, Reader::Phase::Moving);
+      const ExprId next = flow(solution.next), now = pool().load(projection_.columns.at(id), at);
       const std::optional<Affine> affine = affine_in(pool(), next, now);
-      if (solution.solver != Solver::Exact || !affine || !pool().is_constant(affine->rest, 0)) return {};
+      if (!affine || !pool().is_constant(affine->rest, 0)) return {};
       for (const ExprId node_id : nodes_below(pool(), {&affine->factor, 1})) {
         const ExprNode node = pool()[node_id];
         if (node.op == Op::Draw || (node.op == Op::Load && node.leaf.at != At::Uniform)) return {};
@@ -188,116 +113,353 @@ class Analysis {
     return pool().constant(1);
   }
 
+  bool kept_states() {
+    for (const VarId id : rule_.variables) {
+      const Variable& variable = model_[id];
+      if (!of_synapse(id) || variable.kind == VarKind::Weight) continue;
+      const ExprId decay = decay_of(id, Frame::Synapse, At::Self);
+      if (!decay.valid()) return no(name(id), " does more than decay between spikes");
+      if (variable.bounds.bounded() || variable.low.valid() || variable.high.valid()) return no(name(id), " has bounds");
+      out_.kept.push_back({.id = id, .column = projection_.columns.at(id), .scale = scale_of(decay)});
+    }
+    return true;
+  }
+
+  // --- what happens at instants ------------------------------------------------------------------
+
+  /// `value` as carriers times amounts; nothing: `why` says why not.
+  std::optional<Polynomial> in_carriers(ExprId value, std::string& why) {
+    std::set<uint32_t> inside, generators;
+    for (const ExprId id : nodes_below(pool(), {&value, 1})) {
+      const ExprNode node = pool()[id];
+      if (node.op == Op::Draw) return why = "it is drawn", std::nullopt;
+      if (node.op == Op::Load && (node.leaf.at == At::Pre || node.leaf.at == At::Self)) {
+        const ColumnId column{node.leaf.index};
+        if (column == out_.weight_column) return why = cat("it depends on ", name(column)), std::nullopt;
+        inside.insert(id.value), generators.insert(id.value);
+      }
+      for (int k = 0; k < node.count; ++k)
+        if (inside.contains(node.operands[k].value)) inside.insert(id.value);
+    }
+    const Classify classify = [&](ExprId id, const ExprNode& node) {
+      if (generators.contains(id.value)) return Part::Generator;
+      if (inside.contains(id.value)) return Part::Inside;
+      bool below = false;  // made while expanding
+      for (int k = 0; k < node.count; ++k) below = below || inside.contains(node.operands[k].value);
+      return below ? Part::Inside : Part::Coefficient;
+    };
+    Expansion expansion = expand(pool(), value, classify, kMostTerms);
+    if (!expansion.polynomial) why = "it is no sum of products of traces of the pre neuron and numbers of the post neuron";
+    return std::move(expansion.polynomial);
+  }
+
+  ColumnId indicator_of(EventId id) const {
+    const Event& event = rule_.events[id.value];
+    if (event.kind == EventKind::Every) return projection_.clocks.at(id.value);
+    if (event.kind == EventKind::Port) return projection_.events.at(event.name);
+    return {};
+  }
+
+  /// Which events look at synapses, because what they do to them cannot wait.
+  bool events() {
+    for (const Jump& jump : rule_.jumps) {
+      if (!of_synapse(jump.variable)) continue;
+      std::string why;
+      if (jump.variable != out_.weight) why = cat("it changes ", name(jump.variable));
+      else if (jump.assign) why = cat("it sets ", name(out_.weight), " anew");
+      else in_carriers(without_pre(read_(jump.value)), why);
+      for (const EventId id : jump.events) {
+        const Event& event = rule_.events[id.value];
+        switch (event.kind) {
+          case EventKind::PreEvent:
+            if (!take(out_.pre_spikes, arriving(draft_, projection_, event.name), "pre")) return false;
+            break;
+          case EventKind::PostEvent:
+            if (!take(out_.post_spikes, returning(draft_, projection_, event.name), "post")) return false;
+            if (!why.empty()) out_.post_obstacle = why;
+            break;
+          case EventKind::Port: case EventKind::Every:
+            if (!why.empty() && !draft_.passing.contains(indicator_of(id).value))
+              return no(event.name, " may come in every step, and ", why);
+            if (!why.empty()) visiting_.insert(indicator_of(id)), out_.others_obstacle = why;
+            break;
+          case EventKind::Step:
+            if (!why.empty()) return no("it changes in every step, and ", why);
+            sweeps_ = true;
+            break;
+          case EventKind::OwnEvent: case EventKind::Arrival: break;
+        }
+        const bool always = event.kind == EventKind::Port && !draft_.passing.contains(indicator_of(id).value);
+        sweeps_ = sweeps_ || always;
+      }
+    }
+    return true;
+  }
+
+  ExprId without_pre(ExprId value) {
+    for (const Event& event : rule_.events)
+      if (event.kind == EventKind::PreEvent) value = assuming(pool(), value, arriving(draft_, projection_, event.name), At::Pre, 0);
+    return value;
+  }
+
+  /// What the weight gets at instants that do not look at it.
+  bool waiting() {
+    ExprId added = read_.increments(out_.weight, 0);
+    if (!added.valid()) return true;
+    added = without_pre(added);
+    if (!out_.post_obstacle.empty()) added = assuming(pool(), added, out_.post_spikes, At::Post, 0);
+    for (const ColumnId indicator : visiting_) added = assuming(pool(), added, indicator, At::Uniform, 0);
+    if (pool().is_constant(added, 0)) return true;
+    if (out_.post_spikes.valid() && pool().is_constant(assuming(pool(), added, out_.post_spikes, At::Post, 0), 0)) {
+      out_.with_post_spikes = true;
+      added = assuming(pool(), added, out_.post_spikes, At::Post, 1);
+    }
+    return add_products(added, &Deferral::Product::at_instants);
+  }
+
+  bool flow() {
+    for (const Solution& solution : rule_.solutions) {
+      if (!of_synapse(solution.variable)) continue;
+      sweeps_ = true;
+      if (solution.variable != out_.weight) continue;
+      Reader flow(draft_, projection_, Frame::Synapse, Reader::Phase::Moving);
+      const std::optional<Affine> affine = affine_in(pool(), flow(solution.next), pool().load(out_.weight_column, At::Self));
+      if (!affine || !pool().is_constant(affine->factor, 1)) return no("what ", name(out_.weight), " does between spikes depends on itself");
+      if (!add_products(affine->rest, &Deferral::Product::at_flow)) return false;
+    }
+    return true;
+  }
+
+  bool add_products(ExprId value, ExprId Deferral::Product::*amount) {
+    std::string why;
+    const std::optional<Polynomial> polynomial = in_carriers(value, why);
+    if (!polynomial) return no("of what changes ", name(out_.weight), " meanwhile, ", why);
+    for (const PolynomialTerm& term : polynomial->terms()) {
+      const auto found = std::find(monomials_.begin(), monomials_.end(), term.powers);
+      const auto k = static_cast<size_t>(found - monomials_.begin());
+      if (found == monomials_.end()) {
+        monomials_.push_back(term.powers);
+        out_.products.emplace_back();
+      }
+      out_.products[k].*amount = term.coefficient;
+    }
+    return true;
+  }
+
+  // --- carriers ------------------------------------------------------------------------------------
+
+  bool carriers() {
+    for (size_t k = 0; k < monomials_.size(); ++k) {
+      Deferral::Product& product = out_.products[k];
+      for (const ExprId amount : {product.at_instants, product.at_flow})
+        if (amount.valid() && reads_post(amount)) product.uniform = false;
+      if (out_.with_post_spikes && product.at_instants.valid()) product.uniform = false;
+      out_.by_neuron = out_.by_neuron || !product.uniform;
+      if (!carrier(monomials_[k], product)) return false;
+    }
+    return true;
+  }
+
+  bool reads_post(ExprId amount) {
+    const std::vector<ExprId> nodes = nodes_below(pool(), {&amount, 1});
+    return std::any_of(nodes.begin(), nodes.end(), [&](ExprId id) {
+      const ExprNode node = pool()[id];
+      return node.op == Op::Load && node.leaf.at == At::Post;
+    });
+  }
+
+  bool carrier(const Monomial& monomial, Deferral::Product& product) {
+    ExprId decay = pool().constant(1);
+    product.carrier = pool().constant(1);
+    const auto times = [&](ExprId a, ExprId b) { return pool().is_constant(a, 1) ? b : pool().mul(a, b); };
+    for (const auto& [generator, power] : monomial) {
+      const ExprNode node = pool()[generator];
+      const ColumnId column{node.leaf.index};
+      if (node.leaf.at == At::Self) {
+        const auto kept = std::find_if(out_.kept.begin(), out_.kept.end(), [&](const Deferral::Kept& k) { return k.column == column; });
+        if (kept == out_.kept.end()) return no(name(column), " belongs to the synapse");
+        if (degree(monomial) > 1) return no("what changes ", name(out_.weight), " has ", name(column), " times another trace");
+        product.kept = static_cast<int>(kept - out_.kept.begin());
+        product.scale = kept->scale;
+        return true;
+      }
+      const ExprId factor = trace(column);
+      if (!factor.valid()) return false;
+      for (int k = 0; k < power; ++k) {
+        product.carrier = times(product.carrier, generator);
+        decay = times(decay, factor);
+      }
+    }
+    product.scale = scale_of(decay);
+    return true;
+  }
+
+  /// The factor by which a trace of the pre neuron decays in a step; invalid: it is not only that.
+  ExprId trace(ColumnId column) {
+    const auto found = variable_of_.find(column.value);
+    if (found == variable_of_.end() || model_[found->second].kind != VarKind::State)
+      return no(draft_.program[column].name, " is not a trace of the rule"), ExprId{};
+    const VarId id = found->second;
+    if (model_[id].bounds.bounded() || model_[id].low.valid() || model_[id].high.valid()) return no(name(id), " has bounds"), ExprId{};
+    if (!model_[id].shape.scalar()) return no(name(id), " is an array"), ExprId{};
+    for (const Jump& jump : rule_.jumps) {
+      if (jump.variable != id) continue;
+      for (const EventId event : jump.events) {
+        if (rule_.events[event.value].kind != EventKind::PreEvent) return no(name(id), " jumps at other times than pre spikes"), ExprId{};
+        if (!take(out_.pre_spikes, arriving(draft_, projection_, rule_.events[event.value].name), "pre")) return {};
+      }
+    }
+    const ExprId decay = decay_of(id, Frame::Pre, At::Self);
+    if (!decay.valid()) no(name(id), " does more than decay between spikes");
+    return decay;
+  }
+
+  bool worth_it() {
+    const bool post_waits = out_.post_spikes.valid() && out_.post_obstacle.empty();
+    if (sweeps_ || post_waits) return true;
+    return no(out_.post_spikes.valid() ? out_.post_obstacle : std::string("nothing happens but at pre spikes"));
+  }
+
+  // --- signs -----------------------------------------------------------------------------------------
+
+  bool bounded() const {
+    const Variable& weight = model_[out_.weight];
+    return weight.bounds.bounded() || weight.low.valid() || weight.high.valid();
+  }
+
+  void signs() {
+    if (!bounded() || out_.products.empty()) return;
+    if (out_.products.size() > 1) {
+      for (size_t k = 0; k < out_.products.size(); ++k) {
+        if (out_.products[k].kept >= 0)
+          return (void)no("what ", name(out_.kept[static_cast<size_t>(out_.products[k].kept)].id), " and others add may differ in sign");
+        for (const auto& [generator, power] : monomials_[k]) {
+          const VarId id = variable_of_.at(pool()[generator].leaf.index);
+          if (power % 2 == 0) continue;
+          if (!never_negative(id, signs_of_parameters(draft_.program))) return (void)no(name(id), " may be negative, and so may differ in sign from others");
+          if (std::find(out_.traces.begin(), out_.traces.end(), generator) == out_.traces.end()) out_.traces.push_back(generator);
+        }
+      }
+    }
+    const std::optional<Sign> fixed = common(signs_of_parameters(draft_.program));
+    if (fixed && out_.traces.empty()) return;
+    const LeafSign usual = [this](ExprId id, const ExprNode& leaf) { return usual_sign(id, leaf, 0); };
+    out_.signs = fixed || common(usual) ? Deferral::Signs::Steady : Deferral::Signs::Changing;
+  }
+
+  /// The sign that all amounts have.
+  std::optional<Sign> common(const LeafSign& leaf) {
+    std::optional<Sign> all;
+    for (const Deferral::Product& product : out_.products)
+      for (const ExprId amount : {product.at_instants, product.at_flow}) {
+        if (!amount.valid()) continue;
+        const std::optional<Sign> sign = sign_of(pool(), amount, leaf);
+        if (!sign || (all && *all != *sign)) return {};
+        all = sign;
+      }
+    return all;
+  }
+
+  /// Parameters as they are at the start, traces as they mostly are. A guess at what is worth an index.
+  std::optional<Sign> usual_sign(ExprId id, const ExprNode& leaf, int depth) {
+    if (std::optional<Sign> known = signs_of_parameters(draft_.program)(id, leaf); known && known->of.empty()) return known;
+    if (leaf.op != Op::Load) return {};
+    const auto found = variable_of_.find(leaf.leaf.index);
+    if (found == variable_of_.end()) return {};
+    const VarId variable = found->second;
+    if (model_[variable].kind == VarKind::Param) return start_sign(variable);
+    if (model_[variable].kind != VarKind::State || depth >= kDeepest) return {};
+    const LeafSign below = [this, depth](ExprId i, const ExprNode& l) { return usual_sign(i, l, depth + 1); };
+    return never_negative(variable, below) ? std::optional(Sign{}) : std::nullopt;
+  }
+
+  std::optional<Sign> start_sign(VarId id) const {
+    std::vector<ExprId> value = model_[id].init;
+    if (projection_.projection)
+      if (const Assignment* setting = find_setting(projection_.projection->settings, id)) value = setting->value;
+    if (value.empty()) return Sign{};
+    if (value.size() != 1 || !model_.pool.is_constant(value[0])) return {};
+    const double number = model_.pool[value[0]].value;
+    if (std::isnan(number)) return {};
+    return Sign{.negative = number < 0, .of = {}};
+  }
+
+  /// Starts at 0 or above, and nothing takes it below.
+  bool never_negative(VarId id, const LeafSign& leaf) {
+    const Variable& variable = model_[id];
+    if (variable.bounds.low >= 0) return true;
+    if (projection_.projection)
+      for (const InitDef& init : projection_.projection->inits)
+        if (init.variable == id) return false;
+    const std::optional<Sign> start = start_sign(id);
+    if (!start || start->negative || !variable.shape.scalar() || variable.locus == Locus::Synapse) return false;
+    const Frame frame = frame_of(variable.locus);
+    Reader at_instant(draft_, projection_, frame), moving(draft_, projection_, frame, Reader::Phase::Moving);
+    const ExprId now = at_instant.variable(id, 0);
+    const auto stays = [&](ExprId next) {
+      const std::optional<Affine> affine = affine_in(pool(), next, now);
+      return affine && sign_of(pool(), affine->factor, leaf) == Sign{} && sign_of(pool(), affine->rest, leaf) == Sign{};
+    };
+    for (const Jump& jump : rule_.jumps) {
+      if (jump.variable != id) continue;
+      const ExprId value = at_instant(jump.value);
+      if (!stays(jump.assign ? value : pool().add(now, value))) return false;
+    }
+    for (const Solution& solution : rule_.solutions)
+      if (solution.variable == id && !stays(moving(solution.next))) return false;
+    return true;
+  }
+
   Draft& draft_;
   const Model& model_;
   const Instance& projection_;
   const Rule& rule_;
   Reader read_;
-  Monomial monomial_;
+  std::map<uint32_t, VarId> variable_of_;
+  std::vector<Monomial> monomials_;     // of the products
+  std::set<ColumnId> visiting_;         // indicators of events at which all synapses are looked at
+  bool sweeps_ = false;                 // there is something that would look at all synapses in each step
   Deferral out_;
 };
 
-/// An expression of a synapse that reads one side only, for the neurons of that side.
-ExprId at_neuron(ExprPool& pool, ExprId value) {
-  return Substitution(pool, pool, [&](const ExprNode& leaf) -> ExprId {
-    if (leaf.op != Op::Load || leaf.leaf.at == At::Uniform || leaf.leaf.at == At::Fixed) return {};
-    return pool.load(ColumnId{leaf.leaf.index}, At::Self, leaf.leaf.element);
-  })(value);
-}
-
-struct Parts {
-  ExprPool& pool;
-  const Deferral& how;
-  ColumnId weight;
-  ExprId scale() const { return pool.load(how.scale, At::Uniform); }
-  ExprId sum(At at) const { return pool.load(how.sum, at); }
-  /// The sum after a post spike of this instant.
-  ExprId next_sum(At at, ExprId amount) const { return pool.add(sum(at), pool.mul(scale(), amount)); }
-};
-
-Parts parts(Draft& draft, const Instance& projection) {
-  return {draft.program.pool, *projection.deferral, projection.columns.at(projection.deferral->weight)};
-}
-
-/// The weight with all that waits.
-ExprId caught_up(Draft& draft, const Instance& projection) {
-  const Parts p = parts(draft, projection);
-  ExprPool& pool = p.pool;
-  const ExprId since = pool.sub(p.sum(At::Post), pool.load(p.how.seen, At::Self));
-  const ExprId now = pool.add(pool.load(p.weight, At::Self), pool.mul(pool.div(p.how.trace, p.scale()), since));
-  Reader read(draft, projection, Frame::Synapse);
-  return read.clamped(p.how.weight, now);
-}
-
 }  // namespace
+
+bool Deferral::waits_for_flow() const {
+  return std::any_of(products.begin(), products.end(), [](const Product& product) { return product.at_flow.valid(); });
+}
+
+bool Deferral::waits_at_instants() const {
+  return std::any_of(products.begin(), products.end(), [](const Product& product) { return product.at_instants.valid(); });
+}
 
 Deferral deferral(Draft& draft, const Instance& projection) { return Analysis(draft, projection).run(); }
 
-void defer_post_spikes(Draft& draft) {
+void defer_changes(Draft& draft) {
   for (Instance& projection : draft.projections) {
     if (!is_sparse(draft, projection)) continue;
     Deferral found = deferral(draft, projection);
     if (!found.obstacle.empty()) continue;
     const SpaceId post = draft.populations[projection.post].space;
-    const auto add = [&](const char* name, SpaceId space) {
-      return draft.program.add(Column{.name = cat(projection.prefix, name), .space = space, .role = Role::State});
+    const auto add = [&](const std::string& name, SpaceId space, Role role = Role::State) {
+      return draft.program.add(Column{.name = cat(projection.prefix, "waits.", name), .space = space, .role = role});
     };
-    found.scale = add("post_scale", draft.uniform);
-    found.sum = add("post_sum", post);
-    found.seen = add("post_seen", projection.space);
+    for (size_t k = 0; k < found.scales.size(); ++k)
+      if (!draft.program.pool.is_constant(found.scales[k].decay, 1)) found.scales[k].column = add(cat("scale", k), draft.uniform);
+    for (size_t k = 0; k < found.products.size(); ++k) {
+      Deferral::Product& product = found.products[k];
+      const SpaceId space = product.uniform ? draft.uniform : post;
+      product.sum = add(cat("sum", k), space);
+      if (product.at_instants.valid()) product.next = add(cat("next", k), space, Role::Value);
+      product.seen = add(cat("seen", k), projection.space);
+    }
+    if (found.signs != Deferral::Signs::Fixed) {
+      const SpaceId space = found.by_neuron ? post : draft.uniform;
+      found.ups = add("ups", space);
+      found.downs = add("downs", space);
+      found.turned = add("turned", space, Role::Value);
+    }
+    if (!found.traces.empty()) found.below = add("below", draft.uniform);
     projection.deferral = std::make_shared<const Deferral>(std::move(found));
-  }
-}
-
-Kernel catch_up_kernel(Draft& draft, const Instance& projection) {
-  const Parts p = parts(draft, projection);
-  return {.name = projection.prefix + "catch_up", .domain = projection.space, .scans = {},
-          .stores = {{.into = p.weight, .value = caught_up(draft, projection)}}, .accumulates = {},
-          .rows = Rows::OfPre, .spikes = p.how.pre_spikes};
-}
-
-std::vector<Kernel> deferred_jumps(Draft& draft, const Instance& projection, Kernel jumps) {
-  const Parts p = parts(draft, projection);
-  ExprPool& pool = p.pool;
-  jumps.rows = Rows::OfPre;
-  jumps.spikes = p.how.pre_spikes;
-  for (Store& store : jumps.stores) store.value = assuming(pool, store.value, jumps.spikes, At::Pre, 1);
-  // A post spike of this very instant is in the jump of the synapse already.
-  const ExprId spike = pool.load(p.how.post_spikes, At::Post);
-  jumps.stores.push_back({.into = p.how.seen,
-                          .value = pool.select(spike, p.next_sum(At::Post, p.how.amount), p.sum(At::Post))});
-  Kernel history{.name = projection.prefix + "post_sum", .domain = draft.populations[projection.post].space};
-  history.rows = Rows::OfSpikes;
-  history.spikes = p.how.post_spikes;
-  history.stores.push_back({.into = p.how.sum, .value = p.next_sum(At::Self, at_neuron(pool, p.how.amount))});
-  return {std::move(jumps), std::move(history)};
-}
-
-Kernel scale_kernel(Draft& draft, const Instance& projection) {
-  const Parts p = parts(draft, projection);
-  return {.name = projection.prefix + "post_scale", .domain = draft.uniform, .scans = {},
-          .stores = {{.into = p.how.scale, .value = p.pool.mul(p.scale(), p.how.decay)}}, .accumulates = {}};
-}
-
-void add_settling(Draft& draft) {
-  Program& program = draft.program;
-  ExprPool& pool = program.pool;
-  for (const Instance& projection : draft.projections) {
-    if (!projection.deferral) continue;
-    const Parts p = parts(draft, projection);
-    const auto add = [&](const char* what, SpaceId domain, std::vector<Store> stores) {
-      Kernel kernel{.name = cat(projection.prefix, what), .domain = domain, .scans = {}, .stores = std::move(stores), .accumulates = {}};
-      return program.add(with_fma(program, {std::move(kernel)})[0]);
-    };
-    const Store now{.into = p.weight, .value = caught_up(draft, projection)};
-    const SpaceId post = program[p.how.sum].space;
-    Deferred entry{.weight = p.weight, .scale = p.how.scale, .now = {}, .settle = {}};
-    entry.now = add("now", projection.space, {now});
-    entry.settle = {add("settle", projection.space, {now, {.into = p.how.seen, .value = pool.constant(0)}}),
-                    add("settle_sum", post, {{.into = p.how.sum, .value = pool.constant(0)}}),
-                    add("settle_scale", draft.uniform, {{.into = p.how.scale, .value = pool.constant(1)}})};
-    program.plan.init.push_back({entry.settle[2]});
-    program.plan.deferred.push_back(std::move(entry));
   }
 }
 

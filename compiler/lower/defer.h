@@ -1,43 +1,86 @@
 #pragma once
-// Changes of a weight at post spikes that wait until the synapse is looked at. Between two pre spikes of a
-// synapse each post spike changes the weight by
-//   trace * amount,
-// where the trace belongs to the pre neuron and only decays meanwhile, and the amount is a number of the
-// post neuron at its spike. With scale, which falls from 1 as the trace does, and sum, to which each post
-// spike adds scale * amount, all changes since the sum was `seen` are
-//   trace / scale * (sum - seen).
-// They have one sign, so bounds met at each of them and bounds met once at the end give the same weight.
+// Synapses of sparse projections that are looked at only now and then. Between two looks a synapse has carriers, which
+// fall by one factor in each step: products of traces of its pre neuron, states of its own that only decay.
+// What post spikes, other events and the flow add to the weight meanwhile is a sum of
+//   carrier * amount,
+// where the amount is a number of the post neuron, or of none. With scale, which falls from 1 as the carrier does,
+// and sum, to which each of them adds scale * amount, all changes since the sum was `seen` are
+//   carrier / scale * (sum - seen).
+// As long as they have one sign, bounds met at each of them and bounds met once at the end give the same weight.
+// Where the sign of the amounts may change, `ups` and `downs` say which signs a target has had since its synapses
+// were last looked at, and before an amount of the other sign comes, they are.
 
 #include <string>
 #include <vector>
 
 #include "compiler/lower/draft.h"
+#include "compiler/lower/step.h"
 
 namespace hebb {
 
 struct Deferral {
-  std::string obstacle;   // not empty: why every post spike has to look at its synapses
+  std::string obstacle;         // not empty: the projection stays with looks at all changes
+  std::string post_obstacle;    // not empty: each post spike looks at its synapses, because
+  std::string others_obstacle;  // not empty: so do clocks and fed events at all synapses, because
   VarId weight;
-  ColumnId pre_spikes, post_spikes;
-  ExprId trace;           // of a synapse: product of traces of the pre neuron
-  ExprId amount;          // of a synapse: reads the post neuron
-  ExprId decay;           // factor of the trace in one step
-  ColumnId scale, sum, seen;
+  ColumnId weight_column;
+  ColumnId pre_spikes;          // look at rows; invalid: nothing does
+  ColumnId post_spikes;         // look at columns where post_obstacle says so
+  bool with_post_spikes = false;  // what is added at instants is added at post spikes only
+
+  struct Scale {
+    ExprId decay;               // in one step
+    ColumnId column;            // invalid: always 1
+  };
+  struct Kept {                 // a state of the synapse, stored as value / scale
+    VarId id;
+    ColumnId column;
+    size_t scale = 0;
+  };
+  struct Product {
+    ExprId carrier;             // of a synapse: product of traces of the pre neuron, or 1
+    int kept = -1;              // or this state of its own
+    size_t scale = 0;
+    ExprId at_instants, at_flow;  // amounts of a synapse; invalid: none
+    bool uniform = true;        // they read no neuron
+    ColumnId sum, next, seen;   // next: the sum after this instant
+  };
+  std::vector<Scale> scales;
+  std::vector<Kept> kept;
+  std::vector<Product> products;
+
+  enum class Signs {
+    Fixed,                      // there are no bounds, or all amounts have one sign
+    Steady,                     // they have, with the parameters as they are; others would cost a sweep
+    Changing,
+  };
+  Signs signs = Signs::Fixed;
+  bool by_neuron = false;       // some amount reads the post neuron
+  std::vector<ExprId> traces;   // several carriers: that these are not negative is counted on
+  ColumnId ups, downs, turned;  // of post neurons, or of none: what they had; they turn in this instant or flow
+  ColumnId below;               // uniform: some of the traces are negative after all
+
+  bool waits_for_flow() const;
+  bool waits_at_instants() const;
 };
 
-/// Whether the post spikes of a sparse projection can wait; without columns.
+/// How a sparse projection can be looked at less; without columns.
 Deferral deferral(Draft& draft, const Instance& projection);
+/// The same of a rule on its own.
+Deferral sparse_deferral(const Model& model, const Rule& rule);
 
 /// Decides for every sparse projection, and adds the columns of those that can.
-void defer_post_spikes(Draft& draft);
+void defer_changes(Draft& draft);
 
-/// What has to run in a step, in the order of the step: before anything reads the weight, with the jumps,
-/// with the flows.
+/// What has to run in a step, in the order of the step: sums after the instant; before anything reads the
+/// weight; with the jumps; with the flows, before and after those of the traces.
+std::vector<Definition> deferred_sums(Draft& draft);
 Kernel catch_up_kernel(Draft& draft, const Instance& projection);
-std::vector<Kernel> deferred_jumps(Draft& draft, const Instance& projection, Kernel jumps);
-Kernel scale_kernel(Draft& draft, const Instance& projection);
+std::vector<Kernel> deferred_jumps(Draft& draft, const Instance& projection, const Kernel& jumps);
+std::vector<Kernel> deferred_flows(Draft& draft, const Instance& projection);
+std::vector<Kernel> scale_kernels(Draft& draft, const Instance& projection);
 
-/// Adds the kernels that bring all weights up to date, and the start.
+/// Adds the kernels that bring all synapses up to date, and the start.
 void add_settling(Draft& draft);
 
 }  // namespace hebb

@@ -86,8 +86,10 @@ std::vector<Kernel> flow_kernels(Draft& draft) {
     if (!kernel.stores.empty()) kernels.push_back(std::move(kernel));
   };
   // As at an instant: all flows start from the values at t, so who reads most goes first.
-  for (const Instance& projection : draft.projections)
-    add(flows(draft, projection, Frame::Synapse, projection.prefix + "flow"));
+  for (const Instance& projection : draft.projections) {
+    if (!projection.deferral) add(flows(draft, projection, Frame::Synapse, projection.prefix + "flow"));
+    else for (Kernel& kernel : deferred_flows(draft, projection)) add(std::move(kernel));
+  }
   for (const Instance& projection : draft.projections) {
     add(flows(draft, projection, Frame::Pre, projection.prefix + "pre_flow"));
     add(flows(draft, projection, Frame::Post, projection.prefix + "post_flow"));
@@ -102,7 +104,8 @@ std::vector<Kernel> flow_kernels(Draft& draft) {
     add(thresholds(draft, population));
   }
   for (const Instance& projection : draft.projections)
-    if (projection.deferral) add(scale_kernel(draft, projection));
+    if (projection.deferral)
+      for (Kernel& kernel : scale_kernels(draft, projection)) add(std::move(kernel));
   return kernels;
 }
 

@@ -1,14 +1,118 @@
 #include "compiler/lower/forms.h"
 
 #include <algorithm>
+#include <map>
 
+#include "compiler/expr/transform.h"
 #include "compiler/lower/defer.h"
 #include "compiler/support/text.h"
 
 namespace hebb {
 namespace {
 
-bool changes_at(const Model& model, const Rule& rule, EventKind kind) {
+// --- what a program does, counted --------------------------------------------------------------------
+
+/// Operations of one row of a kernel. What only depends on the neuron whose rows these are, or on nothing,
+/// is computed once for all of them.
+struct Work {
+  int multiply_adds = 0, divisions = 0, choices = 0, others = 0;
+  std::map<std::string, int> calls;
+
+  void count(Op op) {
+    switch (op) {
+      case Op::Add: case Op::Sub: case Op::Mul: case Op::Fma: case Op::Neg: ++multiply_adds; return;
+      case Op::Div: ++divisions; return;
+      case Op::Select: case Op::Min: case Op::Max: ++choices; return;
+      case Op::Less: case Op::LessEqual: case Op::Equal: case Op::NotEqual: case Op::And: case Op::Or: case Op::Not:
+        return;  // part of the choice they are for
+      default: break;
+    }
+    if (info(op).is_transcendental) ++calls[std::string(info(op).name)];
+    else ++others;
+  }
+  void add(const Work& more) {
+    multiply_adds += more.multiply_adds, divisions += more.divisions, choices += more.choices, others += more.others;
+    for (const auto& [name, times] : more.calls) calls[name] += times;
+  }
+  std::string text() const {
+    std::vector<std::string> pieces;
+    const auto piece = [&](int number, const char* name) {
+      if (number > 0) pieces.push_back(plural(static_cast<size_t>(number), name));
+    };
+    piece(multiply_adds, "multiply-add"), piece(divisions, "division"), piece(choices, "choice"), piece(others, "other operation");
+    for (const auto& [name, times] : calls) pieces.push_back(cat(times, " ", name == "^" ? "pow" : name));
+    return listed(pieces);
+  }
+};
+
+struct WorkOf {
+  Work row, neuron;  // neuron: of a list, once for all of its rows
+};
+
+WorkOf work_of(const Program& program, const Kernel& kernel) {
+  const bool synaptic = is_synaptic(program[kernel.domain].kind);
+  const At once = kernel.rows == Rows::OfPost ? At::Post : At::Pre;
+  std::map<ExprId, int> level;  // 0 nothing, 1 the neuron, 2 the row
+  WorkOf work;
+  for (const ExprId id : nodes_below(program.pool, roots(kernel))) {
+    const ExprNode node = program.pool[id];
+    int at = 0;
+    if (node.op == Op::Load && node.leaf.at != At::Uniform && node.leaf.at != At::Fixed) at = synaptic && node.leaf.at == once ? 1 : 2;
+    if (node.op == Op::Draw) at = 2;
+    for (int k = 0; k < node.count; ++k) at = std::max(at, level.at(node.operands[k]));
+    level[id] = at;
+    if (node.count == 0) continue;
+    if (at == 2 || program[kernel.domain].kind == SpaceKind::Uniform) work.row.count(node.op);
+    if (at == 1) work.neuron.count(node.op);
+  }
+  return work;
+}
+
+/// The kernels of a step that has no clock and no fed event, or of one that has.
+std::vector<const Kernel*> kernels_of(const Program& program, When left_out) {
+  std::vector<const Kernel*> kernels;
+  for (const Launch& launch : program.plan.step)
+    if (launch.when != left_out) kernels.push_back(&program[launch.kernel]);
+  return kernels;
+}
+
+struct Account {
+  const Program& program;
+  const std::vector<const Kernel*> kernels;
+
+  bool any(Rows rows) const {
+    return std::any_of(kernels.begin(), kernels.end(), [&](const Kernel* kernel) { return of_synapses(*kernel, rows); });
+  }
+  bool of_synapses(const Kernel& kernel, Rows rows) const {
+    return program[kernel.domain].kind == SpaceKind::Sparse && kernel.rows == rows && !(rows == Rows::All && kernel.spikes.valid());
+  }
+  /// "3 multiply-adds a synapse, 1 division a row"
+  std::string synapses(Rows rows) const {
+    Work row, neuron;
+    for (const Kernel* kernel : kernels) {
+      if (!of_synapses(*kernel, rows)) continue;
+      const WorkOf work = work_of(program, *kernel);
+      row.add(work.row);
+      if (rows != Rows::All) neuron.add(work.neuron);
+    }
+    std::vector<std::string> pieces;
+    if (!row.text().empty()) pieces.push_back(cat(row.text(), " a synapse"));
+    if (!neuron.text().empty()) pieces.push_back(cat(neuron.text(), rows == Rows::OfPre ? " a row" : " a column"));
+    return joined(pieces, ", ");
+  }
+  std::string neurons(const std::string& name, Rows rows) const {
+    Work work;
+    for (const Kernel* kernel : kernels) {
+      const Space& space = program[kernel->domain];
+      if (space.kind == SpaceKind::Neurons && space.name == name && kernel->rows == rows) work.add(work_of(program, *kernel).row);
+    }
+    return work.text();
+  }
+};
+
+// --- in words ----------------------------------------------------------------------------------------
+
+bool jumps_at(const Model& model, const Rule& rule, EventKind kind) {
   return std::any_of(rule.jumps.begin(), rule.jumps.end(), [&](const Jump& jump) {
     const Variable& variable = model[jump.variable];
     if (variable.kind != VarKind::Weight && variable.locus != Locus::Synapse) return false;
@@ -16,15 +120,22 @@ bool changes_at(const Model& model, const Rule& rule, EventKind kind) {
   });
 }
 
-/// What makes a step look at every synapse; empty: nothing.
-std::string swept_by(const Model& model, const Rule& rule) {
+bool uses_spikes(const Rule& rule) {
+  return std::any_of(rule.events.begin(), rule.events.end(), [](const Event& event) {
+    return event.kind == EventKind::PreEvent || event.kind == EventKind::PostEvent;
+  });
+}
+
+/// What makes a step look at every synapse.
+std::string swept_by(const Model& model, const Rule& rule, const Deferral& how) {
   for (const Flow& flow : rule.flows) {
     const Variable& variable = model[flow.variable];
-    if (variable.kind == VarKind::Weight || variable.locus == Locus::Synapse) return cat(variable.name, " changes between spikes");
+    if (variable.kind != VarKind::Weight && variable.locus != Locus::Synapse) continue;
+    return cat(variable.name, " changes between spikes", how.obstacle.empty() ? "" : cat(", and ", how.obstacle));
   }
-  if (changes_at(model, rule, EventKind::Step)) return "the rule says `on step`";
+  if (jumps_at(model, rule, EventKind::Step)) return cat("the rule says `on step`", how.obstacle.empty() ? "" : cat(", and ", how.obstacle));
   if (!rule.reductions.empty()) return cat(model[rule.reductions[0].variable].name, " sums over synapses");
-  return "";
+  return how.obstacle;
 }
 
 int numbers_of_a_synapse(const Model& model, const Rule& rule) {
@@ -37,35 +148,57 @@ int numbers_of_a_synapse(const Model& model, const Rule& rule) {
   return static_cast<int>(numbers);
 }
 
+std::string after_colon(const std::string& text) { return text.empty() ? "" : cat(": ", text); }
+
+std::string because(const std::string& reason) { return reason.empty() ? "" : cat(", because ", reason); }
+
+std::string memory(const Model& model, const Rule& rule, const Deferral& how, bool by_column) {
+  const int own = 4 * numbers_of_a_synapse(model, rule);
+  const int seen = how.obstacle.empty() ? 4 * static_cast<int>(how.products.size()) : 0;
+  std::string text = cat(2 + own + seen + (by_column ? 6 : 0), " bytes a synapse in float: ", own, " its own, 2 which neuron");
+  if (seen > 0) text += cat(", ", seen, " what it has seen");
+  if (by_column) text += ", 6 to find it by its post neuron";
+  return text + "; more above 65536 neurons";
+}
+
 }  // namespace
 
 std::string sparse_forms(const Model& model, const Rule& rule) {
-  const bool pre = changes_at(model, rule, EventKind::PreEvent), post = changes_at(model, rule, EventKind::PostEvent);
-  if (!rule.weight.valid() || (!pre && !post)) return "";
-  Draft draft = draft_synapse(model, rule);
-  const Deferral how = deferral(draft, draft.projections.back());
-  const bool deferred = post && how.obstacle.empty();
-  const std::string swept = swept_by(model, rule);
-  const bool mixed = changes_at(model, rule, EventKind::Step) || changes_at(model, rule, EventKind::Every) ||
-                     changes_at(model, rule, EventKind::Port);
+  if (!rule.weight.valid() || !uses_spikes(rule)) return "";
+  const Program program = lower_sparse(model, rule);
+  const Deferral how = sparse_deferral(model, rule);
+  const bool late = how.obstacle.empty();
+  const Account quiet{program, kernels_of(program, When::Eventful)}, eventful{program, kernels_of(program, When::Quiet)};
 
   std::string out = "  on a sparse projection\n";
   const auto line = [&](const char* when, const std::string& what) {
     out += cat("    ", when, std::string(12 - std::string_view(when).size(), ' '), what, "\n");
   };
-  if (mixed) {
-    line("step", "every synapse, because it changes at other times than spikes");
+  const bool all = quiet.any(Rows::All);
+  if (!all) line("pre spike", quiet.any(Rows::OfPre) ? cat("its row of synapses", after_colon(quiet.synapses(Rows::OfPre))) : "delivery only");
+  const bool post = jumps_at(model, rule, EventKind::PostEvent), by_column = quiet.any(Rows::OfPost);
+  if (!all && post && late && how.post_obstacle.empty())
+    line("post spike", cat("no synapse: what it adds waits for the next pre spike or reader", after_colon(quiet.neurons("post", Rows::OfSpikes))));
+  else if (!all && post)
+    line("post spike", cat("its column of synapses", after_colon(quiet.synapses(Rows::OfPost)), because(late ? how.post_obstacle : how.obstacle)));
+  if (all) {
+    line("step", cat("every synapse", after_colon(quiet.synapses(Rows::All)), because(swept_by(model, rule, how))));
   } else {
-    line("pre spike", deferred ? "its row of synapses; first what waits is added, with 3 multiply-adds and a division per row"
-                               : pre ? "its row of synapses" : "delivery only");
-    if (deferred) line("post spike", "one number of the post neuron: what it does to a synapse waits for the next pre spike or reader");
-    else if (post) line("post spike", cat("its column of synapses, because ", how.obstacle));
-    line("step", swept.empty() ? "no synapse" : cat("every synapse, because ", swept));
+    std::vector<std::string> pieces;
+    if (late && how.waits_for_flow()) pieces.push_back("what it adds waits for the next look at a synapse");
+    const std::string at_pre = quiet.neurons("pre", Rows::All), at_post = quiet.neurons("post", Rows::All), shared = quiet.neurons("uniform", Rows::All);
+    if (!at_pre.empty()) pieces.push_back(cat(at_pre, " a pre neuron"));
+    if (!at_post.empty()) pieces.push_back(cat(at_post, " a post neuron"));
+    line("step", cat("no synapse", after_colon(joined(pieces, ", "))));
   }
-  const int own = 4 * numbers_of_a_synapse(model, rule);
-  const bool by_column = post && !deferred && !mixed;
-  line("memory", cat(2 + own + (deferred ? 4 : by_column ? 6 : 0), " bytes a synapse in float: ", own, " its own, 2 which neuron",
-                     deferred ? ", 4 what it has seen" : by_column ? ", 6 to find it by its post neuron" : "", "; more above 65536 neurons"));
+  if (!all && eventful.any(Rows::All))
+    line("clock, event", cat("every synapse", after_colon(eventful.synapses(Rows::All)), because(late ? how.others_obstacle : how.obstacle)));
+  if (late && how.signs == Deferral::Signs::Changing)
+    line("turn", how.by_neuron ? "before what a neuron adds changes its sign, its column of synapses, because a bound may be met in between"
+                               : "before what is added changes its sign, every synapse, because a bound may be met in between");
+  if (late && how.signs == Deferral::Signs::Steady)
+    line("turn", "none with the parameters as they are; where what is added changes its sign, first every synapse");
+  line("memory", memory(model, rule, how, by_column || (late && how.signs == Deferral::Signs::Changing && how.by_neuron)));
   return out;
 }
 

@@ -57,7 +57,7 @@ Causes causes(Draft& draft, const Instance& projection) {
 /// read and bounds are met once; the post kernel, which comes after it, leaves such a synapse alone.
 std::vector<Kernel> sparse_jumps(Draft& draft, const Instance& projection, const std::string& name) {
   Kernel whole = jumps(draft, projection, Frame::Synapse, name);
-  if (projection.deferral) return deferred_jumps(draft, projection, std::move(whole));
+  if (projection.deferral) return deferred_jumps(draft, projection, whole);
   if (whole.stores.empty()) return {};
   const Causes from = causes(draft, projection);
   if (from.others || from.pre.size() > 1 || from.post.size() > 1) return {std::move(whole)};

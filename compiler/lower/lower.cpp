@@ -25,7 +25,9 @@ void spikes_first(const Program& program, std::vector<Kernel>& kernels) {
 void catch_up(Draft& draft, std::vector<Kernel>& kernels) {
   for (const Instance& projection : draft.projections) {
     if (!projection.deferral) continue;
-    const ColumnId weight = projection.columns.at(projection.deferral->weight);
+    Kernel catch_up = catch_up_kernel(draft, projection);
+    if (catch_up.stores.empty()) continue;
+    const ColumnId weight = projection.deferral->weight_column;
     const auto reader = std::find_if(kernels.begin(), kernels.end(), [&](const Kernel& kernel) {
       const std::vector<ExprId> nodes = nodes_below(draft.program.pool, roots(kernel));
       return std::any_of(nodes.begin(), nodes.end(), [&](ExprId id) {
@@ -33,14 +35,16 @@ void catch_up(Draft& draft, std::vector<Kernel>& kernels) {
         return node.op == Op::Load && node.leaf.index == weight.value;
       });
     });
-    kernels.insert(reader, catch_up_kernel(draft, projection));
+    kernels.insert(reader, std::move(catch_up));
   }
 }
 
 /// One step in which clocks and fed events do not happen (quiet), or may.
 std::vector<Kernel> step_kernels(Draft& draft, bool quiet) {
   draft.quiet = quiet;
-  Ordered values = in_order(draft.program, value_definitions(draft));
+  std::vector<Definition> definitions = deferred_sums(draft);
+  for (Definition& definition : value_definitions(draft)) definitions.push_back(std::move(definition));
+  Ordered values = in_order(draft.program, std::move(definitions));
   assert(values.cycle.empty() && "sema reports values that depend on themselves");
   std::vector<Kernel> kernels = std::move(values.kernels);
   spikes_first(draft.program, kernels);
@@ -98,7 +102,7 @@ void hide_unused_sums(const Draft& draft, Program& program) {
 }
 
 Program finish(Draft draft, const LowerOptions& options) {
-  if (options.defer) defer_post_spikes(draft);
+  if (options.defer) defer_changes(draft);
   Ordered initial = in_order(draft.program, initial_definitions(draft));
   assert(initial.cycle.empty() && "sema reports parameters that depend on themselves");
   Staged columns;
@@ -128,6 +132,16 @@ Program finish(Draft draft, const LowerOptions& options) {
   return program;
 }
 
+/// A rule between two clamped populations, on synapses of some of the pairs.
+Draft draft_sparse(const Model& model, const Rule& rule) {
+  Draft draft = draft_block(model, rule);
+  draft.program.spaces[draft.projections.back().space.value].kind = SpaceKind::Sparse;
+  // Spikes come in every step; what makes a step eventful is a clock, or a fed event.
+  for (const Instance& neurons : draft.populations)
+    for (const auto& [event, column] : neurons.events) draft.passing.erase(column.value);
+  return draft;
+}
+
 /// Without what moves a frozen weight.
 Network with_frozen_weights(Network network) {
   for (ProjectionDef& projection : network.projections) {
@@ -145,6 +159,19 @@ Network with_frozen_weights(Network network) {
 Program lower(const Model& model, const Network& network, const LowerOptions& options) {
   const Network still = with_frozen_weights(network);
   return finish(draft(model, still, options), options);
+}
+
+Deferral sparse_deferral(const Model& model, const Rule& rule) {
+  Draft draft = draft_sparse(model, rule);
+  return deferral(draft, draft.projections.back());
+}
+
+Program lower_sparse(const Model& model, const Rule& rule) {
+  Draft draft = draft_sparse(model, rule);
+  LowerOptions options;
+  options.defer = true;
+  options.fuse = false;
+  return finish(std::move(draft), options);
 }
 
 Program lower_synapse(const Model& model, const Rule& rule, const LowerOptions& options) {

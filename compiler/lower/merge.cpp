@@ -29,6 +29,7 @@ Access access(const Program& program, const Kernel& kernel) {
     result.cut_by_post_only |= scan.along == At::Pre;
   }
   const bool uniform = program[kernel.domain].kind == SpaceKind::Uniform;
+  if (kernel.spikes.valid()) result.reads.insert(kernel.spikes.value), result.reads_elsewhere.insert(kernel.spikes.value);
   for (const ExprId id : nodes_below(program.pool, roots(kernel))) {
     const ExprNode node = program.pool[id];
     if (node.op != Op::Load) continue;
@@ -190,6 +191,7 @@ std::vector<Kernel> without_dead(const Program& program, std::vector<Kernel> ker
     std::erase_if(kernel.accumulates,
                   [&](const Accumulate& accumulate) { return !wanted(accumulate.into); });
     if (kernel.stores.empty() && kernel.accumulates.empty()) continue;
+    if (kernel.spikes.valid()) read.insert(kernel.spikes.value);
     for (const ExprId id : nodes_below(program.pool, roots(kernel)))
       if (program.pool[id].op == Op::Load) read.insert(program.pool[id].leaf.index);
     result.push_back(std::move(kernel));

@@ -39,13 +39,16 @@ class Sorter {
 
   std::vector<size_t> needs(const Definition& definition) const {
     std::vector<size_t> needed;
-    for (const Kernel& kernel : definition.kernels)
+    const auto reads = [&](uint32_t column) {
+      if (const auto found = defines_.find(column); found != defines_.end()) needed.push_back(found->second);
+    };
+    for (const Kernel& kernel : definition.kernels) {
+      if (kernel.spikes.valid()) reads(kernel.spikes.value);
       for (const ExprId id : nodes_below(program_.pool, roots(kernel))) {
         const ExprNode node = program_.pool[id];
-        if (node.op != Op::Load) continue;
-        if (const auto found = defines_.find(node.leaf.index); found != defines_.end())
-          needed.push_back(found->second);
+        if (node.op == Op::Load) reads(node.leaf.index);
       }
+    }
     std::sort(needed.begin(), needed.end());
     needed.erase(std::unique(needed.begin(), needed.end()), needed.end());
     return needed;

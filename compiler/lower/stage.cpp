@@ -49,8 +49,8 @@ class Stager {
     if (kind == SpaceKind::Neurons && has_sparse_) values = with_reciprocals(values);
     if (is_synaptic(kind)) values = in_horner_form(values);
 
-    // Few neurons spike at a time: nothing is worth computing for all of them.
-    if (kernel.rows != Rows::All) {
+    // Few neurons spike at a time: nothing is worth computing for all of them. Nor for what rarely runs.
+    if (kernel.rows != Rows::All || kernel.spikes.valid()) {
       result_.push_back(with_roots(std::move(kernel), values));
       return;
     }

@@ -116,6 +116,7 @@ std::string print_kernel(const Program& program, const Kernel& kernel) {
     return to_text(named.pool, root, [&](const ExprNode& leaf) { return leaf_text(program, leaf); });
   };
   std::string rows;
+  if (kernel.rows == Rows::All && kernel.spikes.valid()) rows = cat(", if any in ", program[kernel.spikes].name);
   if (kernel.rows != Rows::All)
     rows = cat(", ", kernel.rows == Rows::OfPre ? "pre " : kernel.rows == Rows::OfPost ? "post " : "", "neurons in ", program[kernel.spikes].name);
   std::string out = cat("kernel ", kernel.name, " over ", program[kernel.domain].name, rows, " {\n");

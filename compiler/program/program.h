@@ -114,6 +114,7 @@ struct Scan {
 
 /// Which rows of its domain a kernel computes. OfPre and OfPost are for sparse domains: all synapses of each
 /// neuron whose element of `spikes` is not 0, neurons in index order. OfSpikes is for neurons: those neurons.
+/// All with valid `spikes` is all rows, but only when some element of that column is not 0.
 enum class Rows { All, OfPre, OfPost, OfSpikes };
 
 /// One straight-line computation for every row of a space. All loads of a row happen before its stores.
@@ -133,7 +134,8 @@ struct Kernel {
   std::vector<Store> stores;
   std::vector<Accumulate> accumulates;
   Rows rows = Rows::All;
-  ColumnId spikes;           // OfPre: a column of the pre space; OfPost: of the post space; OfSpikes: of its own
+  ColumnId spikes;           // OfPre: a column of the pre space; OfPost: of the post space; OfSpikes: of its own;
+                             // All: of any neurons, or uniform
 };
 
 enum class When {
@@ -187,13 +189,13 @@ struct Bucketed {
   std::vector<Sum> sums;
 };
 
-/// A weight that is behind: post spikes since its row was last looked at are yet to be added. Whoever reads
-/// it runs `now` first, and puts back what it was (bits must not depend on who reads). `settle` adds all
-/// that waits and begins anew: run before the scale becomes too small for the precision, and before the
-/// host sets anything.
+/// Synapses that are behind: what happened since they were last looked at is yet to be added. Whoever reads
+/// one of the columns runs `now` first, and puts back what they were (bits must not depend on who reads).
+/// `settle` adds all that waits and begins anew: run before a scale becomes too small for the precision, and
+/// before the host sets anything.
 struct Deferred {
-  ColumnId weight;
-  ColumnId scale;                   // uniform State: 1 after `settle`, falls
+  std::vector<ColumnId> behind;
+  std::vector<ColumnId> scales;     // uniform State: 1 after `settle`, fall
   KernelId now;
   std::vector<KernelId> settle;     // in order
 };

@@ -1,5 +1,6 @@
 // Every promise of program.h, checked.
 
+#include <algorithm>
 #include <set>
 
 #include "compiler/program/program.h"
@@ -108,6 +109,10 @@ class Verifier {
   }
 
   void check_rows(const Kernel& kernel) {
+    if (kernel.rows == Rows::All && kernel.spikes.valid()) {
+      const bool few = exists(kernel.spikes) && !is_synaptic(program_[program_[kernel.spikes].space].kind);
+      if (!few || !kernel.accumulates.empty()) fault("kernel ", kernel.name, " runs when something happens that it cannot see");
+    }
     if (kernel.rows == Rows::All) return;
     const Space& domain = program_[kernel.domain];
     if (kernel.rows == Rows::OfSpikes) {
@@ -209,12 +214,14 @@ class Verifier {
         fault("a clock has no indicator");
     }
     for (const Deferred& deferred : program_.plan.deferred) {
-      if (!exists(deferred.scale) || program_[deferred.scale].role != Role::State ||
-          program_[program_[deferred.scale].space].kind != SpaceKind::Uniform)
-        fault("a weight that is behind has no scale");
+      for (const ColumnId scale : deferred.scales)
+        if (!exists(scale) || program_[scale].role != Role::State || program_[program_[scale].space].kind != SpaceKind::Uniform)
+          fault("what is behind has no scale");
+      if (deferred.behind.empty() || !std::all_of(deferred.behind.begin(), deferred.behind.end(), [&](ColumnId id) { return exists(id); }))
+        fault("nothing is behind");
       bool known = deferred.now.value < program_.kernels.size();
       for (const KernelId kernel : deferred.settle) known = known && kernel.value < program_.kernels.size();
-      if (!known) fault("a weight that is behind never catches up");
+      if (!known) fault("what is behind never catches up");
     }
     for (const Feed& feed : program_.plan.feeds) {
       if (!exists(feed.column)) {

@@ -1,0 +1,372 @@
+// The kernels of projections whose synapses are looked at now and then.
+
+#include <algorithm>
+#include <functional>
+
+#include "compiler/expr/simplify.h"
+#include "compiler/expr/transform.h"
+#include "compiler/lower/defer.h"
+#include "compiler/lower/passes.h"
+#include "compiler/lower/reader.h"
+#include "compiler/support/text.h"
+
+namespace hebb {
+namespace {
+
+using Product = Deferral::Product;
+using Signs = Deferral::Signs;
+
+class Writer {
+ public:
+  Writer(Draft& draft, const Instance& projection)
+      : draft_(draft), projection_(projection), how_(*projection.deferral), pool_(draft.program.pool),
+        post_(draft.populations[projection.post].space) {}
+
+  // --- expressions of a synapse ------------------------------------------------------------------
+
+  ExprId weight() { return pool_.load(how_.weight_column, At::Self); }
+  ExprId scale(size_t k) {
+    const ColumnId column = how_.scales[k].column;
+    return column.valid() ? pool_.load(column, At::Uniform) : pool_.constant(1);
+  }
+  ExprId sum(const Product& product) { return pool_.load(product.sum, product.uniform ? At::Uniform : At::Post); }
+  ExprId seen(const Product& product) { return pool_.load(product.seen, At::Self); }
+
+  /// A state of the synapse as it is now.
+  ExprId kept(const Deferral::Kept& state) { return times(pool_.load(state.column, At::Self), scale(state.scale)); }
+  /// What is stored of it.
+  ExprId stored(const Deferral::Kept& state, ExprId value) {
+    return times(value, simple(pool_, Op::Div, pool_.constant(1), scale(state.scale)));
+  }
+
+  /// The weight with all that waits.
+  ExprId caught_up() {
+    ExprId value = weight();
+    for (const Product& product : how_.products) {
+      const ExprId since = pool_.sub(sum(product), seen(product));
+      const ExprId carrier = product.kept >= 0 ? pool_.load(how_.kept[static_cast<size_t>(product.kept)].column, At::Self)
+                                               : simple(pool_, Op::Div, product.carrier, scale(product.scale));
+      value = pool_.add(value, times(carrier, since));
+    }
+    if (how_.products.empty()) return value;
+    Reader read(draft_, projection_, Frame::Synapse);
+    return read.clamped(how_.weight, value);
+  }
+
+  /// An expression of the rule, of a synapse whose weight is `weight_now`.
+  ExprId looked_at(ExprId value, ExprId weight_now) {
+    const ExprId result = Substitution(pool_, pool_, [&](const ExprNode& leaf) -> ExprId {
+      if (leaf.op != Op::Load || leaf.leaf.at != At::Self) return {};
+      if (leaf.leaf.index == how_.weight_column.value) return weight_now;
+      const Deferral::Kept* state = kept_of(ColumnId{leaf.leaf.index});
+      return state ? kept(*state) : ExprId{};
+    })(value);
+    return simplify(pool_, result);
+  }
+
+  /// The sum after this instant, as a synapse reads it.
+  ExprId after_instant(const Product& product) {
+    if (!waits(product)) return sum(product);
+    const ExprId next = pool_.load(product.next, product.uniform ? At::Uniform : At::Post);
+    if (!how_.with_post_spikes) return next;
+    return pool_.select(pool_.load(how_.post_spikes, At::Post), next, sum(product));
+  }
+
+  // --- amounts -------------------------------------------------------------------------------------
+
+  /// In a step without clocks and fed events those are known to be 0.
+  ExprId in_this_step(ExprId amount) {
+    if (!amount.valid() || !draft_.quiet) return amount;
+    const ExprId value = Substitution(pool_, pool_, [&](const ExprNode& leaf) -> ExprId {
+      if (leaf.op != Op::Load || !draft_.passing.contains(leaf.leaf.index)) return {};
+      return pool_.constant(0);
+    })(amount);
+    return simplify(pool_, value);
+  }
+  /// Whether something waits at an instant of this step.
+  bool waits(const Product& product) {
+    if (!product.at_instants.valid()) return false;
+    if (how_.with_post_spikes && draft_.quiet && draft_.passing.contains(how_.post_spikes.value)) return false;
+    return !pool_.is_constant(in_this_step(product.at_instants), 0);
+  }
+  bool waits_at_instants() {
+    return std::any_of(how_.products.begin(), how_.products.end(), [&](const Product& product) { return waits(product); });
+  }
+
+  ExprId at_home(ExprId amount) {
+    return Substitution(pool_, pool_, [&](const ExprNode& leaf) -> ExprId {
+      if (leaf.op != Op::Load || leaf.leaf.at != At::Post) return {};
+      return pool_.load(ColumnId{leaf.leaf.index}, At::Self, leaf.leaf.element);
+    })(amount);
+  }
+  ExprId sum_at_home(const Product& product) { return pool_.load(product.sum, product.uniform ? At::Uniform : At::Self); }
+  ExprId increased(const Product& product, ExprId amount) {
+    return pool_.add(sum_at_home(product), times(scale(product.scale), at_home(in_this_step(amount))));
+  }
+
+  // --- kernels ---------------------------------------------------------------------------------------
+
+  Kernel of_synapses(const char* what, Rows rows = Rows::All, ColumnId spikes = {}) {
+    return {.name = projection_.prefix + what, .domain = projection_.space, .scans = {}, .stores = {}, .accumulates = {}, .rows = rows, .spikes = spikes};
+  }
+  Kernel of_sums(const char* what, bool uniform) {
+    return {.name = projection_.prefix + what, .domain = uniform ? draft_.uniform : post_, .scans = {}, .stores = {}, .accumulates = {}};
+  }
+
+  /// Stores the weight as it is now, and what of the sums it has seen.
+  void add_caught_up(Kernel& kernel, ExprId now) {
+    if (how_.products.empty()) return;
+    kernel.stores.push_back({.into = how_.weight_column, .value = now});
+    for (const Product& product : how_.products) kernel.stores.push_back({.into = product.seen, .value = sum(product)});
+  }
+
+  /// `jumps`, of synapses at which an event of the given kind is looked at.
+  Kernel jumped(const Kernel& jumps, Kernel kernel, ExprId now, const std::function<ExprId(ExprId)>& known,
+                const std::function<ExprId(ExprId value, ExprId old)>& unless) {
+    bool weight_jumps = false;
+    const auto store = [&](ColumnId into, ExprId value) {
+      const ExprId old = pool_.load(into, At::Self);
+      value = unless(value, old);
+      if (value != old) kernel.stores.push_back({.into = into, .value = value});
+    };
+    for (const Store& jump : jumps.stores) {
+      const Deferral::Kept* state = kept_of(jump.into);
+      const ExprId before = state ? kept(*state) : now;
+      const ExprId value = looked_at(known(jump.value), now);
+      weight_jumps |= !state;
+      if (state && value == before) continue;
+      store(jump.into, state ? stored(*state, value) : value);
+    }
+    if (how_.products.empty()) return kernel;
+    if (!weight_jumps) store(how_.weight_column, now);
+    for (const Product& product : how_.products) store(product.seen, after_instant(product));
+    return kernel;
+  }
+
+  std::vector<Kernel> jumps(const Kernel& whole) {
+    std::vector<Kernel> kernels;
+    const auto add = [&](Kernel kernel) {
+      if (!kernel.stores.empty()) kernels.push_back(std::move(kernel));
+    };
+    if (waits_at_instants()) {
+      std::vector<ExprId> amounts;
+      for (const Product& product : how_.products)
+        if (waits(product)) amounts.push_back(at_home(in_this_step(product.at_instants)));
+      for (Kernel& kernel : sweep(amounts, how_.with_post_spikes)) add(std::move(kernel));
+    }
+    const auto as_it_is = [](ExprId value, ExprId) { return value; };
+    if (!how_.others_obstacle.empty() && !draft_.quiet) {
+      if (!whole.stores.empty())
+        add(jumped(whole, of_synapses("instant"), caught_up(), [](ExprId value) { return value; }, as_it_is));
+    } else {
+      if (how_.pre_spikes.valid() && !whole.stores.empty())
+        add(jumped(whole, of_synapses("instant", Rows::OfPre, how_.pre_spikes), weight(),
+                   [&](ExprId value) { return assuming(pool_, value, how_.pre_spikes, At::Pre, 1); }, as_it_is));
+      if (!how_.post_obstacle.empty())
+        add(jumped(whole, of_synapses("instant", Rows::OfPost, how_.post_spikes), caught_up(),
+                   [&](ExprId value) {
+                     if (how_.pre_spikes.valid()) value = assuming(pool_, value, how_.pre_spikes, At::Pre, 0);
+                     return assuming(pool_, value, how_.post_spikes, At::Post, 1);
+                   },
+                   [&](ExprId value, ExprId old) {
+                     return how_.pre_spikes.valid() ? simple(pool_, Op::Select, pool_.load(how_.pre_spikes, At::Pre), old, value) : value;
+                   }));
+    }
+    for (const bool uniform : {true, false}) {
+      Kernel kernel = of_sums("sum", uniform);
+      if (how_.with_post_spikes && !uniform) kernel.rows = Rows::OfSpikes, kernel.spikes = how_.post_spikes;
+      for (const Product& product : how_.products)
+        if (waits(product) && product.uniform == uniform)
+          kernel.stores.push_back({.into = product.sum, .value = pool_.load(product.next, uniform ? At::Uniform : At::Self)});
+      if (waits_at_instants() && how_.signs != Signs::Fixed && uniform != how_.by_neuron) add_turns(kernel, &Product::at_instants);
+      add(std::move(kernel));
+    }
+    return kernels;
+  }
+
+  std::vector<Kernel> flows() {
+    std::vector<Kernel> kernels;
+    if (!how_.waits_for_flow()) return kernels;
+    std::vector<ExprId> amounts;
+    for (const Product& product : how_.products)
+      if (product.at_flow.valid()) amounts.push_back(at_home(product.at_flow));
+    kernels = sweep(amounts, false);
+    for (const bool uniform : {true, false}) {
+      Kernel kernel = of_sums("gather", uniform);
+      for (const Product& product : how_.products)
+        if (product.at_flow.valid() && product.uniform == uniform)
+          kernel.stores.push_back({.into = product.sum, .value = increased(product, product.at_flow)});
+      if (how_.signs != Signs::Fixed && uniform != how_.by_neuron) add_turns(kernel, &Product::at_flow);
+      if (!kernel.stores.empty()) kernels.push_back(std::move(kernel));
+    }
+    return kernels;
+  }
+
+  /// Sums after this instant, read by synapses that take part in it.
+  std::vector<Definition> next_sums() {
+    std::vector<Definition> definitions;
+    for (const Product& product : how_.products) {
+      if (!waits(product)) continue;
+      Kernel kernel = of_sums("next_sum", product.uniform);
+      if (how_.with_post_spikes && !product.uniform) kernel.rows = Rows::OfSpikes, kernel.spikes = how_.post_spikes;
+      kernel.stores.push_back({.into = product.next, .value = increased(product, product.at_instants)});
+      definitions.push_back({.column = product.next, .kernels = {std::move(kernel)}});
+    }
+    return definitions;
+  }
+
+  const Deferral::Kept* kept_of(ColumnId column) const {
+    for (const Deferral::Kept& state : how_.kept)
+      if (state.column == column) return &state;
+    return nullptr;
+  }
+
+ private:
+  ExprId times(ExprId a, ExprId b) { return simple(pool_, Op::Mul, a, b); }
+  ExprId either(ExprId a, ExprId b) { return simple(pool_, Op::Or, a, b); }
+  ExprId both(ExprId a, ExprId b) { return simple(pool_, Op::And, a, b); }
+
+  // --- signs -----------------------------------------------------------------------------------------
+
+  struct Turns {
+    ExprId up, down;  // some amount is above 0, below
+  };
+  /// A negative trace may turn an amount into the other sign: then each counts as both.
+  Turns turns(const std::vector<ExprId>& amounts) {
+    const ExprId zero = pool_.constant(0);
+    Turns t{zero, zero};
+    for (const ExprId amount : amounts) {
+      t.up = either(t.up, pool_.make(Op::Less, zero, amount));
+      t.down = either(t.down, pool_.make(Op::Less, amount, zero));
+    }
+    if (!how_.below.valid()) return t;
+    const ExprId any = both(either(t.up, t.down), pool_.load(how_.below, At::Uniform));
+    return {either(t.up, any), either(t.down, any)};
+  }
+
+  At home() const { return how_.by_neuron ? At::Self : At::Uniform; }
+  ExprId turned(const Turns& now) {
+    return either(both(now.up, pool_.load(how_.downs, home())), both(now.down, pool_.load(how_.ups, home())));
+  }
+
+  /// Where the coming amounts have another sign than those before them, synapses are brought up to date first.
+  std::vector<Kernel> sweep(const std::vector<ExprId>& amounts, bool at_post_spikes) {
+    if (how_.signs == Signs::Fixed) return {};
+    ExprId found = turned(turns(amounts));
+    if (at_post_spikes) found = both(pool_.load(how_.post_spikes, At::Self), found);
+    Kernel look = of_sums("turns", !how_.by_neuron);
+    look.stores.push_back({.into = how_.turned, .value = found});
+    // By column where an index by target is kept anyway, or is worth it.
+    const bool by_column = how_.by_neuron && (!how_.post_obstacle.empty() || how_.signs == Signs::Changing);
+    Kernel all = of_synapses("catch_up_all", by_column ? Rows::OfPost : Rows::All, how_.turned);
+    add_caught_up(all, caught_up());
+    return {std::move(look), std::move(all)};
+  }
+
+  void add_turns(Kernel& kernel, ExprId Product::*amount) {
+    std::vector<ExprId> amounts;
+    for (const Product& product : how_.products)
+      if ((product.*amount).valid()) amounts.push_back(at_home(in_this_step(product.*amount)));
+    const Turns now = turns(amounts);
+    const ExprId anew = pool_.make(Op::Not, pool_.load(how_.turned, home()));
+    kernel.stores.push_back({.into = how_.ups, .value = either(now.up, both(anew, pool_.load(how_.ups, home())))});
+    kernel.stores.push_back({.into = how_.downs, .value = either(now.down, both(anew, pool_.load(how_.downs, home())))});
+  }
+
+  Draft& draft_;
+  const Instance& projection_;
+  const Deferral& how_;
+  ExprPool& pool_;
+  SpaceId post_;
+};
+
+}  // namespace
+
+std::vector<Definition> deferred_sums(Draft& draft) {
+  std::vector<Definition> all;
+  for (const Instance& projection : draft.projections) {
+    if (!projection.deferral) continue;
+    for (Definition& definition : Writer(draft, projection).next_sums()) all.push_back(std::move(definition));
+  }
+  return all;
+}
+
+Kernel catch_up_kernel(Draft& draft, const Instance& projection) {
+  Writer writer(draft, projection);
+  Kernel kernel = writer.of_synapses("catch_up", Rows::OfPre, projection.deferral->pre_spikes);
+  if (kernel.spikes.valid()) writer.add_caught_up(kernel, writer.caught_up());
+  return kernel;
+}
+
+std::vector<Kernel> deferred_jumps(Draft& draft, const Instance& projection, const Kernel& jumps) {
+  return Writer(draft, projection).jumps(jumps);
+}
+
+std::vector<Kernel> deferred_flows(Draft& draft, const Instance& projection) { return Writer(draft, projection).flows(); }
+
+std::vector<Kernel> scale_kernels(Draft& draft, const Instance& projection) {
+  Writer writer(draft, projection);
+  Kernel kernel = writer.of_sums("scale", true);
+  const Deferral& how = *projection.deferral;
+  for (size_t k = 0; k < how.scales.size(); ++k)
+    if (how.scales[k].column.valid())
+      kernel.stores.push_back({.into = how.scales[k].column, .value = draft.program.pool.mul(writer.scale(k), how.scales[k].decay)});
+  if (kernel.stores.empty()) return {};
+  return {std::move(kernel)};
+}
+
+void add_settling(Draft& draft) {
+  Program& program = draft.program;
+  ExprPool& pool = program.pool;
+  for (const Instance& projection : draft.projections) {
+    if (!projection.deferral) continue;
+    const Deferral& how = *projection.deferral;
+    Writer writer(draft, projection);
+    Deferred entry;
+    const auto add = [&](Kernel kernel) { return program.add(with_fma(program, {std::move(kernel)})[0]); };
+    const auto zero = [&](Kernel& kernel, ColumnId column) { kernel.stores.push_back({.into = column, .value = pool.constant(0)}); };
+
+    Kernel now = writer.of_synapses("now");
+    if (!how.products.empty()) now.stores.push_back({.into = how.weight_column, .value = writer.caught_up()});
+    for (const Deferral::Kept& state : how.kept)
+      if (how.scales[state.scale].column.valid()) now.stores.push_back({.into = state.column, .value = writer.kept(state)});
+    for (const Store& store : now.stores) entry.behind.push_back(store.into);
+    if (now.stores.empty()) continue;
+    Kernel settle = now;
+    settle.name = projection.prefix + "settle";
+    for (const Product& product : how.products) zero(settle, product.seen);
+    entry.now = add(std::move(now));
+    entry.settle.push_back(add(std::move(settle)));
+    for (const bool uniform : {true, false}) {
+      Kernel sums = writer.of_sums("settle_sums", uniform);
+      for (const Product& product : how.products)
+        if (product.uniform == uniform) zero(sums, product.sum);
+      if (how.signs != Signs::Fixed && uniform != how.by_neuron) zero(sums, how.ups), zero(sums, how.downs);
+      if (!sums.stores.empty()) entry.settle.push_back(add(std::move(sums)));
+    }
+    Kernel scales = writer.of_sums("settle_scales", true);
+    for (const Deferral::Scale& scale : how.scales) {
+      if (!scale.column.valid()) continue;
+      entry.scales.push_back(scale.column);
+      scales.stores.push_back({.into = scale.column, .value = pool.constant(1)});
+    }
+    if (!scales.stores.empty()) {
+      entry.settle.push_back(add(std::move(scales)));
+      program.plan.init.push_back({entry.settle.back()});
+    }
+    if (how.below.valid()) {
+      Kernel none = writer.of_sums("no_trace_is_negative", true);
+      zero(none, how.below);
+      program.plan.begin.push_back({add(std::move(none))});
+      Kernel some{.name = projection.prefix + "negative_traces", .domain = draft.populations[projection.pre].space};
+      ExprId any = pool.constant(0);
+      for (const ExprId trace : how.traces)
+        any = simple(pool, Op::Or, any, pool.make(Op::Less, pool.load(ColumnId{pool[trace].leaf.index}, At::Self), pool.constant(0)));
+      some.accumulates.push_back({.into = how.below, .at = At::Uniform, .combine = Combine::Max, .value = any});
+      program.plan.begin.push_back({add(std::move(some))});
+    }
+    program.plan.deferred.push_back(std::move(entry));
+  }
+}
+
+}  // namespace hebb
