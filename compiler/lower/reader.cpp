@@ -185,7 +185,7 @@ ExprId Reader::member(const Instance& population, const std::string& name, uint3
 ExprId Reader::event(const Event& event, EventId id) {
   switch (event.kind) {
     case EventKind::Step: return pool().constant(draft_.on_grid ? 1 : 0);
-    case EventKind::Arrival: return pool().constant(1);  // what did not arrive adds 0
+    case EventKind::Arrival: return pool().make(Op::NotEqual, own(event.port, 0), pool().constant(0));
     case EventKind::PreEvent:
       return passing(arriving(draft_, instance_, event.name), Locus::Pre);
     case EventKind::PostEvent:
@@ -219,11 +219,20 @@ ExprId Reader::active(const std::vector<EventId>& events) {
   return any;
 }
 
+/// Where nothing arrives it adds 0: whether something does need not be asked.
+bool Reader::adds_what_arrives(const Jump& jump) {
+  if (jump.assign || jump.events.size() != 1) return false;
+  const Event& event = instance_.dynamics->events[jump.events[0].value];
+  if (event.kind != EventKind::Arrival) return false;
+  const std::optional<Affine> affine = affine_in(pool(), translate(jump.value), own(event.port, 0));
+  return affine && pool().is_constant(affine->rest, 0);
+}
+
 ExprId Reader::increments(VarId id, uint32_t element) {
   std::vector<std::pair<uint64_t, ExprId>> terms;
   for (const Jump& jump : instance_.dynamics->jumps) {
     if (jump.variable != id || jump.element != element || jump.assign) continue;
-    const ExprId when = active(jump.events);
+    const ExprId when = adds_what_arrives(jump) ? pool().constant(1) : active(jump.events);
     if (pool().is_constant(when, 0)) continue;
     const ExprId amount = translate(jump.value);
     const ExprId term = simplify(pool(), pool().is_constant(when, 1)
@@ -242,7 +251,7 @@ ExprId Reader::right_limit(VarId id, uint32_t element) {
   bool jumps = false;
   for (const Jump& jump : instance_.dynamics->jumps) {
     if (jump.variable != id || jump.element != element) continue;
-    const ExprId when = active(jump.events);
+    const ExprId when = adds_what_arrives(jump) ? pool().constant(1) : active(jump.events);
     if (pool().is_constant(when, 0)) continue;
     jumps = true;
     if (jump.assign) value = pool().select(when, translate(jump.value), value);

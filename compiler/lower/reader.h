@@ -58,6 +58,7 @@ class Reader {
   ExprId let(VarId id, uint32_t element);
   ExprId event(const Event& event, EventId id);
   ExprId port(ColumnId indicator);
+  bool adds_what_arrives(const Jump& jump);
   ExprId passing(ColumnId indicator, Locus side = Locus::Synapse);
 
   Draft& draft_;
