@@ -253,7 +253,10 @@ class Analysis {
       Deferral::Product& product = out_.products[k];
       for (const ExprId amount : {product.at_instants, product.at_flow})
         if (amount.valid() && reads_post(amount)) product.uniform = false;
-      if (out_.with_post_spikes && product.at_instants.valid()) product.uniform = false;
+      if (out_.with_post_spikes && product.at_instants.valid()) {
+        product.one_amount = !reads_post(product.at_instants);
+        product.uniform = false;
+      }
       out_.by_neuron = out_.by_neuron || !product.uniform;
       if (!carrier(monomials_[k], product)) return false;
     }
@@ -449,7 +452,7 @@ void defer_changes(Draft& draft) {
       Deferral::Product& product = found.products[k];
       const SpaceId space = product.uniform ? draft.uniform : post;
       product.sum = add(cat("sum", k), space);
-      if (product.at_instants.valid()) product.next = add(cat("next", k), space, Role::Value);
+      if (product.at_instants.valid()) product.next = add(cat("next", k), product.one_amount ? draft.uniform : space, Role::Value);
       product.seen = add(cat("seen", k), projection.space);
     }
     if (found.signs != Deferral::Signs::Fixed) {

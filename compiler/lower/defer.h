@@ -43,7 +43,9 @@ struct Deferral {
     size_t scale = 0;
     ExprId at_instants, at_flow;  // amounts of a synapse; invalid: none
     bool uniform = true;        // they read no neuron
-    ColumnId sum, next, seen;   // next: the sum after this instant
+    bool one_amount = false;    // at instants it is one number for all neurons that spike
+    ColumnId sum, seen;
+    ColumnId next;              // the sum after this instant; of one amount: what it is increased by
   };
   std::vector<Scale> scales;
   std::vector<Kept> kept;

@@ -67,9 +67,14 @@ class Writer {
   /// The sum after this instant, as a synapse reads it.
   ExprId after_instant(const Product& product) {
     if (!waits(product)) return sum(product);
-    const ExprId next = pool_.load(product.next, product.uniform ? At::Uniform : At::Post);
+    const ExprId next = next_sum(product, product.uniform ? At::Uniform : At::Post);
     if (!how_.with_post_spikes) return next;
     return pool_.select(pool_.load(how_.post_spikes, At::Post), next, sum(product));
+  }
+  /// The same of a neuron that spikes; the same bits wherever it is read, or what is seen would differ from the sum.
+  ExprId next_sum(const Product& product, At at) {
+    if (!product.one_amount) return pool_.load(product.next, at);
+    return pool_.add(pool_.load(product.sum, at), pool_.load(product.next, At::Uniform));
   }
 
   // --- amounts -------------------------------------------------------------------------------------
@@ -177,7 +182,7 @@ class Writer {
       if (how_.with_post_spikes && !uniform) kernel.rows = Rows::OfSpikes, kernel.spikes = how_.post_spikes;
       for (const Product& product : how_.products)
         if (waits(product) && product.uniform == uniform)
-          kernel.stores.push_back({.into = product.sum, .value = pool_.load(product.next, uniform ? At::Uniform : At::Self)});
+          kernel.stores.push_back({.into = product.sum, .value = next_sum(product, uniform ? At::Uniform : At::Self)});
       if (waits_at_instants() && how_.signs != Signs::Fixed && uniform != how_.by_neuron) add_turns(kernel, &Product::at_instants);
       add(std::move(kernel));
     }
@@ -207,9 +212,10 @@ class Writer {
     std::vector<Definition> definitions;
     for (const Product& product : how_.products) {
       if (!waits(product)) continue;
-      Kernel kernel = of_sums("next_sum", product.uniform);
-      if (how_.with_post_spikes && !product.uniform) kernel.rows = Rows::OfSpikes, kernel.spikes = how_.post_spikes;
-      kernel.stores.push_back({.into = product.next, .value = increased(product, product.at_instants)});
+      Kernel kernel = of_sums("next_sum", product.uniform || product.one_amount);
+      if (how_.with_post_spikes && !product.one_amount) kernel.rows = Rows::OfSpikes, kernel.spikes = how_.post_spikes;
+      const ExprId value = product.one_amount ? times(scale(product.scale), product.at_instants) : increased(product, product.at_instants);
+      kernel.stores.push_back({.into = product.next, .value = value});
       definitions.push_back({.column = product.next, .kernels = {std::move(kernel)}});
     }
     return definitions;

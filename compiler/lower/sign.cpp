@@ -77,7 +77,7 @@ class Signs {
         if (never_negative(sign(a)) || never_negative(sign(b))) return Sign{};
         return either(a, b, sign(a), sign(b));
       case Op::Min:
-        if (never_positive(sign(a)) || never_positive(sign(b))) return Sign{.negative = true, .of = {}};
+        if (never_positive(sign(a)) || never_positive(sign(b)) || is_zero(a) || is_zero(b)) return Sign{.negative = true, .of = {}};
         return either(a, b, sign(a), sign(b));
       case Op::Sqrt: case Op::Abs: case Op::Exp: case Op::Exprel: case Op::Cosh: case Op::IsFinite:
       case Op::Less: case Op::LessEqual: case Op::Equal: case Op::NotEqual: case Op::And: case Op::Or: case Op::Not:
