@@ -104,6 +104,7 @@ struct Simulation::State {
   void classify();
   void start_over();
   void replay(double dt_ms);
+  void set_dt(double dt_ms);
   double period(size_t clock) const;
   void raise(ColumnId indicator);
   void clear_indicators();
@@ -390,6 +391,16 @@ void Simulation::State::start_over() {
   clear_indicators();
 }
 
+/// What waits came with the old one.
+void Simulation::State::set_dt(double dt_ms) {
+  if (!program->dt.valid()) return;
+  double before = 0;
+  columns.read(program->dt, std::span(&before, 1));
+  const double now = columns.precision() == Precision::Float32 ? static_cast<double>(static_cast<float>(dt_ms)) : dt_ms;
+  if (time.step > 0 && before != now) runner->settle();
+  columns.fill(program->dt, dt_ms);
+}
+
 void Simulation::State::replay(double dt_ms) {
   untouched = false;
   start_over();
@@ -481,8 +492,8 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   // Values of a device that failed are not judged.
   if (Status working = s.device_status(); !working) return working;
   if (!clocks) return clocks;
+  s.set_dt(dt_ms);
   for (const Delayed& delayed : s.program->plan.delays) {
-    s.columns.fill(s.program->dt, dt_ms);
     if (delay_steps(*s.program, s.columns, delayed)) continue;
     if (Status working = s.device_status(); !working) return working;
     return Failure{cat(quoted((*s.program)[delayed.delay].name), " is ", meant_value(s.columns, delayed.delay),
@@ -499,7 +510,6 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   Recorder recorder = *std::move(made);
   for (size_t k = 0; s.sink && k < recordings.size(); ++k)
     if (recordings[k].streamed) s.sink->begins(k, recorder.recorded[k].shape);
-  if (s.program->dt.valid()) s.columns.fill(s.program->dt, dt_ms);
 
   int64_t first = 0;  // step of this run
   const bool resumed = !s.pauses.from.empty();
@@ -595,7 +605,7 @@ void Simulation::feed(ColumnId column, std::span<const double> row) {
 void Simulation::step(double dt_ms) {
   State& s = *state_;
   s.fresh = false;
-  if (s.program->dt.valid()) s.columns.fill(s.program->dt, dt_ms);
+  s.set_dt(dt_ms);
   // The host chose this time, with gaps between steps as long as it likes: half a gap would be far off.
   constexpr double kRoundingOnly = -1;
   s.tick(kRoundingOnly);

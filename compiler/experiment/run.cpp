@@ -43,6 +43,7 @@ LowerOptions lower_options(Evaluation& e, const ast::Run& run, const Network& ne
   for (const GivenSetting& setting : options.others) {
     const Variable* variable = find_variable(e.model, network, setting.name);
     if (!variable) continue;
+    if (variable->kind == VarKind::Param) out.given[setting.name] = setting.value.scalar() ? setting.value.values.at(0) : std::nan("");
     const bool feedable = variable->kind == VarKind::Signal || variable->kind == VarKind::Input ||
                           variable->kind == VarKind::Draw;
     if (feedable) out.fed.push_back(setting.name);

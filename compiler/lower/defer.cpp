@@ -347,7 +347,10 @@ class Analysis {
     const std::optional<Sign> fixed = common(signs_of_parameters(draft_.program));
     if (fixed && out_.traces.empty()) return;
     const LeafSign usual = [this](ExprId id, const ExprNode& leaf) { return usual_sign(id, leaf, 0); };
-    out_.signs = fixed || common(usual) ? Deferral::Signs::Steady : Deferral::Signs::Changing;
+    const bool steady = fixed || common(usual);
+    // A synapse's sum of terms of either sign turns when its traces say so: at almost every event.
+    if (!steady && out_.products.size() > 1) return (void)no("what it adds has terms of either sign");
+    out_.signs = steady ? Deferral::Signs::Steady : Deferral::Signs::Changing;
   }
 
   /// The sign that all amounts have.
@@ -364,25 +367,29 @@ class Analysis {
   }
 
   /// Parameters as they are at the start, traces as they mostly are. A guess at what is worth an index.
-  std::optional<Sign> usual_sign(ExprId id, const ExprNode& leaf, int depth) {
-    if (std::optional<Sign> known = signs_of_parameters(draft_.program)(id, leaf); known && known->of.empty()) return known;
+  std::optional<LeafKnown> usual_sign(ExprId id, const ExprNode& leaf, int depth) {
+    if (std::optional<LeafKnown> known = signs_of_parameters(draft_.program)(id, leaf); known && known->sign.of.empty()) return known;
     if (leaf.op != Op::Load) return {};
     const auto found = variable_of_.find(leaf.leaf.index);
     if (found == variable_of_.end()) return {};
     const VarId variable = found->second;
-    if (model_[variable].kind == VarKind::Param) return start_sign(variable);
+    if (model_[variable].kind == VarKind::Param) {
+      const std::optional<Sign> sign = start_sign(variable);
+      return sign ? std::optional(LeafKnown{.sign = *sign, .fixed = true}) : std::nullopt;
+    }
     if (model_[variable].kind != VarKind::State || depth >= kDeepest) return {};
     const LeafSign below = [this, depth](ExprId i, const ExprNode& l) { return usual_sign(i, l, depth + 1); };
-    return never_negative(variable, below) ? std::optional(Sign{}) : std::nullopt;
+    return never_negative(variable, below) ? std::optional(LeafKnown{}) : std::nullopt;
   }
 
   std::optional<Sign> start_sign(VarId id) const {
     std::vector<ExprId> value = model_[id].init;
     if (projection_.projection)
       if (const Assignment* setting = find_setting(projection_.projection->settings, id)) value = setting->value;
-    if (value.empty()) return Sign{};
-    if (value.size() != 1 || !model_.pool.is_constant(value[0])) return {};
-    const double number = model_.pool[value[0]].value;
+    const auto given = draft_.given.find(projection_.prefix + name(id));
+    if (given == draft_.given.end() && value.empty()) return Sign{};
+    if (given == draft_.given.end() && (value.size() != 1 || !model_.pool.is_constant(value[0]))) return {};
+    const double number = given != draft_.given.end() ? given->second : model_.pool[value[0]].value;
     if (std::isnan(number)) return {};
     return Sign{.negative = number < 0, .of = {}};
   }

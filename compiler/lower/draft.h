@@ -65,6 +65,7 @@ struct Draft {
   ColumnId pre_count, post_count;               // a block: how many neurons there are, when a rule asks
   std::set<uint32_t> visible;                   // Value columns that the host may read
   std::set<uint32_t> drawn;                     // those of neurons that it has not asked for: random numbers
+  std::map<std::string, double> given;          // parameters that the host will set; see LowerOptions
 };
 
 /// Spaces, columns, feeds and clocks of a network; of one synapse between two clamped neurons.

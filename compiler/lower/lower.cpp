@@ -102,6 +102,7 @@ void hide_unused_sums(const Draft& draft, Program& program) {
 }
 
 Program finish(Draft draft, const LowerOptions& options) {
+  draft.given = options.given;
   if (options.defer) defer_changes(draft);
   Ordered initial = in_order(draft.program, initial_definitions(draft));
   assert(initial.cycle.empty() && "sema reports parameters that depend on themselves");

@@ -28,6 +28,9 @@ struct LowerOptions {
   /// Signals, inputs and drawn lets the host will feed although the network defines them: "choice",
   /// "Task.accept". They become feeds of that name.
   std::vector<std::string> fed;
+  /// Parameters that the host will set, "EE.beta", and to what; NaN: it depends. Only what is worth its cost hangs on
+  /// them, no result.
+  std::map<std::string, double> given;
   /// Reductions and lets of rules, and receive ports, that the host will read: "EE.s". Recorded ones are
   /// kept anyway.
   std::vector<std::string> keep;

@@ -29,8 +29,9 @@ class Signs {
     for (const ExprId id : nodes_below(pool_, {&root, 1})) {
       const ExprNode node = pool_[id];
       if (node.count == 0) {
-        signs_[id.value] = node.op == Op::Const ? of_number(node.value) : leaf_(id, node);
-        fixed_[id.value] = node.op == Op::Const || (signs_[id.value] && !signs_[id.value]->of.empty());
+        const std::optional<LeafKnown> known = node.op == Op::Const ? std::nullopt : leaf_(id, node);
+        fixed_[id.value] = node.op == Op::Const || (known && known->fixed);
+        signs_[id.value] = known ? std::optional(known->sign) : node.op == Op::Const ? of_number(node.value) : std::nullopt;
         continue;
       }
       bool fixed = true;
@@ -96,7 +97,7 @@ class Signs {
   const ExprPool& pool_;
   const LeafSign& leaf_;
   std::unordered_map<uint32_t, std::optional<Sign>> signs_;
-  std::unordered_map<uint32_t, bool> fixed_;  // made of numbers and parameters
+  std::unordered_map<uint32_t, bool> fixed_;  // made of numbers, parameters and steps
 };
 
 }  // namespace
@@ -104,11 +105,12 @@ class Signs {
 std::optional<Sign> sign_of(const ExprPool& pool, ExprId root, const LeafSign& leaf) { return Signs(pool, leaf).of(root); }
 
 LeafSign signs_of_parameters(const Program& program) {
-  return [&program](ExprId id, const ExprNode& leaf) -> std::optional<Sign> {
+  return [&program](ExprId id, const ExprNode& leaf) -> std::optional<LeafKnown> {
     if (leaf.op != Op::Load) return {};
     const ColumnId column{leaf.leaf.index};
-    if (column == program.dt || program[column].role == Role::Indicator) return Sign{};
-    if (program[column].role == Role::Param) return Sign{.negative = false, .of = {id}};
+    if (column == program.dt) return LeafKnown{.sign = {}, .fixed = true};
+    if (program[column].role == Role::Indicator) return LeafKnown{};
+    if (program[column].role == Role::Param) return LeafKnown{.sign = {.negative = false, .of = {id}}, .fixed = true};
     return {};
   };
 }

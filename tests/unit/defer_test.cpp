@@ -107,6 +107,7 @@ TEST(Deferred, StaysWithThePassOverColumnsWhereItWouldNotBeExact) {
   for (const std::string& body : {
            kTraces + "w' = a * (1 - w) * x * post.spike - b * y * pre.spike;",       // depends on w
            kTraces + "w' = -w / 1 s + a * x * post.spike - b * y * pre.spike;",      // flows
+           kTraces + "w' = a * (x - 0.3) * post.spike - b * y * pre.spike;",         // terms of either sign
            kTraces + "on post.spike { w := x; } on pre.spike { w -= b * y; }",       // sets
            std::string("x' = (0.3 - x) / tau + pre.spike; w' = a * x * post.spike - b * pre.spike;")}) {
     Ran ran = start(network(rule(" in [0, 1]", body), "random(p = 0.6)"), true);

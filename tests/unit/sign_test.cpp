@@ -60,5 +60,17 @@ TEST(Sign, OfParameters) {
   EXPECT_FALSE(v.sign(p.add(p.mul(a, square), v.number(1))));
 }
 
+// Steps are fixed: what depends on them and parameters alone keeps its sign, whatever it is.
+TEST(Sign, OfSteps) {
+  Values v;
+  ExprPool& p = v.program.pool;
+  v.program.dt = v.program.add(Column{.name = "dt", .space = v.uniform, .role = Role::Param});
+  const ExprId dt = p.load(v.program.dt, At::Uniform), a = v.param("a"), x = v.state("x"), square = p.mul(x, x);
+  EXPECT_EQ(v.sign(dt), kUp);
+  const ExprId some = p.sub(p.mul(a, dt), v.number(3));
+  ASSERT_TRUE(v.sign(some));
+  EXPECT_EQ(v.sign(p.add(p.mul(some, square), some)), v.sign(some));
+}
+
 }  // namespace
 }  // namespace hebb
