@@ -178,18 +178,18 @@ std::string sparse_forms(const Model& model, const Rule& rule) {
   if (!all) line("pre spike", quiet.any(Rows::OfPre) ? cat("its row of synapses", after_colon(quiet.synapses(Rows::OfPre))) : "delivery only");
   const bool post = jumps_at(model, rule, EventKind::PostEvent), by_column = quiet.any(Rows::OfPost);
   if (!all && post && late && how.post_obstacle.empty())
-    line("post spike", cat("no synapse: what it adds waits for the next pre spike or reader", after_colon(quiet.neurons("post", Rows::OfSpikes))));
+    line("post spike", cat("no synapse; what it adds waits for the next pre spike or reader; ", quiet.neurons("post", Rows::OfSpikes)));
   else if (!all && post)
     line("post spike", cat("its column of synapses", after_colon(quiet.synapses(Rows::OfPost)), because(late ? how.post_obstacle : how.obstacle)));
   if (all) {
     line("step", cat("every synapse", after_colon(quiet.synapses(Rows::All)), because(swept_by(model, rule, how))));
   } else {
     std::vector<std::string> pieces;
-    if (late && how.waits_for_flow()) pieces.push_back("what it adds waits for the next look at a synapse");
-    const std::string at_pre = quiet.neurons("pre", Rows::All), at_post = quiet.neurons("post", Rows::All), shared = quiet.neurons("uniform", Rows::All);
+    const std::string at_pre = quiet.neurons("pre", Rows::All), at_post = quiet.neurons("post", Rows::All);
     if (!at_pre.empty()) pieces.push_back(cat(at_pre, " a pre neuron"));
-    if (!at_post.empty()) pieces.push_back(cat(at_post, " a post neuron"));
-    line("step", cat("no synapse", after_colon(joined(pieces, ", "))));
+    if (!at_post.empty()) pieces.push_back(cat(at_post == at_pre ? "the same" : at_post, " a post neuron"));
+    line("step", cat("no synapse", late && how.waits_for_flow() ? "; what it adds waits for the next look at one" : "",
+                     pieces.empty() ? "" : cat("; ", joined(pieces, ", "))));
   }
   if (!all && eventful.any(Rows::All))
     line("clock, event", cat("every synapse", after_colon(eventful.synapses(Rows::All)), because(late ? how.others_obstacle : how.obstacle)));
