@@ -94,6 +94,16 @@ TEST(DeferredFlow, EnginesGiveTheSameBits) {
     }
 }
 
+TEST(DeferredFlow, ThreadsGiveTheSameBits) {
+  for (const Case& c : cases()) {
+    const std::string text = network(c, "random(p = 0.6)", "", 40, 40);
+    Ran one = start(text, true), two = start(text, true, Precision::Float64, Engine::Interpreter, 2);
+    one.go(200);
+    two.go(200);
+    expect_same_states(one, two, c.rule);
+  }
+}
+
 TEST(DeferredFlow, SmallAndEmptyOnes) {
   for (const Case& c : cases())
     for (const auto& [pres, posts] : {std::pair{1, 1}, {7, 1}, {1, 7}})

@@ -53,11 +53,11 @@ struct Ran {
 };
 
 enum class Engine { Interpreter, Jit };
-inline Ran start(const std::string& text, bool defer, Precision precision = Precision::Float64, Engine engine = Engine::Interpreter) {
+inline Ran start(const std::string& text, bool defer, Precision precision = Precision::Float64, Engine engine = Engine::Interpreter, int threads = 1) {
   const Model model = model_of(text);
   Ran out{.program = std::make_shared<const Program>(lower(model, model.networks.at(0), {.defer = defer})), .simulation = {}};
   Kernels kernels = engine == Engine::Jit ? *jit(*out.program, {.precision = precision}) : interpret(out.program, precision);
-  auto made = Simulation::create(out.program, std::move(kernels), {.precision = precision, .seed = 5});
+  auto made = Simulation::create(out.program, std::move(kernels), {.precision = precision, .seed = 5, .threads = threads, .rows_per_thread = threads > 1 ? 1 : SimulationOptions{}.rows_per_thread});
   EXPECT_TRUE(made.ok());
   out.simulation.emplace(*std::move(made));
   out.simulation->initialise();
