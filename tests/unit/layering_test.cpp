@@ -74,9 +74,9 @@ struct Library {
 const std::vector<Library> kLibraries = {
     {"llvm/", {"compiler/codegen"}},
     {"llvm-c/", {"compiler/codegen"}},
-    {"antlr4", {"compiler/parse/parse.cpp"}},
-    {"HebbLexer", {"compiler/parse/parse.cpp"}},   // generated
-    {"HebbParser", {"compiler/parse/parse.cpp"}},
+    {"antlr4", {"compiler/parse/antlr_tokens.h", "compiler/parse/build_expressions.h", "compiler/parse/parse.cpp"}},
+    {"HebbLexer", {"compiler/parse/antlr_tokens.h"}},   // generated
+    {"HebbParser", {"compiler/parse/build_expressions.h"}},
     {"Eigen/", {"runtime", "compiler/experiment"}},
     {"unsupported/Eigen", {"runtime", "compiler/experiment"}},
     {"zip.h", {"runtime/data"}},
