@@ -44,14 +44,14 @@ bool read_precision(Evaluation& e, const ast::Setting& setting, RunOptions& out)
 bool read_seed(Evaluation& e, const ast::Setting& setting, RunOptions& out) {
   const auto seeds = evaluate_tensor(e, *setting.value);
   if (!seeds) return false;
-  if (e.options.seed_given) return true;
   out.seeds.clear();
   for (const double seed : seeds->values) {
     if (seed != std::floor(seed) || seed < 0 || seed > 9007199254740992.0 || seeds->shape.size() > 1) {
       report_argument(e, setting.value->span, "a seed is a whole number from 0 to 2^53, or a list of them");
       return false;
     }
-    out.seeds.push_back(static_cast<uint64_t>(seed));
+    // Of a list, --seed says where to begin.
+    out.seeds.push_back(e.options.seed_given ? e.options.seed + out.seeds.size() : static_cast<uint64_t>(seed));
   }
   if (!seeds->scalar()) {
     out.batch = static_cast<int64_t>(out.seeds.size());

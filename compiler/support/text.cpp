@@ -17,6 +17,7 @@ std::string shortest(double value) {
 std::string quoted(std::string_view name) { return cat('\'', name, '\''); }
 
 std::string plural(size_t count, std::string_view noun) {
+  if (count != 1 && noun.ends_with("index")) return cat(count, ' ', noun.substr(0, noun.size() - 2), "ices");
   return cat(count, ' ', noun, count == 1 ? "" : "s");
 }
 
