@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <map>
 
 #include "compiler/adjoint/adjoint.h"
+#include "compiler/adjoint/in_place.h"
 #include "compiler/program/interpret.h"
+#include "compiler/program/overlap.h"
 #include "runtime/trajectory/trajectory.h"
 
 namespace hebb {
@@ -72,13 +75,26 @@ struct Loss {
 };
 
 /// sum of squares of y over the run plus the sum of the last weights.
+struct Form {
+  bool fed_is_target = true;
+  bool ahead = false;      // the sum of a step is taken with the update before it
+  bool in_place = false;   // what synapses are owed
+};
 Loss run(const std::vector<double>& theta, const std::vector<double>& w, const std::vector<double>& x,
-         uint64_t max_bytes) {
+         uint64_t max_bytes, const Form& form = {}) {
   const Example example;
-  const std::vector<ColumnId> targets = {example.theta, example.w, example.x};
+  std::vector<ColumnId> targets = {example.theta, example.w};
+  if (form.fed_is_target) targets.push_back(example.x);
   const std::vector<ColumnId> outputs = {example.y, example.w};
-  AdjointResult made = adjoint(example.program, targets, outputs);
+  AdjointResult made = adjoint(form.ahead ? overlap(example.program, targets) : example.program, targets, outputs);
   EXPECT_TRUE(made.adjoint.has_value());
+  EXPECT_EQ(made.adjoint->begin.forward.empty(), !form.ahead || form.fed_is_target);
+  const auto apart = [&] {
+    return std::ranges::count_if(made.adjoint->carried, [](const auto& c) { return c.now_adjoint != c.next_adjoint; });
+  };
+  const auto apart_before = apart();
+  if (form.in_place) reverse_in_place(*made.adjoint);
+  EXPECT_EQ(apart() < apart_before, form.in_place);
   const auto shared = std::make_shared<const Adjoint>(std::move(*made.adjoint));
   EXPECT_EQ(verify(shared->program), std::vector<std::string>{});
   const auto program = std::shared_ptr<const Program>(shared, &shared->program);
@@ -124,6 +140,28 @@ void expect_gradient(const std::vector<double>& got, std::vector<double> at,
     down[k] -= h;
     EXPECT_NEAR(got[k], (value(up) - value(down)) / (2 * h), 1e-7) << "element " << k;
   }
+}
+
+TEST(Adjoint, SumsTakenAheadAndOnePlaceForWhatIsOwedChangeNothing) {
+  const auto with = [](Form form, bool checkpoints) {
+    form.fed_is_target = false;
+    Loss loss = run(kTheta, kW, kX, kPlenty, form);
+    if (checkpoints) loss = run(kTheta, kW, kX, loss.bytes - 1, form);
+    EXPECT_EQ(loss.segment < kSteps, checkpoints);
+    return loss;
+  };
+  for (const bool checkpoints : {false, true}) {
+    const Loss plain = with({}, checkpoints), in_place = with({.in_place = true}, checkpoints);
+    EXPECT_EQ(in_place.theta, plain.theta);
+    EXPECT_EQ(in_place.w, plain.w);
+    const Loss both = with({.ahead = true, .in_place = true}, checkpoints);
+    EXPECT_DOUBLE_EQ(both.value, plain.value);
+    for (size_t k = 0; k < kTheta.size(); ++k) EXPECT_NEAR(both.theta[k], plain.theta[k], 1e-13);
+    for (size_t k = 0; k < kW.size(); ++k) EXPECT_NEAR(both.w[k], plain.w[k], 1e-13);
+  }
+  // Its own derivative is wanted: it is not taken ahead.
+  const Loss fed = run(kTheta, kW, kX, kPlenty, {.ahead = true});
+  EXPECT_EQ(fed.x, run(kTheta, kW, kX, kPlenty).x);
 }
 
 TEST(Adjoint, AgreesWithCentralDifferencesForParametersStatesAndFeeds) {

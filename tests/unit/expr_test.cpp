@@ -250,6 +250,17 @@ TEST(form_fma, fuses_products_used_once) {
   EXPECT_FALSE(both[2].valid());
 }
 
+TEST(gather_row_factors, what_a_row_shares_is_multiplied_first) {
+  ExprPool p;
+  const ExprId l = p.load({0}, At::Self), w = p.load({1}, At::Self), x = p.load({2}, At::Pre);
+  const LevelOf level = [](const ExprNode& leaf) { return leaf.leaf.at == At::Pre ? 1 : 3; };
+  const auto gathered = [&](ExprId root) { return gather_row_factors(p, std::vector{root}, level)[0]; };
+  EXPECT_EQ(gathered(p.mul(p.mul(p.mul(l, x), w), x)), p.mul(p.mul(l, w), p.mul(x, x)));
+  EXPECT_EQ(gathered(p.mul(p.mul(l, x), w)), p.mul(p.mul(l, x), w));   // one factor: as it was
+  EXPECT_EQ(gathered(p.mul(x, x)), p.mul(x, x));
+  EXPECT_EQ(gather_row_factors(p, std::vector{ExprId{}}, level)[0], ExprId{});
+}
+
 TEST(gradient, agrees_with_central_differences_on_random_expressions) {
   std::mt19937 random(11);
   int compared = 0;
