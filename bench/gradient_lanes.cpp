@@ -2,13 +2,12 @@
 
 #include "bench/gradient_lanes.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <string>
 
+#include "bench/measure.h"
 #include "compiler/lower/lower.h"
 #include "compiler/pipeline.h"
 #include "compiler/support/text.h"
@@ -20,17 +19,6 @@ namespace {
 
 constexpr int64_t kSteps = 640;
 constexpr size_t kRecordings = 64, kTogether = kLanesTogether;
-
-double cpu_seconds() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 struct Behaviour {
   std::shared_ptr<const Adjoint> adjoint;

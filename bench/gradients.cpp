@@ -1,8 +1,6 @@
 // Gradients through whole runs against hand-written loops and against the run alone, in one process, in turns, one
 // thread, float. What the two sides find must agree.
 
-#include <time.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include "bench/gradient_lanes.h"
+#include "bench/measure.h"
 #include "bench/reference_gradient.h"
 #include "compiler/adjoint/adjoint.h"
 #include "compiler/adjoint/in_place.h"
@@ -26,27 +25,6 @@ namespace {
 
 constexpr int kPre = 100, kPost = 1000, kPadded = 1008;
 constexpr float kEta = 0.001f;
-
-double cpu_seconds() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-std::vector<double> random_numbers(size_t count, double low, double high) {
-  uint64_t state = 88172645463325252u;
-  std::vector<double> numbers;
-  for (size_t k = 0; k < count; ++k) {
-    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-    numbers.push_back(static_cast<float>(low + (high - low) * static_cast<double>(state >> 11) * 0x1p-53));
-  }
-  return numbers;
-}
 
 struct Compiled {
   std::shared_ptr<const Program> program;   // as it is run

@@ -2,8 +2,6 @@
 // reference_rate.cpp, alternately in one process. One line a rule: nanoseconds of CPU time per synapse and
 // step of both (medians), their ratio, the largest difference of their weights, and memory per synapse.
 
-#include <time.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -11,6 +9,7 @@
 #include <functional>
 #include <vector>
 
+#include "bench/measure.h"
 #include "bench/reference_rate.h"
 #include "compiler/lower/lower.h"
 #include "compiler/pipeline.h"
@@ -23,27 +22,6 @@ namespace {
 constexpr int kPre = 1000, kPost = 1000;  // as in rules/*.hebb
 constexpr int kRepeats = 15;
 constexpr float kEta = 0.001f;
-
-double cpu_seconds() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-std::vector<double> random_numbers(size_t count, double low, double high) {
-  uint64_t state = 88172645463325252u;
-  std::vector<double> numbers;
-  for (size_t k = 0; k < count; ++k) {
-    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-    numbers.push_back(static_cast<float>(low + (high - low) * static_cast<double>(state >> 11) * 0x1p-53));
-  }
-  return numbers;
-}
 
 /// A parameter of the rule, by name, and its values: both sides get the same floats.
 struct Parameter {
