@@ -140,19 +140,6 @@ class Versions {
   std::map<ColumnId, ColumnId> next_;
 };
 
-/// Of a leaf of a dense kernel, as in `LevelOf`.
-int level_in_dense(const ExprNode& leaf) {
-  if (leaf.op == Op::Draw) return 3;
-  switch (leaf.leaf.at) {
-    case At::Pre: return 1;
-    case At::Post: return 2;
-    case At::Self: return 3;
-    case At::Uniform:
-    case At::Fixed: return 0;
-  }
-  return 3;
-}
-
 // --- reverse of one kernel ------------------------------------------------------------------------
 
 /// Makes the reverse kernels of one flavour of a step, last kernel first.
@@ -258,7 +245,7 @@ class Reverse {
     std::vector<ExprId> roots;
     for (const Store& store : kernel.stores) roots.push_back(store.value);
     for (const Accumulate& sum : kernel.accumulates) roots.push_back(sum.value);
-    if (dense_kernel) roots = gather_row_factors(pool, roots, level_in_dense);
+    if (dense_kernel) roots = gather_row_factors(pool, roots, level_over_synapses);
     roots = form_fma(pool, roots);
     size_t next = 0;
     for (Store& store : kernel.stores) store.value = roots[next++];

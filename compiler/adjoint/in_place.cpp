@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "compiler/adjoint/activity.h"
 #include "compiler/expr/transform.h"
 
 namespace hebb {
@@ -10,11 +11,8 @@ namespace hebb {
 namespace {
 
 bool loads(const Program& program, const Kernel& kernel, ColumnId column) {
-  for (const ExprId id : nodes_below(program.pool, roots(kernel))) {
-    const ExprNode node = program.pool[id];
-    if (node.op == Op::Load && node.leaf.index == column.value) return true;
-  }
-  return false;
+  const std::vector<ExprId> leaves = load_leaves(program.pool, roots(kernel));
+  return std::any_of(leaves.begin(), leaves.end(), [&](ExprId leaf) { return program.pool[leaf].leaf.index == column.value; });
 }
 
 bool stores(const Kernel& kernel, ColumnId column) {

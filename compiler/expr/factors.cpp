@@ -60,7 +60,7 @@ class Gather {
   int level(ExprId id) {
     if (const auto found = levels_.find(id.value); found != levels_.end()) return found->second;
     const ExprNode node = pool_[id];
-    int out = info(node.op).is_leaf && node.op != Op::Const ? level_(node) : 0;
+    int out = info(node.op).is_leaf ? level_(node) : 0;
     for (int k = 0; k < node.count; ++k) {
       const int operand = level(node.operands[k]);
       const bool mixed = (out == kPre && operand == kPost) || (out == kPost && operand == kPre);
@@ -76,6 +76,19 @@ class Gather {
 };
 
 }  // namespace
+
+int level_over_synapses(const ExprNode& leaf) {
+  if (leaf.op == Op::Const) return 0;
+  if (leaf.op == Op::Draw) return kRow;
+  switch (leaf.leaf.at) {
+    case At::Uniform:
+    case At::Fixed: return 0;
+    case At::Pre: return kPre;
+    case At::Post: return kPost;
+    case At::Self: break;
+  }
+  return kRow;
+}
 
 std::vector<ExprId> gather_row_factors(ExprPool& pool, std::span<const ExprId> roots, const LevelOf& level) {
   return Gather(pool, level)(roots);

@@ -46,6 +46,8 @@ std::vector<ExprId> form_fma(ExprPool& pool, std::span<const ExprId> roots);
 /// Levels of Horner staging: 0 uniform, 1 pre, 2 post, 3 row. What mentions one of 1 and 2 only can be
 /// hoisted out of the loop over synapses; what mentions both, or the row, cannot.
 using LevelOf = std::function<int(const ExprNode& leaf)>;
+/// That of a leaf of a program's kernel over synapses.
+int level_over_synapses(const ExprNode& leaf);
 /// `root` with its polynomials in Horner form, the row's variables outside, coefficients hoistable; and
 /// sums regrouped so that what is hoistable stands together. Applied inside operands of other functions
 /// too. A polynomial that gains nothing, or would have too many terms, stays as it is. Equal up to

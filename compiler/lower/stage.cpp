@@ -105,12 +105,8 @@ class Stager {
   };
 
   std::vector<ExprId> in_horner_form(const std::vector<ExprId>& values) {
-    const LevelOf level = [](const ExprNode& leaf) {
-      const int mask = mentioned(SpaceKind::Dense, leaf);
-      return mask == kRow ? 3 : mask;
-    };
     std::vector<ExprId> result;
-    for (const ExprId value : values) result.push_back(horner(program_.pool, value, level));
+    for (const ExprId value : values) result.push_back(horner(program_.pool, value, level_over_synapses));
     return result;
   }
 
