@@ -1,10 +1,10 @@
 // Gradients of recordings of a small network, 2-10-1 with 81 coefficients: one by one and sixteen at a time.
 
+#include "bench/compile_file.h"
 #include "bench/gradient_lanes.h"
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <string>
 
 #include "bench/measure.h"
@@ -30,17 +30,12 @@ struct Behaviour {
 
 Result<Behaviour> load() {
   const char* const file = "examples/papers/inference/foraging.hebb";
-  Sources sources;
-  Diagnostics diags;
-  std::ifstream stream(file);
-  if (!stream) return Failure{cat("cannot read ", file, "; run from the root of the repository")};
-  std::string text{std::istreambuf_iterator<char>(stream), {}};
-  const Compilation compilation = compile(sources, sources.add(file, std::move(text)), {}, diags);
-  if (diags.has_errors()) return Failure{render(diags, sources, {})};
+  const Result<Compilation> compiled = compile_file(file);
+  if (!compiled) return compiled.failure();
   LowerOptions how;
   how.fuse = false;
   how.fed = {"T.odour", "T.accept", "T.reward"};
-  const Program program = lower(compilation.model, compilation.model.networks.at(0), how);
+  const Program program = lower(compiled->model, compiled->model.networks.at(0), how);
   Behaviour out;
   out.theta = program.find_column("W.theta"), out.w = program.find_column("W.w"), out.logit = program.find_column("Y.I");
   AdjointResult made = adjoint(program, std::vector{out.theta}, std::vector{out.logit});

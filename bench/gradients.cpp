@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <functional>
 #include <vector>
 
+#include "bench/compile_file.h"
 #include "bench/gradient_lanes.h"
 #include "bench/measure.h"
 #include "bench/reference_gradient.h"
@@ -34,18 +34,13 @@ struct Compiled {
 };
 
 Result<Compiled> load(const char* file) {
-  Sources sources;
-  Diagnostics diags;
-  std::ifstream stream(file);
-  if (!stream) return Failure{cat("cannot read ", file, "; run from the root of the repository")};
-  std::string text{std::istreambuf_iterator<char>(stream), {}};
-  const Compilation compilation = compile(sources, sources.add(file, std::move(text)), {}, diags);
-  if (diags.has_errors()) return Failure{render(diags, sources, {})};
+  const Result<Compilation> compiled = compile_file(file);
+  if (!compiled) return compiled.failure();
   Compiled out;
-  out.program = std::make_shared<const Program>(lower(compilation.model, compilation.model.networks.at(0), {}));
+  out.program = std::make_shared<const Program>(lower(compiled->model, compiled->model.networks.at(0), {}));
   LowerOptions how;
   how.fuse = false;
-  const Program apart = lower(compilation.model, compilation.model.networks.at(0), how);
+  const Program apart = lower(compiled->model, compiled->model.networks.at(0), how);
   out.theta = apart.find_column("S.theta"), out.w = apart.find_column("S.w"), out.y = apart.find_column("Y.r");
   const std::vector<ColumnId> wanted = {out.theta};
   AdjointResult made = adjoint(overlap(apart, wanted), wanted, std::vector{out.y});

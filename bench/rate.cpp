@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <functional>
 #include <vector>
 
+#include "bench/compile_file.h"
 #include "bench/measure.h"
 #include "bench/reference_rate.h"
 #include "compiler/lower/lower.h"
@@ -69,14 +69,9 @@ struct Hebb {
 };
 
 Result<Hebb> load(const Case& c) {
-  Sources sources;
-  Diagnostics diags;
-  std::ifstream stream(c.file);
-  if (!stream) return Failure{cat("cannot read ", c.file, "; run from the root of the repository")};
-  std::string text{std::istreambuf_iterator<char>(stream), {}};
-  const Compilation compilation = compile(sources, sources.add(c.file, std::move(text)), {}, diags);
-  if (diags.has_errors()) return Failure{render(diags, sources, {})};
-  auto program = std::make_shared<const Program>(lower(compilation.model, compilation.model.networks.at(0), {}));
+  const Result<Compilation> compiled = compile_file(c.file);
+  if (!compiled) return compiled.failure();
+  auto program = std::make_shared<const Program>(lower(compiled->model, compiled->model.networks.at(0), {}));
   auto kernels = jit(*program, {});
   if (!kernels) return kernels.failure();
   auto simulation = Simulation::create(program, *std::move(kernels), {});

@@ -12,20 +12,9 @@
 #include "compiler/program/interpret.h"
 #include "compiler/support/text.h"
 #include "runtime/simulation.h"
+#include "tests/unit/model_of.h"
 
 namespace hebb::testing {
-
-inline Model model_of(const std::string& text) {
-  Sources sources;
-  Diagnostics diags;
-  const FileId file = sources.add("defer.hebb", text);
-  CheckOptions options;
-  options.std_root = std::string(HEBB_SOURCE_DIR) + "/stdlib";
-  options.lints = false;
-  Compilation compilation = compile(sources, file, options, diags);
-  for (const Diagnostic& diag : diags.all()) ADD_FAILURE() << diag.message;
-  return std::move(compilation.model);
-}
 
 /// Bursts and long silences on both sides: synapses wait for long, and many spikes coincide.
 inline std::string network(const std::string& rule, const std::string& connect, const std::string& more = "", int pres = 11, int posts = 9) {

@@ -10,21 +10,12 @@
 #include "compiler/program/interpret.h"
 #include "compiler/support/text.h"
 #include "runtime/simulation.h"
+#include "tests/unit/model_of.h"
 
 namespace hebb {
 namespace {
 
-Model model_of(const std::string& text) {
-  Sources sources;
-  Diagnostics diags;
-  const FileId file = sources.add("sparse.hebb", text);
-  CheckOptions options;
-  options.std_root = std::string(HEBB_SOURCE_DIR) + "/stdlib";
-  options.lints = false;
-  Compilation compilation = compile(sources, file, options, diags);
-  for (const Diagnostic& diag : diags.all()) ADD_FAILURE() << diag.message;
-  return std::move(compilation.model);
-}
+using testing::model_of;
 
 struct Ran {
   std::shared_ptr<const Program> program;
