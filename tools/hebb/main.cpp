@@ -18,19 +18,27 @@ struct Subcommand {
   const char* name;
   const char* summary;
   int (*run)(const Options&);
+  const char* examples;  ///< two lines for its help, each a command that works in the folder of the project
 };
 constexpr Subcommand kSubcommands[] = {
-    {"check", "find mistakes in files", run_check},
-    {"run", "run the experiments of a file", run_run},
-    {"test", "run the tests of files and folders", run_test},
-    {"build", "write a rule for other programs, or print a stage of the compiler: --emit=KIND", run_build},
-    {"explain", "how each variable is stored and solved; or what a diagnostic means", run_explain},
-    {"grad", "the derivatives of rules as formulas; --check compares them with differences", run_grad},
-    {"fmt", "lay out files", run_fmt},
-    {"doctor", "show what this program found on the machine", run_doctor},
+    {"check", "find mistakes in files", run_check,
+     "  hebb check stdlib/stdp/pair_stdp.hebb\n  hebb check --message-format=json rule.hebb\n"},
+    {"run", "run the experiments of a file", run_run,
+     "  hebb run examples/digits_pca.hebb --seed 3\n  hebb run examples/digits_pca.hebb -o results --threads 2\n"},
+    {"test", "run the tests of files and folders", run_test,
+     "  hebb test stdlib/rate\n  hebb test stdlib/rate/oja.hebb --only clamped\n"},
+    {"build", "write a rule for other programs, or print a stage of the compiler: --emit=KIND", run_build,
+     "  hebb build stdlib/rate/oja.hebb --emit=object,header -o oja\n  hebb build stdlib/rate/oja.hebb Oja --emit=model\n"},
+    {"explain", "how each variable is stored and solved; or what a diagnostic means", run_explain,
+     "  hebb explain stdlib/rate/oja.hebb\n  hebb explain D01\n"},
+    {"grad", "the derivatives of rules as formulas; --check compares them with differences", run_grad,
+     "  hebb grad stdlib/rate/oja.hebb\n  hebb grad stdlib/rate/oja.hebb Oja --check\n"},
+    {"fmt", "lay out files", run_fmt, "  hebb fmt rule.hebb\n  hebb fmt --check stdlib/rate/oja.hebb\n"},
+    {"doctor", "show what this program found on the machine", run_doctor, "  hebb doctor\n"},
 };
-constexpr const char* kExamples =
-    "\nExamples:\n  hebb check rule.hebb\n  hebb run examples/digits_pca.hebb --seed 3\n";
+constexpr const char* kExamples = "  hebb check rule.hebb\n  hebb run examples/digits_pca.hebb --seed 3\n";
+
+std::string examples(const char* lines) { return cat("\nExamples:\n", lines); }
 
 void add_message_options(CLI::App& app, Options& o) {
   app.add_option("--message-format", o.message_format, "human, json (one object a line), short or github")
@@ -136,7 +144,7 @@ int command(int argc, char** argv) {
   Options options;
   CLI::App app{"Hebb: plasticity rules that read like the methods section", "hebb"};
   app.set_help_flag("-h,--help", "this text");
-  app.footer(kExamples);
+  app.footer(examples(kExamples));
   bool show_version = false;
   app.add_flag("--version", show_version, "the version; with --verbose also of LLVM and the processor");
   app.add_flag("--verbose", options.verbose, "say more");
@@ -144,6 +152,7 @@ int command(int argc, char** argv) {
   for (const Subcommand& known : kSubcommands) {
     CLI::App* sub = app.add_subcommand(known.name, known.summary);
     sub->set_help_flag("-h,--help", "this text");
+    sub->footer(examples(known.examples));
     add_options(*sub, known.name, options);
   }
   std::vector<std::string> arguments(argv + 1, argv + argc);
