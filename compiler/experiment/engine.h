@@ -26,7 +26,4 @@ Result<Kernels> make_kernels(std::shared_ptr<const Program> program, Precision p
 Result<Kernels> make_device_kernels(const Program& program, Precision precision, Resets resets,
                                     std::shared_ptr<const CudaDevice> device);
 
-/// The dimension of a column, from its unit text; none when it is empty.
-std::optional<Dimension> dimension_of_unit(std::string_view unit);
-
 }  // namespace hebb

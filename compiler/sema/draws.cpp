@@ -121,31 +121,4 @@ Value evaluate_draw(Frame& frame, const ast::Expr& expr, const ast::Call& call, 
   return out;
 }
 
-bool mentions_draw(const ast::Expr& start) {
-  std::vector<const ast::Expr*> stack = {&start};
-  const auto push = [&](const ast::ExprPtr& expr) {
-    if (expr != nullptr) stack.push_back(expr.get());
-  };
-  while (!stack.empty()) {
-    const ast::Expr* expr = stack.back();
-    stack.pop_back();
-    if (const auto* call = std::get_if<ast::Call>(&expr->node)) {
-      const auto* name = std::get_if<ast::NameRef>(&call->callee->node);
-      if (name != nullptr && is_draw(name->name)) return true;
-      for (const ast::Argument& argument : call->arguments) push(argument.value);
-    }
-    if (const auto* paren = std::get_if<ast::Paren>(&expr->node)) push(paren->inner);
-    if (const auto* unary = std::get_if<ast::Unary>(&expr->node)) push(unary->operand);
-    if (const auto* subscript = std::get_if<ast::Subscript>(&expr->node)) push(subscript->object);
-    if (const auto* binary = std::get_if<ast::Binary>(&expr->node)) push(binary->left), push(binary->right);
-    if (const auto* choice = std::get_if<ast::IfThenElse>(&expr->node)) {
-      push(choice->condition), push(choice->then_value), push(choice->else_value);
-    }
-    if (const auto* vector = std::get_if<ast::VectorLiteral>(&expr->node)) {
-      for (const ast::ExprPtr& element : vector->elements) push(element);
-    }
-  }
-  return false;
-}
-
 }  // namespace hebb::sema

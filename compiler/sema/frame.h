@@ -185,8 +185,6 @@ std::vector<Value> unroll(Frame& frame, const ast::Expr& body, const std::vector
 bool is_built_in(const std::string& name);
 bool is_draw(const std::string& name);
 Value evaluate_draw(Frame& frame, const ast::Expr& expr, const ast::Call& call, const std::string& name);
-/// Whether an expression draws: a distribution is called somewhere in it.
-bool mentions_draw(const ast::Expr& expr);
 
 std::optional<Shape> read_shape(Frame& frame, const std::vector<ast::ExprPtr>& extents);
 std::string to_text(const Shape& shape);

@@ -109,8 +109,6 @@ struct TrajectoryCore {
   TrajectoryAtBounds at_bounds(ColumnId state, double low, double high, const std::vector<bool>* lanes = nullptr);
   std::vector<double> read(ColumnId id) const;
   void load_beginning();                                // binds the states before the first step
-  /// Bytes that a step adds, and a state.
-  size_t step_bytes() const { return states.slot_bytes() + small.slot_bytes(); }
 
  private:
   bool dense(ColumnId id) const {
