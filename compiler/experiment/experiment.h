@@ -33,6 +33,7 @@ struct ExperimentOptions {
   std::string recipe;                   // what makes the same numbers again: into saved files
   const ast::File* file = nullptr;      // whose `fun`s and array constants the actions may use
   uint64_t max_memory = uint64_t{2} << 30;  // bytes a gradient may keep
+  uint64_t device_memory = UINT64_MAX;  // the same on a device: no more than is free there
   std::string checkpoint;               // file a fit writes its state to now and then; empty: none
   bool resume = false;                  // go on from `checkpoint`
   RunStore* store = nullptr;            // where runs are kept for going on; see run_store.h

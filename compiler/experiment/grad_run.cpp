@@ -6,10 +6,12 @@
 
 #include "compiler/adjoint/in_place.h"
 #include "compiler/experiment/engine.h"
+#include "compiler/experiment/grad_device.h"
 #include "compiler/experiment/grad_packs.h"
 #include "compiler/program/interpret.h"
 #include "compiler/program/overlap.h"
 #include "compiler/support/text.h"
+#include "runtime/device/device.h"
 #include "runtime/threads.h"
 
 namespace hebb {
@@ -57,6 +59,7 @@ struct RunGradient::State {
   std::vector<std::vector<FeedValues>> feeds;              // by lane
   std::vector<std::unique_ptr<Trajectory>> trajectories;   // by lane, or by worker when not all fit
   GradientPacks packs;
+  std::optional<GradientDevice> device;                    // takes all lanes
   std::vector<int64_t> together;                           // groups of lanes that went together last
   bool keep_all = true;
   std::vector<TrajectoryMemory> kept;                      // by lane: how its states were
@@ -299,16 +302,16 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
   reverse_in_place(*made.adjoint);
   s.adjoint = std::make_shared<const Adjoint>(std::move(*made.adjoint));
   assert(verify(s.adjoint->program).empty() && "an adjoint keeps the promises of a program");
-  if (e.options.device != nullptr && e.options.notes != nullptr)
-    *e.options.notes << "the gradient of " << s.network->name << " is computed on the CPU\n";
   auto engine = e.options.engine;
   if (options.once && small_enough_to_interpret(*s.adjoint, s.prepared)) engine = ExperimentOptions::Engine::Interpreter;
-  auto kernels = make_gradient_kernels(s.adjoint, options.precision, engine, e.options.level, false);
-  if (!kernels) {
-    e.diags.report(DiagKind::CannotRun, run.network.span, kernels.error());
-    return std::nullopt;
+  if (e.options.device == nullptr) {
+    auto kernels = make_gradient_kernels(s.adjoint, options.precision, engine, e.options.level, false);
+    if (!kernels) {
+      e.diags.report(DiagKind::CannotRun, run.network.span, kernels.error());
+      return std::nullopt;
+    }
+    s.kernels = std::move(*kernels);
   }
-  s.kernels = std::move(*kernels);
   for (int64_t lane = 0; lane < s.prepared.lanes; ++lane) {
     auto& feeds = s.feeds.emplace_back();
     for (const auto& [feed, values] : s.prepared.feeds) {
@@ -316,13 +319,26 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
       feeds.back().values = values_of_lane(values, lane);
     }
   }
-  if (engine == ExperimentOptions::Engine::Jit && s.prepared.lanes > 1 && !options.once) {
-    s.packs = GradientPacks({.adjoint = s.adjoint, .prepared = &s.prepared, .feeds = &s.feeds, .precision = options.precision,
-                             .level = e.options.level, .max_bytes = options.max_bytes});
-  }
   s.trajectories.resize(s.prepared.lanes);
   s.recorded.resize(s.prepared.lanes);
   s.kept.resize(s.prepared.lanes);
+  if (e.options.device != nullptr) {
+    auto device = GradientDevice::create({.adjoint = s.adjoint, .prepared = &s.prepared, .feeds = &s.feeds, .outputs = s.read,
+                                          .precision = options.precision, .device = e.options.device, .max_bytes = e.options.device_memory});
+    if (!device) {
+      e.diags.report(DiagKind::CannotRun, run.network.span, device.error());
+      return std::nullopt;
+    }
+    s.device = std::move(*device);
+    if (e.options.notes != nullptr) {
+      *e.options.notes << "the gradient of " << s.network->name << " is computed on " << e.options.device->name();
+      if (s.prepared.lanes > 1) *e.options.notes << ", " << s.device->together() << " of " << s.prepared.lanes << " recordings at a time";
+      *e.options.notes << '\n';
+    }
+  } else if (engine == ExperimentOptions::Engine::Jit && s.prepared.lanes > 1 && !options.once) {
+    s.packs = GradientPacks({.adjoint = s.adjoint, .prepared = &s.prepared, .feeds = &s.feeds, .precision = options.precision,
+                             .level = e.options.level, .max_bytes = options.max_bytes});
+  }
   return RunGradient(std::move(state));
 }
 
@@ -432,6 +448,13 @@ bool taking_part(const Lanes& lanes, int64_t all, int64_t lane) {
   return static_cast<int64_t>(lanes.size()) != all || lanes[lane];
 }
 
+/// By lane: it is one of these.
+std::vector<bool> those_of(const std::vector<int64_t>& lanes, int64_t all) {
+  std::vector<bool> out(static_cast<size_t>(all));
+  for (const int64_t lane : lanes) out[static_cast<size_t>(lane)] = true;
+  return out;
+}
+
 LaneValues lane_values(const Target& target, const Program& program, ColumnId column) {
   const Tensor flat = target.variable ? with_flat_elements(target.value, *target.variable) : target.value;
   return *fit_lanes(flat, column_shape(program, column));
@@ -482,6 +505,11 @@ bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const 
   for (int64_t lane = 0; lane < all; ++lane)
     if (taking_part(lanes, all, lane)) active.push_back(lane);
   const std::vector<int64_t> taking = active;
+  if (s.device) {
+    const std::string failure = s.device->forward(those_of(taking, all), s.recorded, s.kept);
+    if (!taking.empty()) failures[taking[0]] = failure;
+    active.clear();
+  }
   s.forward_together(active);
   // The first lane says how much a lane keeps: all of them, or each anew for its way back.
   size_t begin = 0;
@@ -500,7 +528,7 @@ bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const 
   for (const int64_t lane : taking) {
     const std::string which = s.prepared.batched ? cat(" (lane ", lane, ")") : "";
     if (!failures[lane].empty()) {
-      e.diags.report(DiagKind::CannotRun, s.run->network.span, failures[lane] + which);
+      e.diags.report(DiagKind::CannotRun, s.run->network.span, failures[lane] + (s.device ? "" : which));
       return false;
     }
     if (finite(s.recorded[lane])) continue;
@@ -561,9 +589,22 @@ bool RunGradient::reverse(Evaluation& e, const Lanes& lanes, bool cut, std::span
     }
     return seeds;
   };
+  if (s.device) {
+    std::vector<int64_t> taking;
+    for (int64_t lane = 0; lane < all; ++lane)
+      if (taking_part(lanes, all, lane)) taking.push_back(lane);
+    const std::string failure = s.device->reverse(those_of(taking, all), owed, [&](DeviceTrajectory& trajectory, int64_t k, int64_t lane) {
+      for (const Place& place : s.places)
+        found[lane].push_back(s.fed(place) ? trajectory.gradient_of_feed(place.column, k) : trajectory.gradient(place.column, k));
+    });
+    if (!failure.empty()) {
+      e.diags.report(DiagKind::CannotRun, s.run->network.span, failure);
+      return false;
+    }
+  }
   s.reverse_together(owed, found);
   in_parallel(s.prepared.options.threads, all, [&](int64_t lane) {
-    if (!taking_part(lanes, all, lane) || !found[lane].empty()) return;
+    if (s.device || !taking_part(lanes, all, lane) || !found[lane].empty()) return;
     if (!s.trajectories[lane]) failures[lane] = s.forward_lane(lane);
     if (!failures[lane].empty()) return;
     Trajectory& trajectory = *s.trajectories[lane];
@@ -608,6 +649,15 @@ Trajectory::AtBounds RunGradient::at_bounds(const Evaluation& e, std::span<const
     const Variable& weight = e.model[projection.rule.weight];
     const ColumnId column = s.prepared.program->find_column(cat(projection.name, ".", weight.name));
     if (!column.valid() || !weight.bounds.bounded()) continue;
+    if (s.device) {
+      // A device that fails now says so to the next who asks.
+      s.device->each(std::vector<bool>(static_cast<size_t>(s.prepared.lanes), true), [&](DeviceTrajectory& trajectory, int64_t k, int64_t) {
+        const auto one = trajectory.at_bounds(column, weight.bounds.low, weight.bounds.high, k);
+        sum.at += one.at;
+        sum.all += one.all;
+      });
+      continue;
+    }
     for (int64_t lane = 0; lane < s.prepared.lanes; ++lane) {
       const int64_t group = GradientPacks::group_of(lane);
       if (s.packs.made(group)) {

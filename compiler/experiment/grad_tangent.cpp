@@ -11,6 +11,7 @@
 #include "compiler/program/interpret.h"
 #include "compiler/program/uncoupled.h"
 #include "compiler/support/text.h"
+#include "runtime/device/device.h"
 #include "runtime/threads.h"
 
 namespace hebb {
@@ -153,13 +154,17 @@ std::optional<LossTangent> LossTangent::create(Evaluation& e, LossProblem& probl
     }
     moving.program = std::make_shared<const Program>(std::move(made.tangent->program));
     assert(verify(*moving.program).empty() && "a tangent keeps the promises of a program");
-    auto kernels = make_kernels(moving.program, Precision::Float64, e.options.engine, e.options.level);
+    auto kernels = e.options.device != nullptr
+                       ? make_device_kernels(*moving.program, Precision::Float64, Resets::InPlan, e.options.device)
+                       : make_kernels(moving.program, Precision::Float64, e.options.engine, e.options.level);
     if (!kernels) {
       e.diags.report(DiagKind::CannotRun, problem.span, kernels.error());
       return std::nullopt;
     }
     moving.kernels = std::move(*kernels);
-    cut_into_tiles(moving, program, targets);
+    if (e.options.device == nullptr) cut_into_tiles(moving, program, targets);
+    else if (e.options.notes != nullptr)
+      *e.options.notes << "the derivatives of " << prepared.network->name << " step by step are computed on " << e.options.device->name() << '\n';
     state->runs.push_back(std::move(moving));
   }
   return LossTangent(std::move(state));
@@ -184,6 +189,7 @@ using Slopes = std::vector<std::vector<Slope>>;
 struct LaneResult {
   std::vector<Recorded> recorded;
   std::string failure;
+  bool diverged = false;    // that is the failure: a value that is not finite
 };
 
 /// Numbers [row][post][element] of some neurons of a column, and of all of them.
@@ -327,7 +333,7 @@ LaneResult run_lane(const PreparedRun& prepared, const Moving& moving, int64_t l
   const Status done = simulation->run(prepared.options.steps, prepared.options.dt_ms, feeds, valid);
   if (!done) return {.recorded = {}, .failure = done.error()};
   if (simulation->divergence())
-    return {.recorded = {}, .failure = divergence_text(*simulation->divergence(), *moving.program)};
+    return {.recorded = {}, .failure = divergence_text(*simulation->divergence(), *moving.program), .diverged = true};
   LaneResult out{.recorded = {}, .failure = {}};
   std::vector<Recorded> taken = simulation->take_recorded();
   size_t next = 0;
@@ -433,8 +439,8 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
     });
     for (int64_t lane = 0; lane < lanes; ++lane) {
       if (results[lane].failure.empty()) continue;
-      if (question.diverged) *question.diverged = results[lane].failure;
-      else e.diags.report(DiagKind::Diverged, problem.span, results[lane].failure);
+      if (question.diverged && results[lane].diverged) *question.diverged = results[lane].failure;
+      else e.diags.report(results[lane].diverged ? DiagKind::Diverged : DiagKind::CannotRun, problem.span, results[lane].failure);
       return std::nullopt;
     }
     for (size_t o = 0; o < moving.leaves.size(); ++o) {

@@ -57,4 +57,10 @@ CudaDevice::~CudaDevice() {
 
 void CudaDevice::enter() const { driver_.context_set(context_); }
 
+uint64_t CudaDevice::free_memory() const {
+  size_t free = 0, total = 0;
+  enter();
+  return driver_.memory_info(&free, &total) == 0 ? free : UINT64_MAX;
+}
+
 }  // namespace hebb

@@ -38,6 +38,8 @@ class CudaDevice {
   int version() const { return version_; }            // of the driver: 12090 is 12.9
   /// Makes the context that of the calling thread.
   void enter() const;
+  /// Bytes; as many as there can be where the driver does not say.
+  uint64_t free_memory() const;
 
  private:
   CudaDevice() = default;

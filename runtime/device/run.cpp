@@ -9,7 +9,7 @@
 #include "compiler/support/memory.h"
 #include "compiler/support/text.h"
 #include "runtime/columns.h"
-#include "runtime/device/device.h"
+#include "runtime/device/code.h"
 #include "runtime/device/staging.h"
 
 namespace hebb {
@@ -18,33 +18,13 @@ namespace {
 using Kind = DeviceParameter::Kind;
 using cuda::Pointer;
 
-constexpr size_t kArrayAlignment = 256;
-constexpr size_t kParameterBytes = 4096;   // of one kernel, on every device
-constexpr int64_t kMostBlocks = 0x7fffffff;
-
-struct Code : DeviceCode {
-  std::shared_ptr<const CudaDevice> device;
-  DeviceProgram program;
-  cuda::Module module = nullptr;
-  std::vector<cuda::Function> functions;   // of each kernel
-
-  ~Code() override {
-    if (module == nullptr) return;
-    device->enter();
-    device->driver().module_unload(module);
-  }
-  Result<std::unique_ptr<DeviceRun>> start(Columns& columns, uint64_t key) const override;
-};
+constexpr size_t kArrayAlignment = kDeviceAlignment;
 
 /// Bytes of a column on the device. Those of scans have memory there alone.
 size_t column_bytes(const Program& program, const Columns& columns, ColumnId id) {
   const bool on_host = id.value < columns.count() && columns.layout(id).size() > 0;
   if (on_host) return columns.bytes(id);
-  const Space& space = program[program[id].space];
-  if (space.kind != SpaceKind::Dense) return kArrayAlignment;
-  const int64_t row = (program[space.post].size + 15) / 16 * 16;
-  const size_t element = columns.precision() == Precision::Float32 ? sizeof(float) : sizeof(double);
-  return static_cast<size_t>(program[space.pre].size * row) * element;
+  return device_bytes(program, id, columns.precision());
 }
 
 /// Where the arrays of a sparse space lie; 0: not there.
@@ -54,7 +34,7 @@ struct SparseArrays {
 
 class Run : public DeviceRun {
  public:
-  Run(const Code& code, Columns& columns) : code_(code), program_(code.program.program), columns_(columns), driver_(code.device->driver()) {}
+  Run(const LoadedCode& code, Columns& columns) : code_(code), program_(code.program.program), columns_(columns), driver_(code.device->driver()) {}
 
   ~Run() override {
     code_.device->enter();
@@ -335,7 +315,7 @@ class Run : public DeviceRun {
     return good;
   }
 
-  const Code& code_;
+  const LoadedCode& code_;
   const Program& program_;
   Columns& columns_;
   const CudaDriver& driver_;
@@ -357,50 +337,12 @@ class Run : public DeviceRun {
   std::string failure_;
 };
 
-Result<std::unique_ptr<DeviceRun>> Code::start(Columns& columns, uint64_t key) const {
+}  // namespace
+
+Result<std::unique_ptr<DeviceRun>> LoadedCode::start(Columns& columns, uint64_t key) const {
   auto run = std::make_unique<Run>(*this, columns);
   if (Status done = run->prepare(key); !done) return done.failure();
   return std::unique_ptr<DeviceRun>(std::move(run));
-}
-
-/// What no launch can take.
-Status check_limits(const DeviceProgram& device) {
-  const Program& program = device.program;
-  for (const Space& space : program.spaces)
-    if (space.kind == SpaceKind::Neurons && space.size > kMostBlocks)
-      return Failure{cat(quoted(space.name), " has ", space.size, " neurons; a GPU takes ", kMostBlocks)};
-  for (uint32_t k = 0; k < device.kernels.size(); ++k)
-    if (device.kernels[k].parameters.size() * sizeof(uint64_t) > kParameterBytes)
-      return Failure{cat("the kernel ", quoted(program.kernels[k].name), " has ", device.kernels[k].parameters.size(),
-                         " parameters; a GPU takes ", kParameterBytes / sizeof(uint64_t))};
-  return Done{};
-}
-
-}  // namespace
-
-Result<std::shared_ptr<const DeviceCode>> load_code(std::shared_ptr<const CudaDevice> device, DeviceProgram program,
-                                                    const std::string& ptx) {
-  if (Status done = check_limits(program); !done) return done.failure();
-  auto code = std::make_shared<Code>();
-  code->device = std::move(device);
-  code->program = std::move(program);
-  code->device->enter();
-  const CudaDriver& driver = code->device->driver();
-  std::string log(4096, '\0');
-  int names[] = {cuda::kErrorLogBuffer, cuda::kErrorLogBytes};
-  void* values[] = {log.data(), reinterpret_cast<void*>(log.size())};
-  if (const cuda::Code done = driver.module_load(&code->module, ptx.c_str(), 2, names, values); done != 0) {
-    code->module = nullptr;
-    const std::string why = log.c_str();
-    return Failure{cat(cuda_status(driver, done, "the compiled kernels").error(), why.empty() ? "" : cat("; ", why))};
-  }
-  for (const DeviceKernel& kernel : code->program.kernels) {
-    cuda::Function function = nullptr;
-    if (Status done = cuda_status(driver, driver.module_function(&function, code->module, kernel.symbol.c_str()), "a kernel"); !done)
-      return done.failure();
-    code->functions.push_back(function);
-  }
-  return std::shared_ptr<const DeviceCode>(std::move(code));
 }
 
 }  // namespace hebb

@@ -151,22 +151,28 @@ void TrajectoryCore::prepare_launches() {
   for (const KernelId id : adjoint->moved_init) init.moved.push_back(prepare(id));
 }
 
-/// All states when they fit, else segments of about sqrt(steps).
-Status TrajectoryCore::plan_memory(uint64_t cosy, uint64_t most_bytes) {
-  const double each = static_cast<double>(small.slot_bytes());
-  const double slot = static_cast<double>(states.slot_bytes());
-  const double own = static_cast<double>(columns.bytes());
+Segments plan_segments(int64_t steps, uint64_t state, uint64_t step, double cosy) {
+  const double each = static_cast<double>(step), slot = static_cast<double>(state);
   const double all = static_cast<double>(std::max<int64_t>(steps, 1));
   const auto needed = [&](double segment) {
     return slot * (std::max(segment, 2.0) + std::ceil(all / segment)) + each * segment;
   };
-  memory.segment = std::max<int64_t>(steps, 1);
-  if (needed(all) + own > static_cast<double>(cosy)) {
+  Segments out{.steps = std::max<int64_t>(steps, 1)};
+  if (needed(all) > cosy) {
     const double best = std::round(std::sqrt(all * slot / std::max(slot + each, 1.0)));
-    memory.segment = static_cast<int64_t>(std::clamp(best, 1.0, all));
+    out.steps = static_cast<int64_t>(std::clamp(best, 1.0, all));
   }
-  memory.checkpoints = (std::max<int64_t>(steps, 1) + memory.segment - 1) / memory.segment;
-  const double most = needed(static_cast<double>(memory.segment));
+  out.count = (std::max<int64_t>(steps, 1) + out.steps - 1) / out.steps;
+  out.bytes = needed(static_cast<double>(out.steps));
+  return out;
+}
+
+Status TrajectoryCore::plan_memory(uint64_t cosy, uint64_t most_bytes) {
+  const double own = static_cast<double>(columns.bytes());
+  const Segments plan = plan_segments(steps, states.slot_bytes(), small.slot_bytes(), static_cast<double>(cosy) - own);
+  memory.segment = plan.steps;
+  memory.checkpoints = plan.count;
+  const double most = plan.bytes;
   memory.bytes = static_cast<uint64_t>(most) + columns.bytes();
   if (most + own > static_cast<double>(most_bytes)) {
     return Failure{cat("the gradient of ", steps, " steps needs ", bytes_text(static_cast<double>(memory.bytes)),

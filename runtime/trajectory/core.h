@@ -18,6 +18,14 @@ struct PreparedLaunch {
 };
 void run_launches(std::vector<PreparedLaunch>& list, int64_t step);
 
+/// Bytes of states and of what each step keeps, and how many steps lie between two checkpoints: all where that takes no
+/// more than `cosy`, else about sqrt(steps).
+struct Segments {
+  int64_t steps = 1, count = 1;
+  double bytes = 0;
+};
+Segments plan_segments(int64_t steps, uint64_t state, uint64_t step, double cosy);
+
 /// The launches of one flavour of a step.
 struct PreparedStep {
   std::vector<PreparedLaunch> forward, reverse;

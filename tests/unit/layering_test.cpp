@@ -49,6 +49,8 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
       "compiler/parse", "compiler/program", "compiler/support", "compiler/units", "runtime", "runtime/embed"}},
     {"runtime", {"compiler/expr", "compiler/program", "compiler/support"}},
     {"runtime/device", {"compiler/expr", "compiler/program", "compiler/support", "runtime"}},
+    {"runtime/device/gradient",
+     {"compiler/adjoint", "compiler/expr", "compiler/program", "compiler/support", "runtime", "runtime/device", "runtime/trajectory"}},
     {"runtime/measure", {"compiler/program", "compiler/support", "runtime"}},
     {"runtime/data", {"compiler/support"}},
     {"runtime/plot", {"compiler/support"}},
@@ -62,7 +64,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"compiler/experiment",
      {"compiler", "compiler/adjoint", "compiler/ast", "compiler/codegen", "compiler/expr", "compiler/lower",
       "compiler/model", "compiler/program", "compiler/support", "compiler/transform", "compiler/units", "runtime",
-      "runtime/data", "runtime/device", "runtime/fit", "runtime/measure", "runtime/plot", "runtime/trajectory"}},
+      "runtime/data", "runtime/device", "runtime/device/gradient", "runtime/fit", "runtime/measure", "runtime/plot", "runtime/trajectory"}},
     {"tools/hebb", {"*"}},
 };
 

@@ -160,7 +160,7 @@ std::optional<ExperimentOptions> experiment_options(const Options& options) {
       usage_error(cat("--max-memory needs a number of bytes such as 500M or 2G, got ", quoted(options.max_memory)));
       return std::nullopt;
     }
-    out.max_memory = *bytes;
+    out.max_memory = out.device_memory = *bytes;
   }
   if (out.resume && out.checkpoint.empty()) {
     usage_error("--resume needs the file to go on from", "hebb run FILE --checkpoint fit.state --resume");

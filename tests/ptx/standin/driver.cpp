@@ -164,7 +164,7 @@ Code Driver::find(void** function, void* module, const char* name) {
 
 Code Driver::allocate(uint64_t* address, size_t bytes) {
   if (bytes == 0) return kInvalidValue;
-  if (is_any_capturing()) return kCaptureUnsupported;
+  if (is_unsafe_now()) return kCaptureUnsupported;
   if (bytes > bytes_free()) return kOutOfMemory;
   *address = memory_.allocate(bytes);
   return kSuccess;
@@ -172,7 +172,7 @@ Code Driver::allocate(uint64_t* address, size_t bytes) {
 
 Code Driver::free(uint64_t address) {
   if (address == 0) return kSuccess;
-  if (is_any_capturing()) return kCaptureUnsupported;
+  if (is_unsafe_now()) return kCaptureUnsupported;
   if (const Code code = wait_for_all(); code != kSuccess) return code;
   if (memory_.free(address)) return kSuccess;
   say(cat("frees ", memory_.describe(address)));
@@ -181,7 +181,7 @@ Code Driver::free(uint64_t address) {
 
 Code Driver::allocate_on_host(void** memory, size_t bytes) {
   if (bytes == 0) return kInvalidValue;
-  if (is_any_capturing()) return kCaptureUnsupported;
+  if (is_unsafe_now()) return kCaptureUnsupported;
   std::vector<uint8_t> made(bytes);
   *memory = made.data();
   pinned_.emplace(reinterpret_cast<uintptr_t>(*memory), std::move(made));
@@ -258,8 +258,14 @@ Code Driver::fill(uint64_t into, const std::vector<uint8_t>& bytes, void* handle
 
 Stream* Driver::stream_of(void* handle) { return handle == nullptr ? &default_stream_ : lookup(streams_, handle); }
 
-bool Driver::is_any_capturing() const {
-  return std::any_of(streams_.begin(), streams_.end(), [](const auto& one) { return one.second->is_capturing; });
+/// Whether this thread may not allocate or free: it records itself, or another one does and forbids it to all.
+bool Driver::is_unsafe_now() const {
+  constexpr int kGlobal = 0, kRelaxed = 2;
+  return std::any_of(streams_.begin(), streams_.end(), [](const auto& one) {
+    const Stream& stream = *one.second;
+    const bool own = stream.capture_thread == std::this_thread::get_id();
+    return stream.is_capturing && (own ? stream.capture_mode != kRelaxed : stream.capture_mode == kGlobal);
+  });
 }
 
 Code Driver::create_stream(void** stream) {
@@ -340,11 +346,13 @@ Code Driver::run_kernel(const EntryPoint& entry, const emulator::Grid& grid, con
 
 // --- graphs ---
 
-Code Driver::begin_capture(void* handle) {
+Code Driver::begin_capture(void* handle, int mode) {
   Stream* const stream = lookup(streams_, handle);
   if (stream == nullptr) return handle == nullptr ? kCaptureUnsupported : kInvalidHandle;
   if (stream->is_capturing) return kIllegalState;
   stream->is_capturing = true;
+  stream->capture_mode = mode;
+  stream->capture_thread = std::this_thread::get_id();
   stream->capture_is_broken = false;
   stream->captured.clear();
   return kSuccess;

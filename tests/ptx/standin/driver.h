@@ -11,6 +11,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/ptx/execute.h"
@@ -34,6 +35,8 @@ struct LoadedModule {
 struct Stream {
   std::deque<Work> waiting;
   bool is_capturing = false;
+  int capture_mode = 0;
+  std::thread::id capture_thread;
   bool capture_is_broken = false;
   std::vector<Work> captured;
 };
@@ -81,7 +84,7 @@ class Driver {
   Code wait_for_all();
   Code launch(void* function, const emulator::Grid& grid, void** parameters, void* stream);
 
-  Code begin_capture(void* stream);
+  Code begin_capture(void* stream, int mode);
   Code end_capture(void* stream, void** graph);
   /// A capture that could not be ended is over all the same.
   void drop_capture(void* stream);
@@ -97,7 +100,7 @@ class Driver {
   /// Adds work to a stream, or to what it captures.
   Code add(Stream& stream, Work work);
   Code do_waiting(Stream& stream);
-  bool is_any_capturing() const;
+  bool is_unsafe_now() const;
   Code run_kernel(const EntryPoint& entry, const emulator::Grid& grid, const std::vector<uint8_t>& parameters);
   void say(const std::string& what) const;
   void report() const;

@@ -197,7 +197,7 @@ ENTRY cuLaunchKernel(void* function, unsigned grid_x, unsigned grid_y, unsigned 
 ENTRY cuStreamBeginCapture_v2(void* stream, int mode) {
   BEGIN();
   WANT(mode >= 0 && mode <= 2);
-  return driver().begin_capture(stream);
+  return driver().begin_capture(stream, mode);
 }
 ENTRY cuStreamEndCapture(void* stream, void** graph) {
   const std::lock_guard<std::recursive_mutex> guard(driver().lock);
