@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "compiler/program/program.h"
 #include "compiler/support/result.h"
@@ -28,18 +30,31 @@ class DeviceRun {
   // For who runs a plan.
   enum class List { Init, Begin, Quiet, Eventful };
   virtual void run(List list, int64_t step) = 0;
-  /// One kernel of the program; sums are reset by the host.
-  virtual void launch(KernelId kernel, int64_t step) = 0;
   /// Empty while all is well.
   virtual const std::string& failure() const = 0;
+};
+
+/// Simulations of one program whose columns lie side by side on a device: kernels run for all of them, or some that follow
+/// each other, at once.
+class DeviceBatch {
+ public:
+  virtual ~DeviceBatch() = default;
+  /// Runs [first, first + count).
+  virtual void run(DeviceRun::List list, int64_t first, int64_t count, int64_t step) = 0;
+  /// Of each simulation, once.
+  virtual std::unique_ptr<DeviceRun> of(int64_t lane) = 0;
 };
 
 /// A program's kernels, loaded on a device.
 class DeviceCode {
  public:
   virtual ~DeviceCode() = default;
-  /// `columns` must stay where it is, and outlive what is returned.
-  virtual Result<std::unique_ptr<DeviceRun>> start(Columns& columns, uint64_t key) const = 0;
+  /// Bytes that so many simulations together may take there at most.
+  virtual uint64_t free_memory() const = 0;
+  /// Bytes that one simulation with these columns takes, besides synapses.
+  virtual uint64_t bytes(const Columns& columns) const = 0;
+  /// `columns` must stay where they are while their runs are there. `keys`: of the draws of each. The synapses of all are those of the first.
+  virtual Result<std::shared_ptr<DeviceBatch>> start(std::vector<Columns*> columns, std::vector<uint64_t> keys) const = 0;
 };
 
 }  // namespace hebb

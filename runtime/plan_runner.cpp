@@ -498,18 +498,34 @@ void PlanRunner::run_begin() {
   for (Prepared& prepared : begin_) launch(prepared, -1);
 }
 
+void PlanRunner::before_launches(bool untouched) {
+  begun_ = true;
+  for (SpikeList& list : lists_) list.current = list.current && untouched && program_[list.column].role == Role::State;
+  for (size_t k = 0; k < program_.plan.delays.size(); ++k) deliver(k, false);
+}
+
+void PlanRunner::after_launches() {
+  for (SpikeList& spikes : lists_) spikes.current = false;
+  for (size_t k = 0; k < program_.plan.delays.size(); ++k) depart(k);
+}
+
 void PlanRunner::run_step(int64_t step, bool eventful, bool untouched) {
+  if (columns_.device() != nullptr) {
+    before_launches(untouched);
+    on_device(eventful ? DeviceRun::List::Eventful : DeviceRun::List::Quiet, step);
+    return after_launches();
+  }
   begun_ = true;
   if (!late_.empty()) settle_what_is_due(step);
   for (SpikeList& list : lists_) list.current = list.current && untouched && program_[list.column].role == Role::State;
-  const bool stay = columns_.device() == nullptr && constants_stay();
+  const bool stay = constants_stay();
   const bool share = shares_ && stay && (rows_per_part_ <= 1 || faster_.second());
   const double begun = shares_ ? ticks() : 0;
   for (size_t k = 0; k < program_.plan.delays.size(); ++k) deliver(k, share);
   for (Buckets& buckets : buckets_) buckets.deliver(in_flight_);
   if (share) {
     run_shared(eventful ? shared_eventful_ : shared_quiet_, step);
-  } else if (!on_device(eventful ? DeviceRun::List::Eventful : DeviceRun::List::Quiet, step)) {
+  } else {
     reset(step_resets_);
     for (Prepared& prepared : eventful ? eventful_ : quiet_)
       if (!stay || !constants_.kernels[prepared.kernel.value]) launch(prepared, step);

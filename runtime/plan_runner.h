@@ -66,6 +66,9 @@ class PlanRunner {
   void run_begin();
   /// `untouched`: since the last step the host has written nothing but what it feeds.
   void run_step(int64_t step, bool eventful, bool untouched = false);
+  /// On a device: what is around the launches of a step, for who does those himself.
+  void before_launches(bool untouched);
+  void after_launches();
 
   /// Of each delay of the plan; what a copy of the state needs besides the columns.
   const std::vector<InFlight>& in_flight() const { return in_flight_; }

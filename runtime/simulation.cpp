@@ -72,6 +72,8 @@ struct Simulation::State {
   Kernels kernels;
   SimulationOptions options;
   Columns columns;
+  std::shared_ptr<DeviceBatch> batch;  // on a device: those it goes with
+  int64_t lane_of_batch = 0;
   std::optional<PlanRunner> runner;
 
   StepTime time;
@@ -112,6 +114,8 @@ struct Simulation::State {
   void feed_ahead_what_stays();
   void tick(double tolerance_ms);
   void finish_step(double dt_ms);
+  void begin_step(int64_t step_of_run, double dt_ms, std::span<const BoundFeed> feeds, Recorder* recorder);
+  void end_step(int64_t step_of_run, double dt_ms, Recorder* recorder);
   void one_step(int64_t step_of_run, double dt_ms, std::span<const BoundFeed> feeds, Recorder* recorder);
   Result<std::vector<BoundFeed>> bind(int64_t steps, std::span<const FeedValues> feeds) const;
   Status check_clocks() const;
@@ -211,8 +215,7 @@ void Simulation::State::finish_step(double dt_ms) {
   time.advance(dt_ms);
 }
 
-void Simulation::State::one_step(int64_t step_of_run, double dt_ms, std::span<const BoundFeed> feeds,
-                                 Recorder* recorder) {
+void Simulation::State::begin_step(int64_t step_of_run, double dt_ms, std::span<const BoundFeed> feeds, Recorder* recorder) {
   for (const BoundFeed& feed : feeds) {
     if (feed.values->constant && !feed.event && step_of_run > 0) continue;
     write_feed(feed.column, feed.row(step_of_run), feed.event);
@@ -221,16 +224,24 @@ void Simulation::State::one_step(int64_t step_of_run, double dt_ms, std::span<co
   // Half a step; a little more, so that rounding of t cannot decide.
   tick(dt_ms * (0.5 + 1e-9));
   if (recorder) recorder->step_begins(step_of_run, columns);
-  const bool again = step_of_run < looked;
-  if (!again)
-    for (Observer* observer : observers) observer->step_begins(step_of_run, StateView(columns));
-  runner->run_step(time.step, event_pending, /*untouched=*/std::exchange(untouched, true));
+  if (step_of_run < looked) return;
+  for (Observer* observer : observers) observer->step_begins(step_of_run, StateView(columns));
+}
+
+void Simulation::State::end_step(int64_t step_of_run, double dt_ms, Recorder* recorder) {
   if (recorder) recorder->step_ends(step_of_run, columns);
-  if (!again) {
+  if (step_of_run >= looked) {
     looked = step_of_run + 1;
     for (Observer* observer : observers) observer->step_ends(step_of_run, StateView(columns));
   }
   finish_step(dt_ms);
+}
+
+void Simulation::State::one_step(int64_t step_of_run, double dt_ms, std::span<const BoundFeed> feeds,
+                                 Recorder* recorder) {
+  begin_step(step_of_run, dt_ms, feeds, recorder);
+  runner->run_step(time.step, event_pending, /*untouched=*/std::exchange(untouched, true));
+  end_step(step_of_run, dt_ms, recorder);
 }
 
 Result<std::vector<BoundFeed>> Simulation::State::bind(int64_t steps, std::span<const FeedValues> feeds) const {
@@ -422,6 +433,11 @@ Simulation::~Simulation() = default;
 
 Result<Simulation> Simulation::create(std::shared_ptr<const Program> program, Kernels kernels,
                                       const SimulationOptions& options) {
+  if (kernels.device != nullptr) {
+    auto one = create_together(std::move(program), kernels, std::span(&options, 1));
+    if (!one) return one.failure();
+    return std::move((*one)[0]);
+  }
   Result<Columns> columns =
       Columns::create(*program, options.precision, random_key(options.seed, options.lane));
   if (!columns) return columns.failure();
@@ -431,18 +447,68 @@ Result<Simulation> Simulation::create(std::shared_ptr<const Program> program, Ke
   state->options = options;
   state->columns = *std::move(columns);
   state->classify();
-  if (state->kernels.device != nullptr) {
-    auto device = state->kernels.device->start(state->columns, random_key(options.seed, options.lane));
-    if (!device) return device.failure();
-    state->columns.set_device(*std::move(device));
-    state->few_neurons = false;  // looking at them costs a copy
-  }
+  Simulation out(std::move(state));
+  out.make_runner();
+  return out;
+}
+
+void Simulation::make_runner() {
+  State& s = *state_;
   // More threads than processors would only wait for each other.
   const auto processors = static_cast<int>(std::thread::hardware_concurrency());
-  const bool capped = processors > 0 && options.rows_per_thread > 1;
-  state->runner.emplace(*state->program, state->kernels, state->columns, random_key(options.seed, options.lane),
-                        capped ? std::min(options.threads, processors) : options.threads, options.rows_per_thread);
-  return Simulation(std::move(state));
+  const bool capped = processors > 0 && s.options.rows_per_thread > 1;
+  s.runner.emplace(*s.program, s.kernels, s.columns, random_key(s.options.seed, s.options.lane),
+                   capped ? std::min(s.options.threads, processors) : s.options.threads, s.options.rows_per_thread);
+}
+
+Result<std::vector<Simulation>> Simulation::create_together(std::shared_ptr<const Program> program, const Kernels& kernels,
+                                                            std::span<const SimulationOptions> options) {
+  std::vector<Simulation> out;
+  std::vector<Columns*> columns;
+  std::vector<uint64_t> keys;
+  for (const SimulationOptions& one : options) {
+    auto state = std::make_unique<State>();
+    keys.push_back(random_key(one.seed, one.lane));
+    Result<Columns> made = Columns::create(*program, one.precision, keys.back());
+    if (!made) return made.failure();
+    state->program = program;
+    state->kernels = kernels;
+    state->options = one;
+    state->columns = *std::move(made);
+    state->classify();
+    columns.push_back(&state->columns);
+    out.push_back(Simulation(std::move(state)));
+  }
+  auto batch = kernels.device->start(std::move(columns), std::move(keys));
+  if (!batch) return batch.failure();
+  for (size_t k = 0; k < out.size(); ++k) {
+    State& s = *out[k].state_;
+    s.batch = *batch;
+    s.lane_of_batch = static_cast<int64_t>(k);
+    s.columns.set_device(s.batch->of(s.lane_of_batch));
+    s.few_neurons = false;  // looking at them costs a copy
+    out[k].make_runner();
+  }
+  return out;
+}
+
+Result<int64_t> Simulation::together(const std::shared_ptr<const Program>& program, const Kernels& kernels,
+                                     std::span<const SimulationOptions> options) {
+  const bool draws_synapses = std::any_of(program->spaces.begin(), program->spaces.end(), [](const Space& space) {
+    return space.kind == SpaceKind::Sparse && space.connect.wiring != Wiring::List && space.connect.wiring != Wiring::OneToOne;
+  });
+  const uint64_t key = random_key(options[0].seed, options[0].lane);
+  const bool same = std::all_of(options.begin(), options.end(), [&](const SimulationOptions& one) { return random_key(one.seed, one.lane) == key; });
+  if (draws_synapses && !same) return 1;
+  const Result<Columns> one = Columns::create(*program, options[0].precision, key);
+  if (!one) return one.failure();
+  // Each has its columns on the host too; all share the synapses.
+  uint64_t synapses = 0;
+  for (uint32_t k = 0; k < program->spaces.size(); ++k) synapses += one->connections({k}).bytes();
+  const uint64_t free = kernels.device->free_memory();
+  const uint64_t there = (free - std::min(free, 2 * synapses)) / std::max<uint64_t>(kernels.device->bytes(*one), 1);
+  const uint64_t here = available_memory() / 2 / std::max<uint64_t>(one->bytes(), 1);
+  return std::clamp<int64_t>(static_cast<int64_t>(std::min<uint64_t>({there, here, INT64_MAX})), 1, static_cast<int64_t>(options.size()));
 }
 
 Status Simulation::set(ColumnId column, std::span<const double> values) {
@@ -477,25 +543,63 @@ void Simulation::initialise() {
   s.runner->run_init();
 }
 
-Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> feeds,
-                       std::span<const Recording> recordings) {
-  State& s = *state_;
+/// A run between its beginning and its end.
+class Simulation::Going {
+ public:
+  static Result<Going> begin(State& state, int64_t steps, double dt_ms, std::span<const FeedValues> feeds, std::span<const Recording> recordings);
+
+  bool goes_on() const { return n_ < steps_ && !s_.divergence && !ended_; }
+  /// False: the host wants no more steps.
+  bool begin_step() {
+    stop_ = s_.options.interrupted != nullptr && *s_.options.interrupted;
+    if (!stop_) s_.begin_step(n_, dt_ms_, bound_, &recorder_);
+    return !stop_;
+  }
+  void launch() { s_.runner->run_step(s_.time.step, s_.event_pending, /*untouched=*/std::exchange(s_.untouched, true)); }
+  Status end_step();
+  Status finish();
+
+ private:
+  Going(State& state, Recorder recorder) : s_(state), recorder_(std::move(recorder)) {}
+  void begin_plan();
+  void find_divergence(int64_t done);
+
+  State& s_;
+  Recorder recorder_;
+  int64_t steps_ = 0;
+  double dt_ms_ = 0;
+  std::vector<BoundFeed> bound_;
+  // A few neurons are looked at every step, everything every kWindow steps. When something is not finite, the
+  // steps since the last full search run again, each followed by a full search: the same bits, so the
+  // first bad value is found. They start from a copy of the state, or, where the state is large, from
+  // the very beginning; with neither, every step gets a full search.
+  bool search_ = false, replay_ = false, copy_ = false;
+  int64_t window_ = 1;
+  Snapshot snapshot_;
+  std::vector<int64_t> kept_samples_;   // of the steps before `searched_`
+  int64_t searched_ = 0;                // steps of this run known to be finite
+  int64_t n_ = 0;                       // step of this run
+  bool stop_ = false, ended_ = false;
+};
+
+Result<Simulation::Going> Simulation::Going::begin(State& s, int64_t steps, double dt_ms, std::span<const FeedValues> feeds,
+                                                   std::span<const Recording> recordings) {
   s.recorded.clear();
   s.divergence.reset();
   s.looked = 0;
   s.fresh = s.untouched = false;
   if (steps < 0) return Failure{cat("a run takes 0 steps or more, got ", steps)};
   if (!(dt_ms >= 0) || std::isinf(dt_ms)) return Failure{cat("dt must be a number of ms from 0 up, is ", dt_ms)};
-  const Result<std::vector<BoundFeed>> bound = s.bind(steps, feeds);
+  Result<std::vector<BoundFeed>> bound = s.bind(steps, feeds);
   if (!bound) return bound.failure();
   const Status clocks = s.check_clocks();
   // Values of a device that failed are not judged.
-  if (Status working = s.device_status(); !working) return working;
-  if (!clocks) return clocks;
+  if (Status working = s.device_status(); !working) return working.failure();
+  if (!clocks) return clocks.failure();
   s.set_dt(dt_ms);
   for (const Delayed& delayed : s.program->plan.delays) {
     if (delay_steps(*s.program, s.columns, delayed)) continue;
-    if (Status working = s.device_status(); !working) return working;
+    if (Status working = s.device_status(); !working) return working.failure();
     return Failure{cat(quoted((*s.program)[delayed.delay].name), " is ", meant_value(s.columns, delayed.delay),
                        meant_value(s.columns, delayed.delay) < dt_ms ? " ms, which is shorter than one step of " : " ms, which is not a whole number of steps of ",
                        dt_ms, " ms")};
@@ -507,82 +611,142 @@ Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> 
   }
   Result<Recorder> made = Recorder::create(*s.program, s.columns, recordings, steps);
   if (!made) return made.failure();
-  Recorder recorder = *std::move(made);
+  Going out(s, *std::move(made));
+  out.steps_ = steps;
+  out.dt_ms_ = dt_ms;
+  out.bound_ = *std::move(bound);
   for (size_t k = 0; s.sink && k < recordings.size(); ++k)
-    if (recordings[k].streamed) s.sink->begins(k, recorder.recorded[k].shape);
+    if (recordings[k].streamed) s.sink->begins(k, out.recorder_.recorded[k].shape);
 
-  int64_t first = 0;  // step of this run
   const bool resumed = !s.pauses.from.empty();
   if (resumed) {
-    const auto next = s.load(s.pauses.from, recorder);
+    const auto next = s.load(s.pauses.from, out.recorder_);
     if (!next) return next.failure();
     if (*next > steps) return Failure{"the checkpoint does not fit this run"};
-    first = *next;
+    out.n_ = *next;
     s.pauses.from = {};
   }
-  // A few neurons are looked at every step, everything every kWindow steps. When something is not finite, the
-  // steps since the last full search run again, each followed by a full search: the same bits, so the
-  // first bad value is found. They start from a copy of the state, or, where the state is large, from
-  // the very beginning; with neither, every step gets a full search.
-  const bool search = s.options.stop_on_nonfinite;
-  const bool replay = s.large && s.replayable && s.time.step == 0 && !resumed;
-  const bool copy = search && !replay && s.room_for_snapshot();
-  const int64_t window = !replay && !copy ? 1 : s.sparse ? kSparseWindow : kWindow;
-  if (search && !s.finite(s.states)) s.divergence = s.find_divergence(s.time.step - 1);
-  const auto begin = [&] {
-    if (steps == 0 || s.program->plan.begin.empty()) return;
-    for (const BoundFeed& feed : *bound) {
-      if (!feed.event) s.columns.write(feed.column, feed.row(0));
+  out.search_ = s.options.stop_on_nonfinite;
+  out.replay_ = s.large && s.replayable && s.time.step == 0 && !resumed;
+  out.copy_ = out.search_ && !out.replay_ && s.room_for_snapshot();
+  out.window_ = !out.replay_ && !out.copy_ ? 1 : s.sparse ? kSparseWindow : kWindow;
+  if (out.search_ && !s.finite(s.states)) s.divergence = s.find_divergence(s.time.step - 1);
+  if (!resumed) out.begin_plan();
+  if (out.copy_) out.snapshot_ = s.take_snapshot(out.recorder_, std::move(out.snapshot_));
+  out.kept_samples_ = out.recorder_.mark();
+  out.searched_ = out.n_;
+  return out;
+}
+
+void Simulation::Going::begin_plan() {
+  if (steps_ == 0 || s_.program->plan.begin.empty()) return;
+  for (const BoundFeed& feed : bound_) {
+    if (!feed.event) s_.columns.write(feed.column, feed.row(0));
+  }
+  s_.feed_ahead_what_stays();
+  s_.runner->run_begin();
+}
+
+/// Runs the steps since the last full search again; some state is not finite now.
+void Simulation::Going::find_divergence(int64_t done) {
+  if (done - searched_ > 1) {
+    if (replay_) {
+      s_.replay(dt_ms_);
+      recorder_.rewind(kept_samples_);
+      begin_plan();
+    } else {
+      s_.restore(snapshot_, recorder_);
     }
-    s.feed_ahead_what_stays();
-    s.runner->run_begin();
-  };
-  if (!resumed) begin();
-  Snapshot snapshot;
-  if (copy) snapshot = s.take_snapshot(recorder, std::move(snapshot));
-  std::vector<int64_t> kept_samples = recorder.mark();  // of the steps before `searched`
-  int64_t searched = first;  // steps of this run known to be finite
-  for (int64_t n = first; n < steps && !s.divergence; ++n) {
-    const bool stop = s.options.interrupted != nullptr && *s.options.interrupted;
-    if (!stop) s.one_step(n, dt_ms, *bound, &recorder);
-    if (Status working = s.device_status(); !working) return working;
-    const int64_t done = stop ? n : n + 1;
-    const bool enough = !stop && std::any_of(s.observers.begin(), s.observers.end(), [](const Observer* o) { return o->stop(); });
-    const bool pause = s.pauses.keep && (stop || (s.pauses.due && s.pauses.due()));
-    const bool full = stop || enough || pause || done == steps || done - searched >= window;
-    if (search && (full || s.few_neurons) && !s.finite(full ? s.states : s.small_states)) {
-      if (done - searched > 1) {
-        if (replay) {
-          s.replay(dt_ms);
-          recorder.rewind(kept_samples);
-          begin();
-        } else {
-          s.restore(snapshot, recorder);
-        }
-        for (int64_t again = replay ? 0 : searched; again < done; ++again) {
-          s.one_step(again, dt_ms, *bound, again < searched ? nullptr : &recorder);
-          if (again >= searched && !s.finite(s.states)) break;
-        }
-      }
-      s.divergence = s.find_divergence(s.time.step - 1);
-    }
-    if (full && s.sink && !s.divergence)
-      if (const Status taken = recorder.flush(*s.sink); !taken) return taken;
-    if (pause && !enough && !s.divergence && done < steps)
-      if (const Status kept = s.pauses.keep(s.save(done, recorder)); !kept) return kept;
-    if (stop || enough) break;
-    if (full && !s.divergence && done < steps) {
-      searched = done;
-      kept_samples = recorder.mark();
-      if (copy) snapshot = s.take_snapshot(recorder, std::move(snapshot));
+    for (int64_t again = replay_ ? 0 : searched_; again < done; ++again) {
+      s_.one_step(again, dt_ms_, bound_, again < searched_ ? nullptr : &recorder_);
+      if (again >= searched_ && !s_.finite(s_.states)) break;
     }
   }
-  recorder.run_ends(s.columns);
-  if (s.sink && !s.divergence)
-    if (const Status taken = recorder.flush(*s.sink); !taken) return taken;
-  for (Observer* observer : s.observers) observer->finish(s.looked, StateView(s.columns));
-  s.recorded = std::move(recorder.recorded);
-  return s.device_status();
+  s_.divergence = s_.find_divergence(s_.time.step - 1);
+}
+
+Status Simulation::Going::end_step() {
+  if (!stop_) s_.end_step(n_, dt_ms_, &recorder_);
+  if (Status working = s_.device_status(); !working) return working;
+  const int64_t done = stop_ ? n_ : n_ + 1;
+  const bool enough = !stop_ && std::any_of(s_.observers.begin(), s_.observers.end(), [](const Observer* o) { return o->stop(); });
+  const bool pause = s_.pauses.keep && (stop_ || (s_.pauses.due && s_.pauses.due()));
+  const bool full = stop_ || enough || pause || done == steps_ || done - searched_ >= window_;
+  if (search_ && (full || s_.few_neurons) && !s_.finite(full ? s_.states : s_.small_states)) find_divergence(done);
+  if (full && s_.sink && !s_.divergence)
+    if (const Status taken = recorder_.flush(*s_.sink); !taken) return taken;
+  if (pause && !enough && !s_.divergence && done < steps_)
+    if (const Status kept = s_.pauses.keep(s_.save(done, recorder_)); !kept) return kept;
+  ended_ = stop_ || enough;
+  if (ended_) return Done{};
+  if (full && !s_.divergence && done < steps_) {
+    searched_ = done;
+    kept_samples_ = recorder_.mark();
+    if (copy_) snapshot_ = s_.take_snapshot(recorder_, std::move(snapshot_));
+  }
+  ++n_;
+  return Done{};
+}
+
+Status Simulation::Going::finish() {
+  recorder_.run_ends(s_.columns);
+  if (s_.sink && !s_.divergence)
+    if (const Status taken = recorder_.flush(*s_.sink); !taken) return taken;
+  for (Observer* observer : s_.observers) observer->finish(s_.looked, StateView(s_.columns));
+  s_.recorded = std::move(recorder_.recorded);
+  return s_.device_status();
+}
+
+Status Simulation::run(int64_t steps, double dt_ms, std::span<const FeedValues> feeds,
+                       std::span<const Recording> recordings) {
+  Result<Going> going = Going::begin(*state_, steps, dt_ms, feeds, recordings);
+  if (!going) return going.failure();
+  while (going->goes_on()) {
+    if (going->begin_step()) going->launch();
+    if (Status done = going->end_step(); !done) return done;
+  }
+  return going->finish();
+}
+
+std::vector<Status> Simulation::run_together(std::span<Simulation* const> simulations, int64_t steps, double dt_ms,
+                                             std::span<const std::vector<FeedValues>* const> feeds,
+                                             std::span<const Recording> recordings) {
+  std::vector<Status> out(simulations.size(), Status{Done{}});
+  std::vector<std::optional<Going>> going(simulations.size());
+  for (size_t k = 0; k < simulations.size(); ++k) {
+    Result<Going> begun = Going::begin(*simulations[k]->state_, steps, dt_ms, *feeds[k], recordings);
+    if (begun) going[k].emplace(*std::move(begun));
+    else out[k] = begun.failure();
+  }
+  // Those that run a step now; a run that ended, or began later, is left out.
+  std::vector<bool> steps_now(simulations.size());
+  const auto state = [&](size_t k) -> State& { return *simulations[k]->state_; };
+  for (bool any = true; any;) {
+    any = false;
+    for (size_t k = 0; k < simulations.size(); ++k) {
+      steps_now[k] = going[k] && going[k]->goes_on() && going[k]->begin_step();
+      if (steps_now[k]) state(k).runner->before_launches(std::exchange(state(k).untouched, true));
+    }
+    for (size_t first = 0; first < simulations.size();) {
+      size_t last = first + 1;
+      const State& of = state(first);
+      if (steps_now[first]) {
+        while (last < simulations.size() && steps_now[last] && state(last).event_pending == of.event_pending && state(last).time.step == of.time.step) ++last;
+        of.batch->run(of.event_pending ? DeviceRun::List::Eventful : DeviceRun::List::Quiet, of.lane_of_batch,
+                      static_cast<int64_t>(last - first), of.time.step);
+      }
+      first = last;
+    }
+    for (size_t k = 0; k < simulations.size(); ++k) {
+      if (!going[k] || !going[k]->goes_on()) continue;
+      if (steps_now[k]) state(k).runner->after_launches();
+      any = true;
+      if (out[k] = going[k]->end_step(); !out[k]) going[k].reset();
+    }
+  }
+  for (size_t k = 0; k < simulations.size(); ++k)
+    if (going[k]) out[k] = going[k]->finish();
+  return out;
 }
 
 const std::vector<Recorded>& Simulation::recorded() const { return state_->recorded; }

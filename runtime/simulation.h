@@ -93,6 +93,7 @@ struct Divergence {
 };
 
 class Columns;
+class DeviceBatch;
 class Observer;
 
 /// How a run can be interrupted and go on, in another process too: the same bits as without.
@@ -111,6 +112,14 @@ class Simulation {
   Simulation& operator=(Simulation&&) noexcept;
   ~Simulation();
 
+  /// Simulations whose kernels a device runs all at once; the synapses of all are those of the first. Their bits are those
+  /// of each alone.
+  static Result<std::vector<Simulation>> create_together(std::shared_ptr<const Program> program, const Kernels& kernels,
+                                                         std::span<const SimulationOptions> options);
+  /// How many of so many would go together there: one, where their synapses differ or there is not enough memory.
+  static Result<int64_t> together(const std::shared_ptr<const Program>& program, const Kernels& kernels,
+                                  std::span<const SimulationOptions> options);
+
   /// Values in logical order: neurons [rows][width], dense [pre][post][width]. One number fills all.
   Status set(ColumnId column, std::span<const double> values);
   std::vector<double> get(ColumnId column) const;
@@ -121,6 +130,9 @@ class Simulation {
   /// that step; `divergence()` says where. `interrupted` of the options is polled between steps.
   Status run(int64_t steps, double dt_ms, std::span<const FeedValues> feeds,
              std::span<const Recording> recordings);
+  /// The same of simulations that were created together; what each is fed and how it ended.
+  static std::vector<Status> run_together(std::span<Simulation* const> simulations, int64_t steps, double dt_ms,
+                                          std::span<const std::vector<FeedValues>* const> feeds, std::span<const Recording> recordings);
   /// Who looks on in the runs from now on. They stay the caller's.
   void watch(std::vector<Observer*> observers);
   /// Where streamed recordings go; stays the caller's.
@@ -147,7 +159,9 @@ class Simulation {
 
  private:
   struct State;
+  class Going;
   explicit Simulation(std::unique_ptr<State> state);
+  void make_runner();
   std::unique_ptr<State> state_;
 };
 

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <filesystem>
+#include <ostream>
 
 #include "compiler/experiment/abort.h"
 #include "compiler/experiment/actions.h"
@@ -12,6 +13,7 @@
 #include "compiler/support/bytes.h"
 #include "compiler/support/hash.h"
 #include "compiler/support/text.h"
+#include "runtime/device/device.h"
 #include "runtime/threads.h"
 
 namespace hebb {
@@ -104,11 +106,9 @@ std::optional<StoredRun> store_of(Evaluation& e, const PreparedRun& prepared, Sp
   return std::nullopt;
 }
 
-LaneResult run_lane(const Model& model, const PreparedRun& prepared, const Kernels& kernels, int64_t lane, int threads,
-                    const std::atomic<bool>* interrupted, StoredRun stored, const RecordFile* file) {
-  RunStore::Lane before;
-  if (stored.store) before = stored.store->lane(stored.number, static_cast<size_t>(lane));
-  if (before.progress == RunStore::Progress::Done) return result_from(prepared, before.bytes);
+namespace {
+
+SimulationOptions options_of(const PreparedRun& prepared, int64_t lane, int threads, const std::atomic<bool>* interrupted) {
   const DrawsOfLane draws = draws_of_lane(prepared, lane);
   SimulationOptions options;
   options.precision = prepared.options.precision;
@@ -116,73 +116,185 @@ LaneResult run_lane(const Model& model, const PreparedRun& prepared, const Kerne
   options.lane = draws.lane;
   options.threads = threads;
   options.interrupted = interrupted;
-  auto simulation = Simulation::create(prepared.program, kernels, options);
-  if (!simulation) return {.failure = simulation.error()};
-  const auto set = [&](Role role) -> std::string {
-    for (const auto& [id, values] : prepared.columns) {
-      if ((*prepared.program)[id].role != role) continue;
-      if (const Status done = simulation->set(id, of_lane(values, lane)); !done) return done.error();
+  return options;
+}
+
+/// A lane on its way: its simulation, what it is fed, who looks on.
+class Lane {
+ public:
+  struct From {
+    const Model& model;
+    const PreparedRun& prepared;
+    const std::atomic<bool>* interrupted;
+    StoredRun stored;
+    const RecordFile* file;
+  };
+  Lane(const From& from, int64_t lane, RunStore::Lane before, Simulation simulation)
+      : from_(from), prepared_(from.prepared), lane_(lane), simulation_(std::move(simulation)), before_(std::move(before)) {}
+  Lane(const Lane&) = delete;
+  Lane& operator=(const Lane&) = delete;
+
+  /// Empty: it may run.
+  std::string begin();
+  Simulation& simulation() { return simulation_; }
+  const std::vector<FeedValues>& feeds() const { return feeds_; }
+  LaneResult end(const Status& done);
+
+ private:
+  std::string set(Role role) {
+    for (const auto& [id, values] : prepared_.columns) {
+      if ((*prepared_.program)[id].role != role) continue;
+      if (const Status done = simulation_.set(id, of_lane(values, lane_)); !done) return done.error();
     }
     return {};
-  };
-  if (std::string failure = set(Role::Param); !failure.empty()) return {.failure = std::move(failure)};
-  simulation->initialise();
-  if (std::string failure = set(Role::State); !failure.empty()) return {.failure = std::move(failure)};
-  std::vector<FeedValues> feeds;
-  for (const auto& [feed, values] : prepared.feeds) {
-    feeds.push_back(feed);
-    feeds.back().values = of_lane(values, lane);
   }
-  std::vector<Recording> recordings;
-  for (const Kept& kept : prepared.kept) recordings.push_back(kept.recording);
-  std::vector<MeasureSpec> specs;
-  for (const PreparedMeasure& measure : prepared.measures) specs.push_back(measure.spec);
-  Measures measures(specs, *prepared.program, simulation->columns());
-  AbortWatch abort(model, *prepared.network, *prepared.program, simulation->columns(), prepared.options.dt_ms);
+
+  From from_;
+  const PreparedRun& prepared_;
+  int64_t lane_;
+  Simulation simulation_;
+  RunStore::Lane before_;
+  std::vector<FeedValues> feeds_;
+  std::vector<MeasureSpec> specs_;
+  std::optional<Measures> measures_;
+  std::optional<AbortWatch> abort_;
+  std::optional<StreamedRecords> streamed_;
+};
+
+std::string Lane::begin() {
+  if (std::string failure = set(Role::Param); !failure.empty()) return failure;
+  simulation_.initialise();
+  if (std::string failure = set(Role::State); !failure.empty()) return failure;
+  for (const auto& [feed, values] : prepared_.feeds) {
+    feeds_.push_back(feed);
+    feeds_.back().values = of_lane(values, lane_);
+  }
+  for (const PreparedMeasure& measure : prepared_.measures) specs_.push_back(measure.spec);
+  measures_.emplace(specs_, *prepared_.program, simulation_.columns());
+  abort_.emplace(from_.model, *prepared_.network, *prepared_.program, simulation_.columns(), prepared_.options.dt_ms);
   std::vector<Observer*> observers;
-  if (!specs.empty()) observers.push_back(&measures);
-  if (!prepared.network->aborts.empty()) observers.push_back(&abort);
-  simulation->watch(observers);
-  const std::string& name = prepared.options.record_to;
-  std::optional<StreamedRecords> streamed;
-  if (file && !name.empty()) {
-    auto made = StreamedRecords::create(streamed_path(file->folder, name, prepared.batched, lane), prepared.kept,
-                                        prepared.options.dt_ms, before.progress == RunStore::Progress::Partial);
-    if (!made) return {.failure = made.error()};
-    streamed = *std::move(made);
-    simulation->stream_to(&*streamed);
+  if (!specs_.empty()) observers.push_back(&*measures_);
+  if (!prepared_.network->aborts.empty()) observers.push_back(&*abort_);
+  simulation_.watch(observers);
+  const std::string& name = prepared_.options.record_to;
+  if (from_.file && !name.empty()) {
+    auto made = StreamedRecords::create(streamed_path(from_.file->folder, name, prepared_.batched, lane_), prepared_.kept,
+                                        prepared_.options.dt_ms, before_.progress == RunStore::Progress::Partial);
+    if (!made) return made.error();
+    streamed_ = *std::move(made);
+    simulation_.stream_to(&*streamed_);
   }
+  const StoredRun stored = from_.stored;
   if (stored.store) {
-    const auto at = static_cast<size_t>(lane);
-    simulation->pause_with({.due = [=] { return stored.store->due(stored.number, at); },
+    const auto at = static_cast<size_t>(lane_);
+    simulation_.pause_with({.due = [=] { return stored.store->due(stored.number, at); },
                             .keep = [=](std::string state) {
                               return stored.store->keep(stored.number, at, RunStore::Progress::Partial, std::move(state));
                             },
-                            .from = std::move(before.bytes)});
+                            .from = std::move(before_.bytes)});
   }
-  const Status done = simulation->run(prepared.options.steps, prepared.options.dt_ms, feeds, recordings);
-  const bool stopped = interrupted && *interrupted;
+  return {};
+}
+
+LaneResult Lane::end(const Status& done) {
+  const StoredRun stored = from_.stored;
+  const bool stopped = from_.interrupted && *from_.interrupted;
   const bool goes_on = stopped && stored.store;
-  if (!done || simulation->divergence() || stopped)
-    if (streamed && !goes_on) streamed->remove_parts();
+  if (!done || simulation_.divergence() || stopped)
+    if (streamed_ && !goes_on) streamed_->remove_parts();
   if (!done) return {.failure = done.error()};
-  LaneResult out{.recorded = simulation->take_recorded(), .measured = {}, .divergence = simulation->divergence(), .aborted = {}, .failure = {}};
-  for (size_t k = 0; k < specs.size(); ++k) out.measured.push_back(measures.value(k));
-  if (abort.stop()) {
-    out.aborted = abort.text();
-    fill_up(prepared, out);
+  LaneResult out{.recorded = simulation_.take_recorded(), .measured = {}, .divergence = simulation_.divergence(), .aborted = {}, .failure = {}};
+  for (size_t k = 0; k < specs_.size(); ++k) out.measured.push_back(measures_->value(k));
+  if (abort_->stop()) {
+    out.aborted = abort_->text();
+    fill_up(prepared_, out);
   }
   if (stopped || out.divergence) return out;
-  if (streamed)
-    if (const Status saved = streamed->finish(file->provenance); !saved) return {.failure = saved.error()};
+  if (streamed_)
+    if (const Status saved = streamed_->finish(from_.file->provenance); !saved) return {.failure = saved.error()};
   if (stored.store) {
-    Status kept = stored.store->keep(stored.number, static_cast<size_t>(lane), RunStore::Progress::Done, bytes_of(out));
+    Status kept = stored.store->keep(stored.number, static_cast<size_t>(lane_), RunStore::Progress::Done, bytes_of(out));
     // Without its parts an unfinished run could not go on: the checkpoint must know that it is finished.
-    if (kept && streamed) kept = stored.store->write();
+    if (kept && streamed_) kept = stored.store->write();
     if (!kept) return {.failure = kept.error()};
   }
-  if (streamed) streamed->remove_parts();
+  if (streamed_) streamed_->remove_parts();
   return out;
+}
+
+RunStore::Lane stored_lane(StoredRun stored, int64_t lane) {
+  return stored.store ? stored.store->lane(stored.number, static_cast<size_t>(lane)) : RunStore::Lane{};
+}
+
+std::vector<Recording> recordings_of(const PreparedRun& prepared) {
+  std::vector<Recording> out;
+  for (const Kept& kept : prepared.kept) out.push_back(kept.recording);
+  return out;
+}
+
+/// Lanes that a device runs at once.
+void run_together(const Lane::From& from, const Kernels& kernels, const std::vector<int64_t>& lanes, std::vector<LaneResult>& results) {
+  const PreparedRun& prepared = from.prepared;
+  std::vector<SimulationOptions> options;
+  for (const int64_t lane : lanes) options.push_back(options_of(prepared, lane, 1, from.interrupted));
+  auto simulations = Simulation::create_together(prepared.program, kernels, options);
+  if (!simulations) {
+    for (const int64_t lane : lanes) results[lane].failure = simulations.error();
+    return;
+  }
+  std::vector<std::unique_ptr<Lane>> going;
+  std::vector<Simulation*> running;
+  std::vector<const std::vector<FeedValues>*> feeds;
+  for (size_t k = 0; k < lanes.size(); ++k) {
+    auto lane = std::make_unique<Lane>(from, lanes[k], stored_lane(from.stored, lanes[k]), std::move((*simulations)[k]));
+    results[lanes[k]].failure = lane->begin();
+    if (!results[lanes[k]].failure.empty()) return;   // and the others with it: they would not be asked for
+    running.push_back(&lane->simulation());
+    feeds.push_back(&lane->feeds());
+    going.push_back(std::move(lane));
+  }
+  const auto done = Simulation::run_together(running, prepared.options.steps, prepared.options.dt_ms, feeds, recordings_of(prepared));
+  for (size_t k = 0; k < going.size(); ++k) results[lanes[k]] = going[k]->end(done[k]);
+}
+
+/// Several lanes at once, where they go together on a device. False: they are yet to be run.
+Result<bool> run_on_device(const Lane::From& from, const Kernels& kernels, std::ostream* notes, const std::string& name, std::vector<LaneResult>& results) {
+  std::vector<int64_t> lanes;
+  std::vector<SimulationOptions> options;
+  for (int64_t lane = 0; lane < from.prepared.lanes; ++lane) {
+    if (stored_lane(from.stored, lane).progress == RunStore::Progress::Done) continue;
+    lanes.push_back(lane);
+    options.push_back(options_of(from.prepared, lane, 1, from.interrupted));
+  }
+  if (lanes.size() < 2) return false;
+  const auto most = Simulation::together(from.prepared.program, kernels, options);
+  if (!most) return most.failure();
+  if (notes != nullptr) {
+    *notes << from.prepared.lanes << " lanes of " << from.prepared.program->name << " on " << name << ", "
+           << (*most > 1 ? cat(*most, " at a time") : std::string("one by one: each has synapses of its own, or takes its memory")) << '\n';
+  }
+  if (*most < 2) return false;
+  for (int64_t lane = 0; lane < from.prepared.lanes; ++lane)
+    if (const RunStore::Lane before = stored_lane(from.stored, lane); before.progress == RunStore::Progress::Done)
+      results[lane] = result_from(from.prepared, before.bytes);
+  for (size_t first = 0; first < lanes.size(); first += static_cast<size_t>(*most)) {
+    const size_t end = std::min(first + static_cast<size_t>(*most), lanes.size());
+    run_together(from, kernels, {lanes.begin() + static_cast<std::ptrdiff_t>(first), lanes.begin() + static_cast<std::ptrdiff_t>(end)}, results);
+  }
+  return true;
+}
+
+}  // namespace
+
+LaneResult run_lane(const Model& model, const PreparedRun& prepared, const Kernels& kernels, int64_t lane, int threads,
+                    const std::atomic<bool>* interrupted, StoredRun stored, const RecordFile* file) {
+  RunStore::Lane before = stored_lane(stored, lane);
+  if (before.progress == RunStore::Progress::Done) return result_from(prepared, before.bytes);
+  auto simulation = Simulation::create(prepared.program, kernels, options_of(prepared, lane, threads, interrupted));
+  if (!simulation) return {.failure = simulation.error()};
+  Lane going({model, prepared, interrupted, stored, file}, lane, std::move(before), *std::move(simulation));
+  if (std::string failure = going.begin(); !failure.empty()) return {.failure = std::move(failure)};
+  return going.end(going.simulation().run(prepared.options.steps, prepared.options.dt_ms, going.feeds(), recordings_of(prepared)));
 }
 
 std::vector<LaneResult> run_lanes(Evaluation& e, const PreparedRun& prepared, const Kernels& kernels, StoredRun stored, Span span) {
@@ -192,6 +304,11 @@ std::vector<LaneResult> run_lanes(Evaluation& e, const PreparedRun& prepared, co
     std::filesystem::create_directories(file.folder, ignored);
   }
   std::vector<LaneResult> results(prepared.lanes);
+  if (kernels.device != nullptr) {
+    const auto done = run_on_device({e.model, prepared, e.options.interrupted, stored, &file}, kernels, e.options.notes, e.options.device->name(), results);
+    if (!done) results[0].failure = done.error();
+    if (!done || *done) return results;
+  }
   const int workers = static_cast<int>(std::min<int64_t>(prepared.options.threads, prepared.lanes));
   const auto one = [&](int64_t lane, int threads) {
     results[lane] = run_lane(e.model, prepared, kernels, lane, threads, e.options.interrupted, stored, &file);

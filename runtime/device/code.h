@@ -7,14 +7,16 @@
 
 namespace hebb {
 
-struct LoadedCode : DeviceCode {
+struct LoadedCode : DeviceCode, std::enable_shared_from_this<LoadedCode> {
   std::shared_ptr<const CudaDevice> device;
   DeviceProgram program;
   cuda::Module module = nullptr;
   std::vector<cuda::Function> functions;   // of each kernel
 
   ~LoadedCode() override;
-  Result<std::unique_ptr<DeviceRun>> start(Columns& columns, uint64_t key) const override;
+  uint64_t free_memory() const override;
+  uint64_t bytes(const Columns& columns) const override;
+  Result<std::shared_ptr<DeviceBatch>> start(std::vector<Columns*> columns, std::vector<uint64_t> keys) const override;
 };
 
 /// Memory of a device that goes away with it. Of more than there is the failure says how much.

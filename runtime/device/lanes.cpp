@@ -10,9 +10,9 @@ namespace {
 constexpr int64_t kMostLanes = 65535;   // blocks along z
 }
 
-DeviceLanes::DeviceLanes(std::shared_ptr<const LoadedCode> code, Precision precision, std::vector<uint64_t> keys)
-    : code_(std::move(code)), driver_(code_->device->driver()), precision_(precision), keys_(std::move(keys)),
-      places_(code_->program.program.columns.size()) {}
+DeviceLanes::DeviceLanes(std::shared_ptr<const LoadedCode> code, std::vector<uint64_t> bytes, Precision precision, std::vector<uint64_t> keys)
+    : code_(std::move(code)), driver_(code_->device->driver()), precision_(precision), bytes_(std::move(bytes)), keys_(std::move(keys)),
+      synapses_(code_->program.program.spaces.size()), places_(code_->program.program.columns.size()) {}
 
 DeviceLanes::~DeviceLanes() {
   code_->device->enter();
@@ -33,15 +33,34 @@ bool DeviceLanes::check(cuda::Code code, const char* what) {
   return done.ok();
 }
 
-Status DeviceLanes::allocate() {
+Status DeviceLanes::open() {
   code_->device->enter();
   if (Status done = cuda_status(driver_, driver_.stream_create(&stream_, cuda::kStreamNonBlocking), "a stream"); !done) return done;
   staging_.emplace(driver_, stream_);
-  const uint64_t all = reserved_ * keys_.size();
-  auto memory = DeviceMemory::allocate(*code_->device, code_->program.program.name, all);
+  return Done{};
+}
+
+Result<cuda::Pointer> DeviceLanes::keep(const void* from, uint64_t bytes) {
+  auto memory = DeviceMemory::allocate(*code_->device, code_->program.program.name, bytes);
+  if (!memory) return memory.failure();
+  kept_.push_back(*std::move(memory));
+  if (bytes > 0)
+    if (Status done = cuda_status(driver_, staging_->copy(kept_.back().at(), from, bytes), "a copy"); !done) return done.failure();
+  return kept_.back().at();
+}
+
+Status DeviceLanes::allocate() {
+  auto memory = DeviceMemory::allocate(*code_->device, code_->program.program.name, reserved_ * keys_.size());
   if (!memory) return memory.failure();
   memory_ = *std::move(memory);
   for (uint32_t k = 0; k < code_->program.kernels.size(); ++k) prepare({k});
+  return Done{};
+}
+
+Status DeviceLanes::wait() { return cuda_status(driver_, driver_.stream_wait(stream_), "to finish"); }
+
+Status DeviceLanes::zero() {
+  const uint64_t all = reserved_ * keys_.size();
   if (all == 0) return Done{};
   return cuda_status(driver_, driver_.fill_words(memory_.at(), 0, all / sizeof(uint32_t), stream_), "to fill memory");
 }
@@ -51,6 +70,7 @@ void DeviceLanes::prepare(KernelId id) {
   const DeviceKernel& device = code_->program.kernels[id.value];
   const Space& domain = program[program[id].domain];
   const bool pairs = is_synaptic(domain.kind);
+  const DeviceSynapses& synapses = synapses_[program[id].domain.value];
   const int64_t pres = pairs ? program[domain.pre].size : 1, posts = pairs ? program[domain.post].size : domain.size;
   const uint64_t real = precision_ == Precision::Float32 ? sizeof(float) : sizeof(double);
   Prepared& out = prepared_.emplace_back();
@@ -68,7 +88,11 @@ void DeviceLanes::prepare(KernelId id) {
       case Kind::Posts: value = static_cast<uint64_t>(posts); break;
       case Kind::Row: value = static_cast<uint64_t>((posts + 15) / 16 * 16); break;
       case Kind::Run: out.run = out.values.size(); break;
-      case Kind::RowBegin: case Kind::PostIndex: case Kind::ColumnBegin: case Kind::Synapse: case Kind::PreIndex: break;
+      case Kind::RowBegin: value = synapses.row_begin; break;
+      case Kind::PostIndex: value = synapses.post_index; break;
+      case Kind::ColumnBegin: value = synapses.column_begin; break;
+      case Kind::Synapse: value = synapses.synapse; break;
+      case Kind::PreIndex: value = synapses.pre_index; break;
     }
     out.values.push_back(value);
   }
@@ -78,14 +102,20 @@ void DeviceLanes::prepare(KernelId id) {
 void DeviceLanes::write(int64_t lane, uint64_t place, const void* from, uint64_t bytes) {
   if (bytes == 0 || !failure_.empty()) return;
   code_->device->enter();
-  check(staging_->copy(memory_.at() + static_cast<uint64_t>(lane) * reserved_ + place, from, bytes), "a copy");
+  check(staging_->copy(at(lane, place), from, bytes), "a copy");
 }
 
 void DeviceLanes::read(int64_t lane, uint64_t place, void* into, uint64_t bytes) {
   if (bytes == 0 || !failure_.empty()) return;
   code_->device->enter();
-  if (check(driver_.copy_to_host(into, memory_.at() + static_cast<uint64_t>(lane) * reserved_ + place, bytes, stream_), "a copy to the host"))
+  if (check(driver_.copy_to_host(into, at(lane, place), bytes, stream_), "a copy to the host"))
     check(driver_.stream_wait(stream_), "to finish");
+}
+
+void DeviceLanes::fill(int64_t lane, uint64_t place, uint32_t word, uint64_t bytes) {
+  if (bytes == 0 || !failure_.empty()) return;
+  code_->device->enter();
+  check(driver_.fill_words(at(lane, place), word, bytes / sizeof(uint32_t), stream_), "to fill memory");
 }
 
 /// Step and keys as a launch that begins with `lane` sees them.
@@ -113,7 +143,7 @@ std::optional<cuda::Pointer> DeviceLanes::draws_from(int64_t lane, int64_t step)
 bool DeviceLanes::start(KernelId id, LaneRange lanes, int64_t step) {
   Prepared& kernel = prepared_[id.value];
   if (kernel.grid.x == 0 || kernel.grid.y == 0) return true;
-  const cuda::Pointer block = memory_.at() + static_cast<uint64_t>(lanes.first) * reserved_;
+  const cuda::Pointer block = at(lanes.first, 0);
   for (const Prepared::Address& each : kernel.columns) kernel.values[each.parameter] = block + places_[each.column.value] + each.offset;
   if (kernel.run) {
     const auto draws = draws_from(lanes.first, step);
@@ -132,6 +162,35 @@ void DeviceLanes::launch(std::span<const KernelId> kernels, LaneRange lanes, int
   for (int64_t first = lanes.first; first < end; first += kMostLanes)
     for (const KernelId id : kernels)
       if (!start(id, {first, std::min(kMostLanes, end - first)}, step)) return;
+}
+
+/// A step as one graph: its launches cost the host one call.
+bool DeviceLanes::record(std::span<const KernelId> kernels, LaneRange lanes, int64_t step, Recorded& into) {
+  if (!check(driver_.capture_begin(stream_, cuda::kCaptureThreadLocal), "to record a step")) return false;
+  bool good = true;
+  for (const KernelId id : kernels) good = good && start(id, lanes, step);
+  cuda::Graph graph = nullptr;
+  good = check(driver_.capture_end(stream_, &graph), "to record a step") && good;
+  good = good && check(driver_.graph_instantiate(&into.ready, graph, 0), "to prepare a step");
+  if (graph != nullptr) driver_.graph_destroy(graph);
+  return good;
+}
+
+void DeviceLanes::launch_recorded(std::span<const KernelId> kernels, LaneRange lanes, int64_t step, Recorded& graph) {
+  if (!failure_.empty() || kernels.empty()) return;
+  if (kernels.size() == 1 || lanes.count > kMostLanes) return launch(kernels, lanes, step);
+  code_->device->enter();
+  const bool draw = std::any_of(kernels.begin(), kernels.end(), [&](KernelId id) { return prepared_[id.value].run.has_value(); });
+  if (draw && !draws_from(lanes.first, step)) return;   // outside what is recorded: it changes from step to step
+  if (graph.ready == nullptr && !record(kernels, lanes, step, graph)) return;
+  check(driver_.graph_launch(graph.ready, stream_), "to launch a step");
+}
+
+void DeviceLanes::forget(Recorded& graph) {
+  if (graph.ready == nullptr) return;
+  code_->device->enter();
+  driver_.graph_exec_destroy(graph.ready);
+  graph.ready = nullptr;
 }
 
 }  // namespace hebb

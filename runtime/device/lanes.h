@@ -17,11 +17,16 @@ struct LaneRange {
   int64_t first = 0, count = 0;
 };
 
+/// Where the arrays of a sparse space lie, which all runs share; 0: not there.
+struct DeviceSynapses {
+  cuda::Pointer row_begin = 0, post_index = 0, column_begin = 0, synapse = 0, pre_index = 0;
+};
+
 /// After a failure nothing more is done.
 class DeviceLanes {
  public:
-  /// `keys`: of the draws of each run. No sparse spaces.
-  DeviceLanes(std::shared_ptr<const LoadedCode> code, Precision precision, std::vector<uint64_t> keys);
+  /// `keys`: of the draws of each run; `bytes`: of each column. First of all `open`.
+  DeviceLanes(std::shared_ptr<const LoadedCode> code, std::vector<uint64_t> bytes, Precision precision, std::vector<uint64_t> keys);
   DeviceLanes(const DeviceLanes&) = delete;
   DeviceLanes& operator=(const DeviceLanes&) = delete;
   ~DeviceLanes();
@@ -29,17 +34,30 @@ class DeviceLanes {
   /// A place of so many bytes in the block of every run, from its beginning.
   uint64_t reserve(uint64_t bytes);
   uint64_t reserved() const { return reserved_; }
-  uint64_t bytes(ColumnId column) const { return device_bytes(code_->program.program, column, precision_); }
-  /// Memory for what was reserved, all 0. Once.
+  uint64_t bytes(ColumnId column) const { return bytes_[column.value]; }
+  Status open();
+  /// A copy of an array that all runs share.
+  Result<cuda::Pointer> keep(const void* from, uint64_t bytes);
+  void set_synapses(SpaceId space, const DeviceSynapses& at) { synapses_[space.value] = at; }
+  /// Memory for what was reserved. Once.
   Status allocate();
+  Status zero();
+  Status wait();
 
   void bind(ColumnId column, uint64_t place) { places_[column.value] = place; }
   uint64_t place(ColumnId column) const { return places_[column.value]; }
   void write(int64_t lane, uint64_t place, const void* from, uint64_t bytes);
   /// Waits for all that was launched.
   void read(int64_t lane, uint64_t place, void* into, uint64_t bytes);
+  void fill(int64_t lane, uint64_t place, uint32_t word, uint64_t bytes);
   /// Kernels of the loaded program, in order.
   void launch(std::span<const KernelId> kernels, LaneRange lanes, int64_t step);
+  /// The same as one call, where columns stay where they are: the launches are recorded the first time.
+  struct Recorded {
+    cuda::GraphExec ready = nullptr;
+  };
+  void launch_recorded(std::span<const KernelId> kernels, LaneRange lanes, int64_t step, Recorded& graph);
+  void forget(Recorded& graph);
   const std::string& failure() const { return failure_; }
 
  private:
@@ -62,16 +80,21 @@ class DeviceLanes {
   bool check(cuda::Code code, const char* what);
   void prepare(KernelId kernel);
   bool start(KernelId kernel, LaneRange lanes, int64_t step);
+  bool record(std::span<const KernelId> kernels, LaneRange lanes, int64_t step, Recorded& graph);
+  cuda::Pointer at(int64_t lane, uint64_t place) const { return memory_.at() + static_cast<uint64_t>(lane) * reserved_ + place; }
   std::optional<cuda::Pointer> draws_from(int64_t lane, int64_t step);
 
   std::shared_ptr<const LoadedCode> code_;
   const CudaDriver& driver_;
   Precision precision_;
+  std::vector<uint64_t> bytes_;       // of columns
   std::vector<uint64_t> keys_;
   cuda::Stream stream_ = nullptr;
   std::optional<Staging> staging_;
   uint64_t reserved_ = 0;
   DeviceMemory memory_;
+  std::vector<DeviceMemory> kept_;
+  std::vector<DeviceSynapses> synapses_;   // by space
   std::vector<uint64_t> places_;      // of columns
   std::vector<Prepared> prepared_;    // by kernel
   std::map<int64_t, Draws> draws_;    // by first run of a launch

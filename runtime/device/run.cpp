@@ -1,252 +1,167 @@
 #include <algorithm>
 #include <bit>
-#include <cassert>
-#include <cstring>
 #include <map>
 #include <optional>
 #include <vector>
 
-#include "compiler/support/memory.h"
-#include "compiler/support/text.h"
 #include "runtime/columns.h"
-#include "runtime/device/code.h"
-#include "runtime/device/staging.h"
+#include "runtime/device/lanes.h"
 
 namespace hebb {
 namespace {
 
 using Kind = DeviceParameter::Kind;
-using cuda::Pointer;
-
-constexpr size_t kArrayAlignment = kDeviceAlignment;
+using List = DeviceRun::List;
 
 /// Bytes of a column on the device. Those of scans have memory there alone.
-size_t column_bytes(const Program& program, const Columns& columns, ColumnId id) {
+uint64_t column_bytes(const Program& program, const Columns& columns, ColumnId id) {
   const bool on_host = id.value < columns.count() && columns.layout(id).size() > 0;
   if (on_host) return columns.bytes(id);
   return device_bytes(program, id, columns.precision());
 }
 
-/// Where the arrays of a sparse space lie; 0: not there.
-struct SparseArrays {
-  Pointer row_begin = 0, post_index = 0, column_begin = 0, synapse = 0, pre_index = 0;
-};
+/// Columns that kernels touch.
+std::vector<bool> used_columns(const DeviceProgram& device) {
+  std::vector<bool> used(device.program.columns.size());
+  for (const DeviceKernel& kernel : device.kernels)
+    for (const DeviceParameter& each : kernel.parameters)
+      if (each.kind == Kind::Column) used[each.column.value] = true;
+  return used;
+}
 
-class Run : public DeviceRun {
+/// Lanes of simulations, each with its columns on the host too.
+class Batch : public DeviceBatch, public std::enable_shared_from_this<Batch> {
  public:
-  Run(const LoadedCode& code, Columns& columns) : code_(code), program_(code.program.program), columns_(columns), driver_(code.device->driver()) {}
-
-  ~Run() override {
-    code_.device->enter();
-    for (auto& [list, graph] : graphs_)
-      if (graph != nullptr) driver_.graph_exec_destroy(graph);
-    staging_.reset();
-    for (const Pointer memory : memory_) driver_.memory_free(memory);
-    if (stream_ != nullptr) driver_.stream_destroy(stream_);
+  Batch(std::shared_ptr<const LoadedCode> code, std::vector<Columns*> columns, std::vector<uint64_t> keys)
+      : code_(std::move(code)), program_(code_->program.program), columns_(std::move(columns)) {
+    std::vector<uint64_t> bytes;
+    for (uint32_t k = 0; k < program_.columns.size(); ++k) bytes.push_back(column_bytes(program_, *columns_[0], {k}));
+    lanes_.emplace(code_, std::move(bytes), columns_[0]->precision(), std::move(keys));
+  }
+  ~Batch() override {
+    for (auto& [list, graph] : graphs_) lanes_->forget(graph);
   }
 
-  Status prepare(uint64_t key) {
-    code_.device->enter();
-    if (Status done = status(driver_.stream_create(&stream_, cuda::kStreamNonBlocking), "a stream"); !done) return done;
-    staging_.emplace(driver_, stream_);
-    if (Status done = place_columns(); !done) return done;
+  Status prepare() {
+    if (Status done = lanes_->open(); !done) return done;
+    place_columns();
     if (Status done = place_synapses(); !done) return done;
-    const uint64_t start[] = {0, key};
-    if (Status done = allocate(sizeof start, run_); !done) return done;
-    if (Status done = status(staging_->copy(run_, start, sizeof start), "a copy"); !done) return done;
-    prepare_launches();
+    if (Status done = lanes_->allocate(); !done) return done;
+    find_touched();
     prepare_lists();
     return Done{};
   }
 
   // --- columns ---
 
-  void host_reads(ColumnId id) override {
-    if (state(id) != State::DeviceNewer) return;
-    states_[id.value] = State::Same;
-    if (!failure_.empty()) return;
-    code_.device->enter();
-    check(driver_.copy_to_host(columns_.memory(id), addresses_[id.value], columns_.bytes(id), stream_), "a copy to the host");
-    check(driver_.stream_wait(stream_), "to finish");
+  void host_reads(int64_t lane, ColumnId id) {
+    if (state(lane, id) != State::DeviceNewer) return;
+    set_state(lane, id, State::Same);
+    lanes_->read(lane, lanes_->place(id), columns(lane).memory(id), columns(lane).bytes(id));
   }
 
-  void host_wrote(ColumnId id) override {
-    if (state(id) != State::None) states_[id.value] = State::HostNewer;
+  void host_wrote(int64_t lane, ColumnId id) {
+    if (state(lane, id) != State::None) set_state(lane, id, State::HostNewer);
   }
 
-  void host_filled(ColumnId id, double value) override {
-    if (state(id) == State::None) return;
-    states_[id.value] = State::HostNewer;
+  void host_filled(int64_t lane, ColumnId id, double value) {
+    if (state(lane, id) == State::None) return;
+    set_state(lane, id, State::HostNewer);
     const auto word = pattern(value);
-    if (!word || !failure_.empty()) return;
-    code_.device->enter();
-    if (check(driver_.fill_words(addresses_[id.value], *word, columns_.bytes(id) / sizeof(uint32_t), stream_), "to fill memory"))
-      states_[id.value] = State::Same;
+    if (!word || !lanes_->failure().empty()) return;
+    lanes_->fill(lane, lanes_->place(id), *word, columns(lane).bytes(id));
+    if (lanes_->failure().empty()) set_state(lane, id, State::Same);
   }
 
   // --- kernels ---
 
-  void run(List list, int64_t step) override {
+  void run(List list, int64_t first, int64_t count, int64_t step) override {
     const std::vector<KernelId>& kernels = lists_.at(list);
-    if (kernels.empty() || !failure_.empty()) return;
-    code_.device->enter();
-    if (!upload(list_reads_.at(list)) || !tell(step)) return;
-    cuda::GraphExec& graph = graphs_[list];
-    if (graph == nullptr && kernels.size() > 1 && !capture(kernels, graph)) return;
-    const bool launched = graph != nullptr ? check(driver_.graph_launch(graph, stream_), "to launch a step") : start(kernels[0]);
-    if (launched) mark(list_writes_.at(list));
+    if (kernels.empty()) return;
+    const LaneRange range{first, count};
+    upload(list_touched_.at(list).reads, range);
+    if (count == all()) lanes_->launch_recorded(kernels, range, step, graphs_[list]);
+    else lanes_->launch(kernels, range, step);
+    mark(list_touched_.at(list).writes, range);
   }
 
-  void launch(KernelId kernel, int64_t step) override {
-    if (!failure_.empty()) return;
-    code_.device->enter();
-    for (const KernelId piece : code_.program.pieces[kernel.value]) {
-      const Touched& touched = touched_[piece.value];
-      if (!upload(touched.reads) || !tell(step) || !start(piece)) return;
-      mark(touched.writes);
-    }
-  }
-
-  const std::string& failure() const override { return failure_; }
+  const std::string& failure() const { return lanes_->failure(); }
+  std::unique_ptr<DeviceRun> of(int64_t lane) override;
 
  private:
-  enum class State { None /* not on the device */, Same, HostNewer, DeviceNewer };
+  enum class State : uint8_t { None /* not on the device */, Same, HostNewer, DeviceNewer };
   struct Touched { std::vector<ColumnId> reads, writes; };   // reads: whatever must be there before
 
-  Status status(cuda::Code code, const char* what) const { return cuda_status(driver_, code, what); }
-  bool check(cuda::Code code, const char* what) {
-    const Status done = status(code, what);
-    if (!done && failure_.empty()) failure_ = done.error();
-    return done.ok();
-  }
-  State state(ColumnId id) const { return states_[id.value]; }
+  int64_t all() const { return static_cast<int64_t>(columns_.size()); }
+  Columns& columns(int64_t lane) { return *columns_[static_cast<size_t>(lane)]; }
+  size_t index(int64_t lane, ColumnId id) const { return static_cast<size_t>(lane) * program_.columns.size() + id.value; }
+  State state(int64_t lane, ColumnId id) const { return states_[index(lane, id)]; }
+  void set_state(int64_t lane, ColumnId id, State state) { states_[index(lane, id)] = state; }
 
   /// The 32 bits that fill a column with `value`; none for doubles whose halves differ.
   std::optional<uint32_t> pattern(double value) const {
-    if (columns_.precision() == Precision::Float32) return std::bit_cast<uint32_t>(static_cast<float>(value));
+    if (columns_[0]->precision() == Precision::Float32) return std::bit_cast<uint32_t>(static_cast<float>(value));
     const auto bits = std::bit_cast<uint64_t>(value);
     if (static_cast<uint32_t>(bits) != static_cast<uint32_t>(bits >> 32)) return {};
     return static_cast<uint32_t>(bits);
   }
 
-  Status allocate(size_t bytes, Pointer& into) {
-    bytes = std::max(bytes, kArrayAlignment);
-    size_t free = 0, total = 0;
-    driver_.memory_info(&free, &total);
-    const cuda::Code code = driver_.memory_alloc(&into, bytes);
-    if (code != 0 && code != cuda::kOutOfMemory) return status(code, "memory");
-    if (code != 0)
-      return Failure{cat(quoted(program_.name), " needs ", bytes_text(static_cast<double>(bytes)), " more of the GPU's memory, ",
-                         bytes_text(static_cast<double>(free)), " of ", bytes_text(static_cast<double>(total)), " free")};
-    memory_.push_back(into);
-    return Done{};
-  }
-
-  /// One block for all columns that kernels touch.
-  Status place_columns() {
-    std::vector<bool> used(program_.columns.size());
-    for (const DeviceKernel& kernel : code_.program.kernels)
-      for (const DeviceParameter& each : kernel.parameters)
-        if (each.kind == Kind::Column) used[each.column.value] = true;
-    addresses_.resize(used.size());
-    states_.resize(used.size());
-    size_t bytes = 0;
+  void place_columns() {
+    const std::vector<bool> used = used_columns(code_->program);
+    states_.resize(used.size() * columns_.size());
     for (uint32_t k = 0; k < used.size(); ++k) {
       if (!used[k]) continue;
-      addresses_[k] = bytes;
-      bytes += (column_bytes(program_, columns_, {k}) + kArrayAlignment - 1) / kArrayAlignment * kArrayAlignment;
+      lanes_->bind({k}, lanes_->reserve(lanes_->bytes({k})));
+      if (k >= columns_[0]->count() || columns_[0]->layout({k}).size() == 0) continue;
+      for (int64_t lane = 0; lane < all(); ++lane) set_state(lane, {k}, State::HostNewer);
     }
-    Pointer block = 0;
-    if (Status done = allocate(bytes, block); !done) return done;
-    for (uint32_t k = 0; k < used.size(); ++k) {
-      if (!used[k]) continue;
-      addresses_[k] += block;
-      if (k < columns_.count() && columns_.layout({k}).size() > 0) states_[k] = State::HostNewer;
-    }
-    return Done{};
-  }
-
-  template <class T>
-  Status place(const T* from, size_t bytes, Pointer& into) {
-    if (Status done = allocate(bytes, into); !done) return done;
-    if (bytes == 0) return Done{};
-    return status(staging_->copy(into, from, bytes), "a copy");
   }
 
   Status place_synapses() {
-    sparse_.resize(program_.spaces.size());
     for (uint32_t k = 0; k < program_.spaces.size(); ++k) {
       const Space& space = program_.spaces[k];
       if (space.kind != SpaceKind::Sparse) continue;
       bool by_post = false;
       for (uint32_t n = 0; n < program_.kernels.size(); ++n)
-        by_post |= program_.kernels[n].domain == SpaceId{k} && reads_by_post(code_.program.kernels[n].spread);
-      const Connections* synapses = &columns_.connections({k});
+        by_post |= program_.kernels[n].domain == SpaceId{k} && reads_by_post(code_->program.kernels[n].spread);
+      const Connections* synapses = &columns_[0]->connections({k});
       Connections indexed;
       if (by_post && synapses->column_begin.empty()) {
         indexed = *synapses;
         index_by_post(indexed, program_[space.pre].size, program_[space.post].size);
         synapses = &indexed;
       }
-      const auto numbers = [&](const auto& values, Pointer& into) { return place(values.data(), values.size() * sizeof(values[0]), into); };
-      const auto index = [&](const NeuronIndex& values, SpaceId of, Pointer& into) {
-        return place(values.data(), values.size() * static_cast<size_t>(index_bytes(program_[of].size)), into);
+      Status done = Done{};
+      const auto keep = [&](const auto& values, uint64_t each, cuda::Pointer& into) {
+        if (!done) return;
+        auto kept = lanes_->keep(values.data(), values.size() * each);
+        if (kept) into = *kept;
+        else done = kept.failure();
       };
-      SparseArrays& at = sparse_[k];
-      if (Status done = numbers(synapses->row_begin, at.row_begin); !done) return done;
-      if (Status done = index(synapses->post, space.post, at.post_index); !done) return done;
-      if (!by_post) continue;
-      if (Status done = numbers(synapses->column_begin, at.column_begin); !done) return done;
-      if (Status done = numbers(synapses->synapse, at.synapse); !done) return done;
-      if (Status done = index(synapses->pre, space.pre, at.pre_index); !done) return done;
-    }
-    return status(driver_.stream_wait(stream_), "to finish");
-  }
-
-  uint64_t value_of(const DeviceParameter& each, const Kernel& kernel) const {
-    const Space& domain = program_[kernel.domain];
-    const bool pairs = is_synaptic(domain.kind);
-    const SparseArrays& at = sparse_[kernel.domain.value];
-    switch (each.kind) {
-      case Kind::Column: {
-        uint64_t plane = 0;
-        if (each.element > 0) plane = each.element * static_cast<uint64_t>(columns_.layout(each.column).plane);
-        return addresses_[each.column.value] + plane * (columns_.precision() == Precision::Float32 ? sizeof(float) : sizeof(double));
+      const auto index_of = [&](SpaceId of) { return static_cast<uint64_t>(index_bytes(program_[of].size)); };
+      DeviceSynapses at;
+      keep(synapses->row_begin, sizeof(synapses->row_begin[0]), at.row_begin);
+      keep(synapses->post, index_of(space.post), at.post_index);
+      if (by_post) {
+        keep(synapses->column_begin, sizeof(synapses->column_begin[0]), at.column_begin);
+        keep(synapses->synapse, sizeof(synapses->synapse[0]), at.synapse);
+        keep(synapses->pre, index_of(space.pre), at.pre_index);
       }
-      case Kind::LaneStride: return 0;
-      case Kind::Pres: return static_cast<uint64_t>(pairs ? program_[domain.pre].size : 1);
-      case Kind::Posts: return static_cast<uint64_t>(pairs ? program_[domain.post].size : domain.size);
-      case Kind::Row: return static_cast<uint64_t>((program_[domain.post].size + 15) / 16 * 16);
-      case Kind::Run: return run_;
-      case Kind::RowBegin: return at.row_begin;
-      case Kind::PostIndex: return at.post_index;
-      case Kind::ColumnBegin: return at.column_begin;
-      case Kind::Synapse: return at.synapse;
-      case Kind::PreIndex: return at.pre_index;
+      if (!done) return done;
+      lanes_->set_synapses({k}, at);
     }
-    return 0;
+    return lanes_->wait();
   }
 
-  void prepare_launches() {
-    for (uint32_t k = 0; k < program_.kernels.size(); ++k) {
-      const Kernel& kernel = program_.kernels[k];
-      const DeviceKernel& device = code_.program.kernels[k];
-      const Space& domain = program_[kernel.domain];
-      const bool pairs = is_synaptic(domain.kind);
-      auto& values = values_.emplace_back();
+  void find_touched() {
+    for (const DeviceKernel& device : code_->program.kernels) {
       Touched& touched = touched_.emplace_back();
       for (const DeviceParameter& each : device.parameters) {
-        values.push_back(value_of(each, kernel));
-        if (each.kind != Kind::Column || state(each.column) == State::None) continue;
+        if (each.kind != Kind::Column || state(0, each.column) == State::None) continue;
         // A store may leave rows or elements as they were: they must be there too.
         touched.reads.push_back(each.column);
         if (each.written) touched.writes.push_back(each.column);
       }
-      grids_.push_back(grid_of(device.spread, pairs ? program_[domain.pre].size : 1, pairs ? program_[domain.post].size : domain.size, 1));
-    }
-    for (auto& values : values_) {
-      auto& pointers = pointers_.emplace_back();
-      for (uint64_t& value : values) pointers.push_back(&value);
     }
   }
 
@@ -266,8 +181,7 @@ class Run : public DeviceRun {
         std::sort(ids->begin(), ids->end());
         ids->erase(std::unique(ids->begin(), ids->end()), ids->end());
       }
-      list_reads_[list] = std::move(all.reads);
-      list_writes_[list] = std::move(all.writes);
+      list_touched_[list] = std::move(all);
     };
     make(List::Init, plan.init, When::Always);
     make(List::Begin, plan.begin, When::Always);
@@ -275,74 +189,68 @@ class Run : public DeviceRun {
     make(List::Eventful, plan.step, When::Quiet);
   }
 
-  bool upload(const std::vector<ColumnId>& ids) {
-    for (const ColumnId id : ids) {
-      if (state(id) != State::HostNewer) continue;
-      if (!check(staging_->copy(addresses_[id.value], columns_.memory(id), columns_.bytes(id)), "a copy")) return false;
-      states_[id.value] = State::Same;
+  void upload(const std::vector<ColumnId>& ids, LaneRange range) {
+    if (!failure().empty()) return;
+    for (int64_t lane = range.first; lane < range.first + range.count; ++lane) {
+      for (const ColumnId id : ids) {
+        if (state(lane, id) != State::HostNewer) continue;
+        lanes_->write(lane, lanes_->place(id), columns(lane).memory(id), columns(lane).bytes(id));
+        if (!failure().empty()) return;
+        set_state(lane, id, State::Same);
+      }
     }
-    return true;
   }
 
-  void mark(const std::vector<ColumnId>& ids) {
-    for (const ColumnId id : ids) states_[id.value] = State::DeviceNewer;
+  void mark(const std::vector<ColumnId>& ids, LaneRange range) {
+    if (!failure().empty()) return;
+    for (int64_t lane = range.first; lane < range.first + range.count; ++lane)
+      for (const ColumnId id : ids) set_state(lane, id, State::DeviceNewer);
   }
 
-  /// Draws depend on the step.
-  bool tell(int64_t step) {
-    if (step == step_) return true;
-    step_ = step;
-    return check(staging_->copy(run_, &step, sizeof step), "a copy");
-  }
-
-  bool start(KernelId id) {
-    const Grid& grid = grids_[id.value];
-    if (grid.x == 0 || grid.y == 0) return true;
-    return check(driver_.launch(code_.functions[id.value], grid.x, grid.y, grid.z, grid.threads, 1, 1, 0, stream_,
-                                pointers_[id.value].data(), nullptr),
-                 "to launch a kernel");
-  }
-
-  /// A step as one graph: its launches cost the host one call.
-  bool capture(const std::vector<KernelId>& kernels, cuda::GraphExec& ready) {
-    if (!check(driver_.capture_begin(stream_, cuda::kCaptureThreadLocal), "to record a step")) return false;
-    bool good = true;
-    for (const KernelId id : kernels) good = good && start(id);
-    cuda::Graph graph = nullptr;
-    good = check(driver_.capture_end(stream_, &graph), "to record a step") && good;
-    good = good && check(driver_.graph_instantiate(&ready, graph, 0), "to prepare a step");
-    if (graph != nullptr) driver_.graph_destroy(graph);
-    return good;
-  }
-
-  const LoadedCode& code_;
+  std::shared_ptr<const LoadedCode> code_;
   const Program& program_;
-  Columns& columns_;
-  const CudaDriver& driver_;
-  cuda::Stream stream_ = nullptr;
-  std::optional<Staging> staging_;
-  std::vector<Pointer> memory_;
-  std::vector<Pointer> addresses_;          // of columns
-  std::vector<State> states_;
-  std::vector<SparseArrays> sparse_;        // by space
-  Pointer run_ = 0;                         // step and key
-  int64_t step_ = 0;
-  std::vector<std::vector<uint64_t>> values_;    // of each kernel's parameters
-  std::vector<std::vector<void*>> pointers_;
-  std::vector<Touched> touched_;
-  std::vector<Grid> grids_;
+  std::vector<Columns*> columns_;           // of each lane
+  std::optional<DeviceLanes> lanes_;
+  std::vector<State> states_;               // of lanes and columns
+  std::vector<Touched> touched_;            // by kernels
   std::map<List, std::vector<KernelId>> lists_;
-  std::map<List, std::vector<ColumnId>> list_reads_, list_writes_;
-  std::map<List, cuda::GraphExec> graphs_;
-  std::string failure_;
+  std::map<List, Touched> list_touched_;
+  std::map<List, DeviceLanes::Recorded> graphs_;   // of all lanes
 };
+
+/// One simulation of a batch.
+class Run : public DeviceRun {
+ public:
+  Run(std::shared_ptr<Batch> batch, int64_t lane) : batch_(std::move(batch)), lane_(lane) {}
+  void host_reads(ColumnId column) override { batch_->host_reads(lane_, column); }
+  void host_wrote(ColumnId column) override { batch_->host_wrote(lane_, column); }
+  void host_filled(ColumnId column, double value) override { batch_->host_filled(lane_, column, value); }
+  void run(List list, int64_t step) override { batch_->run(list, lane_, 1, step); }
+  const std::string& failure() const override { return batch_->failure(); }
+
+ private:
+  std::shared_ptr<Batch> batch_;
+  int64_t lane_;
+};
+
+std::unique_ptr<DeviceRun> Batch::of(int64_t lane) { return std::make_unique<Run>(shared_from_this(), lane); }
 
 }  // namespace
 
-Result<std::unique_ptr<DeviceRun>> LoadedCode::start(Columns& columns, uint64_t key) const {
-  auto run = std::make_unique<Run>(*this, columns);
-  if (Status done = run->prepare(key); !done) return done.failure();
-  return std::unique_ptr<DeviceRun>(std::move(run));
+uint64_t LoadedCode::free_memory() const { return device->free_memory(); }
+
+uint64_t LoadedCode::bytes(const Columns& columns) const {
+  const std::vector<bool> used = used_columns(program);
+  uint64_t out = 0;
+  for (uint32_t k = 0; k < used.size(); ++k)
+    if (used[k]) out += on_device(column_bytes(program.program, columns, {k}));
+  return out;
+}
+
+Result<std::shared_ptr<DeviceBatch>> LoadedCode::start(std::vector<Columns*> columns, std::vector<uint64_t> keys) const {
+  auto batch = std::make_shared<Batch>(shared_from_this(), std::move(columns), std::move(keys));
+  if (Status done = batch->prepare(); !done) return done.failure();
+  return std::shared_ptr<DeviceBatch>(std::move(batch));
 }
 
 }  // namespace hebb

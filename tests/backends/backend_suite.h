@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <functional>
 #include <limits>
 
@@ -27,6 +28,7 @@ struct Engine {
   std::function<Result<Kernels>(std::shared_ptr<const Program>)> compile;
   int threads = 1;   // launches are cut into as many parts as rows allow
   bool large = true; // false: without the largest programs, where an engine takes long
+  int lanes = 1;     // of a device: runs at once
 };
 
 inline void PrintTo(const Engine& engine, std::ostream* out) { *out << engine.name; }
@@ -58,21 +60,57 @@ class BackendSuite : public ::testing::TestWithParam<Engine> {
       columns->write({c}, numbers(c + 1, size, special));
     }
     constexpr uint64_t kKey = 0x1234567890abcdef;
-    if (kernels.device != nullptr) {
-      auto device = kernels.device->start(*columns, kKey);
-      EXPECT_TRUE(device.ok()) << device.error();
-      columns->set_device(*std::move(device));
-    }
+    if (kernels.device != nullptr) return run_on_device(program, kernels, engine, *std::move(columns), kKey, steps);
     PlanRunner runner(program, kernels, *columns, kKey, threads, /*rows_per_part=*/1);
     runner.run_init();
-    const int64_t when[] = {0, 1, (int64_t{1} << 33) + 5, 3};
-    for (int n = 0; n < steps; ++n) runner.run_step(when[n % 4], n % 2 == 1);
+    for (int n = 0; n < steps; ++n) runner.run_step(step_number(n), n % 2 == 1);
+    return read_all(program, *columns);
+  }
+
+  static int64_t step_number(int n) {
+    constexpr int64_t when[] = {0, 1, (int64_t{1} << 33) + 5, 3};
+    return when[n % 4];
+  }
+
+  static Memory read_all(const Program& program, const Columns& columns) {
     Memory memory;
     for (uint32_t c = 0; c < program.columns.size(); ++c) {
-      memory.emplace_back(static_cast<size_t>(columns->layout({c}).size()));
-      columns->read({c}, memory.back());
+      memory.emplace_back(static_cast<size_t>(columns.layout({c}).size()));
+      columns.read({c}, memory.back());
     }
     return memory;
+  }
+
+  /// The last of `engine.lanes` runs that a device computes at once; the others have other numbers and draws.
+  static Memory run_on_device(const Program& program, const Kernels& kernels, const Engine& engine, Columns last, uint64_t key, int steps) {
+    std::vector<Columns> all;
+    std::vector<uint64_t> keys;
+    for (int lane = 1; lane < engine.lanes; ++lane) {
+      Result<Columns> other = Columns::create(program, engine.precision);
+      EXPECT_TRUE(other.ok());
+      for (uint32_t c = 0; c < program.columns.size(); ++c)
+        other->write({c}, numbers(c + 1000 * static_cast<uint32_t>(lane), static_cast<size_t>(other->layout({c}).size()), false));
+      all.push_back(*std::move(other));
+      keys.push_back(key + static_cast<uint64_t>(lane));
+    }
+    all.push_back(std::move(last));
+    keys.push_back(key);
+    std::vector<Columns*> places;
+    for (Columns& one : all) places.push_back(&one);
+    auto batch = kernels.device->start(places, keys);
+    EXPECT_TRUE(batch.ok()) << batch.error();
+    std::deque<PlanRunner> runners;
+    for (size_t lane = 0; lane < all.size(); ++lane) {
+      all[lane].set_device((*batch)->of(static_cast<int64_t>(lane)));
+      runners.emplace_back(program, kernels, all[lane], keys[lane], 1, 1).run_init();
+    }
+    for (int n = 0; n < steps; ++n) {
+      for (PlanRunner& runner : runners) runner.before_launches(false);
+      (*batch)->run(n % 2 == 1 ? DeviceRun::List::Eventful : DeviceRun::List::Quiet, 0, static_cast<int64_t>(all.size()), step_number(n));
+      for (PlanRunner& runner : runners) runner.after_launches();
+    }
+    EXPECT_EQ(all.back().device()->failure(), "");
+    return read_all(program, all.back());
   }
 
   static bool same_bits(double a, double b) {

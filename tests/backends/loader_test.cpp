@@ -1,5 +1,5 @@
 // The runner of devices, from loading the text to reading results, on the driver of tests/ptx: its graphs, copies
-// and searches for what is out of date give the bits of the interpreter.
+// and searches for what is out of date give the bits of the interpreter; in float of the second of two runs at once.
 
 #include <cstdlib>
 
@@ -30,7 +30,8 @@ Engine loaded(Precision precision) {
             return kernels;
           },
           .threads = 1,
-          .large = false};
+          .large = false,
+          .lanes = precision == Precision::Float32 ? 2 : 1};
 }
 
 INSTANTIATE_TEST_SUITE_P(Loader, BackendSuite, ::testing::Values(loaded(Precision::Float64), loaded(Precision::Float32)),

@@ -173,7 +173,9 @@ Status DeviceTrajectory::State::lay_out() {
   if (!made) return made.failure();
   layouts.emplace(*std::move(made));
   const auto code = std::static_pointer_cast<const LoadedCode>(setup.code);
-  lanes = std::make_unique<DeviceLanes>(code, setup.precision, setup.keys);
+  std::vector<uint64_t> each;
+  for (uint32_t k = 0; k < program->columns.size(); ++k) each.push_back(device_bytes(*program, {k}, setup.precision));
+  lanes = std::make_unique<DeviceLanes>(code, std::move(each), setup.precision, setup.keys);
   if (Status done = find_rows(setup, *program, feeds, clocks, recorded, owed, fed); !done) return done;
   const Needs need = needs();
   const uint64_t free = code->device->free_memory();
@@ -195,7 +197,9 @@ Status DeviceTrajectory::State::lay_out() {
   place(saved, segments.count);
   place(states, std::max<int64_t>(segments.steps, 2));
   place(small, segments.steps);
-  return lanes->allocate();
+  if (Status done = lanes->open(); !done) return done;
+  if (Status done = lanes->allocate(); !done) return done;
+  return lanes->zero();
 }
 
 /// Kernels of the adjoint as the device runs them.
