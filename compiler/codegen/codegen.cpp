@@ -62,7 +62,7 @@ Result<Compiled> compile_module(const Program& program, const CodegenOptions& op
   result.module = options.lanes ? emit_lanes(program, emit, *result.context) : emit_llvm(program, emit, *result.context);
   result.module->setTargetTriple(result.machine->getTargetTriple());
   result.module->setDataLayout(result.machine->createDataLayout());
-  link_math(*result.module);
+  link_math(*result.module, vector_bits(*result.machine) == 512);
   assert_valid(*result.module);
   optimize(*result.module, *result.machine, options.level, options.lanes);
   assert_valid(*result.module);

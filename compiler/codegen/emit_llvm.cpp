@@ -26,11 +26,15 @@ struct Place {
 /// to be kept on the stack.
 constexpr int64_t kScratchPosts = 512;
 
-/// Synapses of a neuron from which on vectors of them pay.
-constexpr double kShortRow = 64;
+/// Synapses of a neuron from which on vectors of them pay; and where each takes so many multiply-adds.
+constexpr double kShortRow = 64, kShortLongRow = 4;
+constexpr int kLongSynapse = 100;
 
 /// Rows of spiking neurons that are asked for before they are computed.
 constexpr int64_t kRowsAhead = 2;
+
+/// Synapses of a row for which it is decided together whether some post neuron spikes; a multiple of every vector.
+constexpr int64_t kSynapseChunk = 64;
 
 /// Neurons for which it is decided together how to compute; a multiple of every vector.
 constexpr int64_t kChunk = 512;
@@ -44,7 +48,7 @@ class KernelEmitter {
                 llvm::Module& module)
       : program_(program), kernel_(program[id]), options_(options), module_(module),
         context_(module.getContext()), b_(context_), aliases_(context_),
-        stages_(stages(program, kernel_)),
+        stages_(stages(program, kernel_)), rare_(rare_arms(program, kernel_, stages_)),
         layout_(dense_layout(program, kernel_, stages_, options.vector_bits == 512 ? 32 : 16, options.whole)),
         domain_(program[kernel_.domain].kind) {
     real_ = options.precision == Precision::Float32 ? b_.getFloatTy() : b_.getDoubleTy();
@@ -258,9 +262,12 @@ class KernelEmitter {
   }
 
   void compute(uint32_t id, Value* post, RowValues& row, int lane) {
+    if (nobody_spikes_ && !rare_.live_without[id]) return;
     const ExprNode node = program_.pool[ExprId{id}];
     NodeValue result;
-    if (info(node.op).is_leaf) {
+    if (nobody_spikes_ && rare_.selects.contains(id)) {
+      result = value(node.operands[2], row);
+    } else if (info(node.op).is_leaf) {
       result = leaf_value(node, post, row, lane);
     } else {
       NodeValue operands[3];
@@ -417,8 +424,8 @@ class KernelEmitter {
   }
 
   /// Asks for full-width vectors: iterations are independent. Never for a chain: the vectoriser would
-  /// take the request as leave to reorder a sum.
-  llvm::MDNode* vector_hints() {
+  /// take the request as leave to reorder a sum. Masked: the last few are a vector too.
+  llvm::MDNode* vector_hints(bool masked = false) {
     const auto hint = [&](const char* name, llvm::Constant* value) -> llvm::Metadata* {
       llvm::Metadata* parts[] = {llvm::MDString::get(context_, name),
                                  llvm::ConstantAsMetadata::get(value)};
@@ -430,6 +437,7 @@ class KernelEmitter {
     llvm::Metadata* parts[] = {
         nullptr, llvm::MDNode::get(context_, group),
         hint("llvm.loop.vectorize.enable", b_.getTrue()),
+        hint("llvm.loop.vectorize.predicate.enable", b_.getInt1(masked)),
         hint("llvm.loop.vectorize.width", b_.getInt32(width)),
         hint("llvm.loop.interleave.count", b_.getInt32(1))};
     llvm::MDNode* node = llvm::MDNode::getDistinct(context_, parts);
@@ -467,19 +475,11 @@ class KernelEmitter {
     loop("chunk", launch_.post_begin, launch_.post_end, b_.getInt64(kChunk), [&](Value* begin) {
       Value* const past = b_.CreateNSWAdd(begin, b_.getInt64(kChunk));
       Value* const end = b_.CreateSelect(b_.CreateICmpSLT(past, launch_.post_end), past, launch_.post_end);
-      Value* const all_near = b_.CreateIsNull(emit_far(arguments, begin, end));
-      llvm::BasicBlock* const near = llvm::BasicBlock::Create(context_, "near", function_);
-      llvm::BasicBlock* const far = llvm::BasicBlock::Create(context_, "far", function_);
-      llvm::BasicBlock* const after = llvm::BasicBlock::Create(context_, "chunk.end", function_);
-      b_.CreateCondBr(all_near, near, far);
-      for (llvm::BasicBlock* block : {near, far}) {
-        b_.SetInsertPoint(block);
-        near_ = block == near;
+      emit_either(b_.CreateIsNull(emit_far(arguments, begin, end)), [&](bool all_near) {
+        near_ = all_near;
         emit_post_loop({}, 1, begin, end);
-        b_.CreateBr(after);
-      }
+      });
       near_ = false;
-      b_.SetInsertPoint(after);
     });
   }
 
@@ -523,10 +523,30 @@ class KernelEmitter {
     });
   }
 
+  /// One of two bodies, and on.
+  void emit_either(Value* condition, const std::function<void(bool)>& body) {
+    llvm::BasicBlock* const yes = llvm::BasicBlock::Create(context_, "yes", function_);
+    llvm::BasicBlock* const no = llvm::BasicBlock::Create(context_, "no", function_);
+    llvm::BasicBlock* const after = llvm::BasicBlock::Create(context_, "either.end", function_);
+    b_.CreateCondBr(condition, yes, no);
+    for (llvm::BasicBlock* block : {yes, no}) {
+      b_.SetInsertPoint(block);
+      body(block == yes);
+      b_.CreateBr(after);
+    }
+    b_.SetInsertPoint(after);
+  }
+
+  /// A stack slot that is 0.
+  Value* flag() {
+    if (flag_ == nullptr) flag_ = variable("flag", b_.getInt32Ty());
+    b_.CreateStore(b_.getInt32(0), flag_);
+    return flag_;
+  }
+
   /// Not 0 when an argument of some neuron from `begin` on is not near 0.
   Value* emit_far(const std::vector<ExprId>& arguments, Value* begin, Value* end) {
-    if (far_ == nullptr) far_ = variable("far", b_.getInt32Ty());
-    b_.CreateStore(b_.getInt32(0), far_);
+    Value* const some = flag();
     const std::vector<bool> needed = live_nodes(program_.pool, arguments);
     parallel_ = llvm::MDNode::getDistinct(context_, {});
     loop("near", begin, end, b_.getInt64(1), [&](Value* post) {
@@ -534,13 +554,13 @@ class KernelEmitter {
       row.nodes.resize(program_.pool.size());
       for (const uint32_t id : stages_.rows.back())
         if (id < needed.size() && needed[id]) compute(id, post, row, 0);
-      Value* far = b_.CreateLoad(b_.getInt32Ty(), far_);
+      Value* far = b_.CreateLoad(b_.getInt32Ty(), some);
       for (const ExprId argument : arguments)
         far = b_.CreateOr(far, b_.CreateZExt(b_.CreateNot(is_exprel_near(b_, value(argument, row).number)), b_.getInt32Ty()));
-      b_.CreateStore(far, far_);
+      b_.CreateStore(far, some);
     }, vector_hints());
     parallel_ = nullptr;
-    return b_.CreateLoad(b_.getInt32Ty(), far_);
+    return b_.CreateLoad(b_.getInt32Ty(), some);
   }
 
   /// Posts up to the padding when nothing sees what is computed there: no remainder loop runs.
@@ -681,9 +701,10 @@ class KernelEmitter {
   /// machine can gather and scatter, unless something is summed over them.
   llvm::MDNode* synapse_hints() {
     if (options_.vector_bits < 512 || has_sum(At::Pre) || has_sum(At::Uniform)) return nullptr;
-    if (expected_row() < kShortRow) return nullptr;
+    const bool is_long = synapse_work(program_, kernel_, stages_) >= kLongSynapse;
+    if (expected_row() < (is_long ? kShortLongRow : kShortRow)) return nullptr;
     parallel_ = llvm::MDNode::getDistinct(context_, {});
-    return vector_hints();
+    return vector_hints(is_long);
   }
 
   /// Synapses of a neuron of the side whose synapses are looked at, roughly.
@@ -759,6 +780,24 @@ class KernelEmitter {
       if (sum.at == At::Pre) open_running(sum, 0, offset(element_pointer(place(sum)), pre));
     Value* begin = index_at(launch_.row_begin, pre, 64, "row_begin");
     Value* end = index_at(launch_.row_end, pre, 64, "row_end");
+    if (rare_.selects.empty()) {
+      emit_synapses(begin, end, row);
+    } else {
+      loop("chunk", begin, end, b_.getInt64(kSynapseChunk), [&](Value* from) {
+        Value* const past = b_.CreateNSWAdd(from, b_.getInt64(kSynapseChunk));
+        Value* const to = b_.CreateSelect(b_.CreateICmpSLT(past, end), past, end);
+        emit_either(b_.CreateIsNull(emit_spikes(from, to)), [&](bool nobody) {
+          nobody_spikes_ = nobody;
+          emit_synapses(from, to, row);
+        });
+        nobody_spikes_ = false;
+      });
+    }
+    for (const Accumulate& sum : kernel_.accumulates)
+      if (sum.at == At::Pre) close_running(sum, 0, offset(element_pointer(place(sum)), pre));
+  }
+
+  void emit_synapses(Value* begin, Value* end, RowValues& row) {
     const unsigned bits = index_bits(program_[kernel_.domain].post);
     llvm::MDNode* const hints = synapse_hints();
     loop("synapse", begin, end, b_.getInt64(1), [&](Value* synapse) {
@@ -766,8 +805,35 @@ class KernelEmitter {
       emit_row_block(index_at(launch_.post_index, synapse, bits, "post"), {row}, 1);
     }, hints);
     parallel_ = nullptr;
-    for (const Accumulate& sum : kernel_.accumulates)
-      if (sum.at == At::Pre) close_running(sum, 0, offset(element_pointer(place(sum)), pre));
+  }
+
+  /// Not 0 when a post neuron of these synapses spikes, so that one of the rare arms is needed.
+  Value* emit_spikes(Value* begin, Value* end) {
+    Value* const some = flag();
+    const unsigned bits = index_bits(program_[kernel_.domain].post);
+    parallel_ = llvm::MDNode::getDistinct(context_, {});
+    loop("spikes", begin, end, b_.getInt64(1), [&](Value* synapse) {
+      Value* const post = index_at(launch_.post_index, synapse, bits, "post");
+      Value* any = b_.CreateLoad(b_.getInt32Ty(), some);
+      for (const Place& place : rare_conditions()) {
+        Value* const spike = load(offset(element_pointer(place), post), place.column);
+        any = b_.CreateOr(any, b_.CreateZExt(b_.CreateFCmpUNE(spike, llvm::ConstantFP::get(real_, 0.0)), b_.getInt32Ty()));
+      }
+      b_.CreateStore(any, some);
+    }, options_.vector_bits < 512 ? nullptr : vector_hints());
+    parallel_ = nullptr;
+    return b_.CreateLoad(b_.getInt32Ty(), some);
+  }
+
+  std::vector<Place> rare_conditions() const {
+    std::map<Place, bool> places;
+    for (const uint32_t id : rare_.selects) {
+      const ExprNode condition = program_.pool[program_.pool[ExprId{id}].operands[0]];
+      places[{ColumnId{condition.leaf.index}, condition.leaf.element}];
+    }
+    std::vector<Place> out;
+    for (const auto& [place, known] : places) out.push_back(place);
+    return out;
   }
 
   void emit_synapses_of_post(Value* post) {
@@ -816,6 +882,7 @@ class KernelEmitter {
   llvm::IRBuilder<> b_;
   AliasScopes aliases_;
   const Stages stages_;
+  const RareArms rare_;
   const DenseLayout layout_;
   const SpaceKind domain_;
   llvm::Type* real_ = nullptr;
@@ -827,7 +894,8 @@ class KernelEmitter {
   std::map<uint32_t, Value*> scratch_;                     // per post, of scans along Pre
   Value* tile_begin_ = nullptr;
   bool near_ = false;                                      // all arguments of exprel are
-  Value* far_ = nullptr;                                   // stack slot: not 0 when some are not
+  bool nobody_spikes_ = false;                             // no post neuron of the synapses being emitted
+  Value* flag_ = nullptr;                                  // stack slot
   llvm::MDNode* parallel_ = nullptr;                       // access group of the loop being emitted
 };
 

@@ -16,7 +16,10 @@ std::string math_function(Op op, Precision precision) {
   return cat("hebb_", name, precision == Precision::Float32 ? "f" : "");
 }
 
-void link_math(llvm::Module& module) {
+void link_math(llvm::Module& module, bool scales) {
+  if (scales)
+    for (const auto& [name, scaled] : {std::pair("hebb_expf", "hebb_exp_scaledf"), std::pair("hebb_exp", "hebb_exp_scaled")})
+      if (llvm::Function* function = module.getFunction(name)) function->setName(scaled);
   std::vector<std::string> wanted;
   for (const llvm::Function& function : module)
     if (function.isDeclaration() && function.getName().starts_with("hebb_"))

@@ -16,7 +16,8 @@ namespace hebb {
 /// "hebb_tanhf"; the operator must be transcendental.
 std::string math_function(Op op, Precision precision);
 
-/// Gives every function of math.h that the module declares its body, private to the module.
-void link_math(llvm::Module& module);
+/// Gives every function of math.h that the module declares its body, private to the module. `scales`: the machine has an
+/// instruction for a * 2^n; the bits are the same.
+void link_math(llvm::Module& module, bool scales = false);
 
 }  // namespace hebb

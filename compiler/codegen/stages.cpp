@@ -91,6 +91,40 @@ Stages stages(const Program& program, const Kernel& kernel) {
   return result;
 }
 
+RareArms rare_arms(const Program& program, const Kernel& kernel, const Stages& stages) {
+  constexpr int kLong = 64;  // more than asking whether somebody spikes
+  if (program[kernel.domain].kind != SpaceKind::Sparse || kernel.rows != Rows::OfPre) return {};
+  std::set<uint32_t> spikes;
+  for (const Kernel& other : program.kernels)
+    if (other.spikes.valid() && other.rows != Rows::All) spikes.insert(other.spikes.value);
+  const ExprPool& pool = program.pool;
+  RareArms found;
+  for (uint32_t i = 0; i < stages.live.size(); ++i) {
+    if (!stages.live[i] || pool[ExprId{i}].op != Op::Select) continue;
+    const ExprNode condition = pool[pool[ExprId{i}].operands[0]];
+    if (condition.op == Op::Load && condition.leaf.at == At::Post && spikes.contains(condition.leaf.index)) found.selects.insert(i);
+  }
+  if (found.selects.empty()) return {};
+  found.live_without.resize(stages.live.size());
+  for (const ExprId root : roots(kernel)) found.live_without[root.value] = true;
+  int saved = 0;
+  for (uint32_t i = static_cast<uint32_t>(stages.live.size()); i-- > 0;) {
+    const ExprNode node = pool[ExprId{i}];
+    if (!found.live_without[i]) saved += stages.live[i] && stages.level[i] == kRow ? cost(node) : 0;
+    else if (found.selects.contains(i)) found.live_without[node.operands[2].value] = true;
+    else for (int k = 0; k < node.count; ++k) found.live_without[node.operands[k].value] = true;
+  }
+  return saved > kLong ? found : RareArms{};
+}
+
+int synapse_work(const Program& program, const Kernel& kernel, const Stages& stages) {
+  const Level once = kernel.rows == Rows::OfPost ? kPost : kPre;  // for a whole row or column
+  int work = 0;
+  for (uint32_t i = 0; i < stages.live.size(); ++i)
+    if (stages.live[i] && stages.level[i] != kUniform && stages.level[i] != once) work += cost(program.pool[ExprId{i}]);
+  return work;
+}
+
 DenseLayout dense_layout(const Program& program, const Kernel& kernel, const Stages& stages,
                          int registers, bool whole) {
   if (program[kernel.domain].kind != SpaceKind::Dense) return {};

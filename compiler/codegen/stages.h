@@ -2,6 +2,7 @@
 // Where each node of a kernel is computed: which loops it mentions, and in which order within a row.
 
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "compiler/program/program.h"
@@ -21,6 +22,17 @@ struct Stages {
   std::vector<std::vector<uint32_t>> scan_reads;  // loads of the result of each scan
 };
 Stages stages(const Program& program, const Kernel& kernel);
+
+/// Long computations of a sparse kernel over rows that only synapses of spiking post neurons need: the first arms of
+/// selections. Rows::OfPre only.
+struct RareArms {
+  std::set<uint32_t> selects;        // by ExprId
+  std::vector<bool> live_without;    // what is needed where none of them is; empty with `selects`
+};
+RareArms rare_arms(const Program& program, const Kernel& kernel, const Stages& stages);
+
+/// Multiply-adds, roughly, of a synapse of a sparse kernel.
+int synapse_work(const Program& program, const Kernel& kernel, const Stages& stages);
 
 /// How the loops of a dense kernel are laid out. Bits do not depend on it. `whole`: it will run very often over all of
 /// its few rows.

@@ -58,14 +58,16 @@ std::vector<Kernel> optimised(Draft& draft, std::vector<Kernel> kernels, const L
                               Staged& columns) {
   Program& program = draft.program;
   kernels = without_dead(program, std::move(kernels), draft.visible);
-  kernels = merged(program, std::move(kernels));
+  // Random numbers become part of what reads them only where all neurons need them.
+  kernels = merged(program, std::move(kernels), options.defer ? draft.drawn : std::set<uint32_t>{});
   kernels = summed_straight(program, std::move(kernels), draft.visible);
+  if (options.defer) kernels = seldom_drawn(program, std::move(kernels), draft.drawn);
   if (options.stage) {
     kernels = staged(program, std::move(kernels), columns);
     kernels = merged(program, std::move(kernels));
   }
-  kernels = with_fma(program, std::move(kernels));
-  return options.defer ? seldom_drawn(program, std::move(kernels), draft.drawn) : kernels;
+  else if (options.defer) kernels = merged(program, std::move(kernels));
+  return with_fma(program, std::move(kernels));
 }
 
 bool same(const Kernel& a, const Kernel& b) {

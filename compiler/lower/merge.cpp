@@ -141,9 +141,12 @@ Kernel with_roots(Kernel kernel, std::span<const ExprId> values) {
   return kernel;
 }
 
-std::vector<Kernel> merged(Program& program, std::vector<Kernel> kernels) {
+std::vector<Kernel> merged(Program& program, std::vector<Kernel> kernels, const std::set<uint32_t>& apart) {
   std::vector<Kernel> result;
   std::vector<Access> accesses;
+  const auto kept_apart = [&](const Access& earlier, const Access& later) {
+    return std::any_of(apart.begin(), apart.end(), [&](uint32_t c) { return earlier.stores.contains(c) && later.reads.contains(c); });
+  };
   for (Kernel& kernel : kernels) {
     const Access mine = access(program, kernel);
     size_t target = result.size(), earliest = result.size();
@@ -151,7 +154,7 @@ std::vector<Kernel> merged(Program& program, std::vector<Kernel> kernels) {
       const bool same_rows = result[k].domain == kernel.domain && result[k].rows == kernel.rows &&
                              result[k].spikes == kernel.spikes;
       if (same_rows && is_constant(program, result[k]) == is_constant(program, kernel) && mergeable(accesses[k], mine) &&
-          same_scans(program, result[k], kernel)) {
+          same_scans(program, result[k], kernel) && !kept_apart(accesses[k], mine)) {
         target = k;
         break;
       }

@@ -14,8 +14,9 @@ std::vector<Kernel> without_dead(const Program& program, std::vector<Kernel> ker
                                  const std::set<uint32_t>& visible);
 
 /// Kernels over the same rows become one where no other kernel between them stands in the way; what
-/// one reads of another's results becomes part of its own expression.
-std::vector<Kernel> merged(Program& program, std::vector<Kernel> kernels);
+/// one reads of another's results becomes part of its own expression. What makes a column of `apart` stays apart from
+/// what reads it.
+std::vector<Kernel> merged(Program& program, std::vector<Kernel> kernels, const std::set<uint32_t>& apart = {});
 
 /// What spikes deliver, added up only to be added to a state: added to the state itself. Not for sums in
 /// `visible`. Equal up to rounding.

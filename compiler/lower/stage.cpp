@@ -48,6 +48,7 @@ class Stager {
     std::vector<ExprId> values = roots(kernel);
     if (kind == SpaceKind::Neurons && has_sparse_) values = with_reciprocals(values);
     if (is_synaptic(kind)) values = in_horner_form(values);
+    if (kind == SpaceKind::Sparse) values = with_shared_reciprocals(values);
 
     // Few neurons spike at a time: nothing is worth computing for all of them. Nor for what rarely runs.
     if (kernel.rows != Rows::All || kernel.spikes.valid()) {
@@ -103,6 +104,33 @@ class Stager {
   struct Scaled {
     ExprId value, by;
   };
+
+  /// a / u and b / u as a * (1 / u) and b * (1 / u), and so a / u alone where u is one number for all synapses.
+  std::vector<ExprId> with_shared_reciprocals(const std::vector<ExprId>& values) {
+    ExprPool& pool = program_.pool;
+    const std::unordered_map<uint32_t, int> masks = masks_of(values, SpaceKind::Sparse);
+    const std::vector<ExprId> nodes = nodes_below(pool, values);
+    std::unordered_map<uint32_t, int> quotients;  // by divisor
+    for (const ExprId id : nodes)
+      if (pool[id].op == Op::Div) ++quotients[pool[id].operands[1].value];
+    std::unordered_map<uint32_t, ExprId> done;
+    for (const ExprId id : nodes) {
+      const ExprNode node = pool[id];
+      ExprId operands[3];
+      for (int k = 0; k < node.count; ++k) operands[k] = done.at(node.operands[k].value);
+      const bool shared = node.op == Op::Div && masks.at(id.value) != 0 && !pool.is_constant(node.operands[0], 1) &&
+                          (masks.at(node.operands[1].value) == 0 || quotients.at(node.operands[1].value) > 1);
+      if (shared) {
+        const ExprId over[] = {pool.constant(1), operands[1]};
+        done[id.value] = pool.mul(operands[0], remake(pool, Op::Div, over));
+      } else {
+        done[id.value] = node.count == 0 ? id : remake(pool, node.op, std::span(operands, node.count));
+      }
+    }
+    std::vector<ExprId> result;
+    for (const ExprId value : values) result.push_back(done.at(value.value));
+    return result;
+  }
 
   std::vector<ExprId> in_horner_form(const std::vector<ExprId>& values) {
     std::vector<ExprId> result;

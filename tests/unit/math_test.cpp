@@ -12,6 +12,9 @@
 #include <string>
 #include <vector>
 
+extern "C" float hebb_exp_scaledf(float);
+extern "C" double hebb_exp_scaled(double);
+
 namespace {
 
 template <class Real> constexpr Real kInf = std::numeric_limits<Real>::infinity();
@@ -124,6 +127,14 @@ void expect_same(Real got, Real want, const std::string& what) {
     return;
   }
   EXPECT_TRUE(got == want && std::signbit(got) == std::signbit(want)) << what << " is " << got << ", not " << want;
+}
+
+// What is inlined where a machine has an instruction for a * 2^n.
+TEST(Math, ExpWithTheInstructionGivesTheSameBits) {
+  for (const float x : all_over_float()) ASSERT_EQ(std::bit_cast<uint32_t>(hebb_exp_scaledf(x)), std::bit_cast<uint32_t>(hebb_expf(x))) << x;
+  for (float x = -104.5f; x < -86; x += 0x1p-12f) ASSERT_EQ(hebb_exp_scaledf(x), hebb_expf(x)) << x;
+  for (const double x : all_over_double()) ASSERT_EQ(std::bit_cast<uint64_t>(hebb_exp_scaled(x)), std::bit_cast<uint64_t>(hebb_exp(x))) << x;
+  for (double x = -746.5; x < -707; x += 0x1p-11) ASSERT_EQ(hebb_exp_scaled(x), hebb_exp(x)) << x;
 }
 
 TEST(Math, EdgesAreThoseOfTheStandard) {

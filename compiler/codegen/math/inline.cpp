@@ -66,6 +66,9 @@ Real power_of_two(Bits<Real> n) {
   return real<Real>((n + Format<Real>::kBias) << Format<Real>::kFraction);
 }
 
+inline float times_power_of_two(float a, int n) { return __builtin_ldexpf(a, n); }
+inline double times_power_of_two(double a, int n) { return __builtin_ldexp(a, n); }
+
 /// (exp(r) - 1 - r) / r^2 for |r| <= ln(2)/2.
 inline float exp_tail(float r) {  // 3.3e-9
   constexpr float c[] = {0x1.fffffcp-2f, 0x1.555494p-3f, 0x1.55587cp-5f, 0x1.1238e2p-7f, 0x1.6a6484p-10f};
@@ -103,6 +106,16 @@ Real own_exp(Real x) {
   // In two factors: their product may be past either end. The offset keeps the shift unsigned.
   const Bits<Real> half = ((n + 4096) >> 1) - 2048;
   return value * power_of_two<Real>(half) * power_of_two<Real>(n - half);
+}
+
+/// The same bits where a machine has an instruction for value * 2^n (link_math).
+template <class Real>
+Real own_exp_scaled(Real x) {
+  using F = Format<Real>;
+  const Real low = x < F::kUnderflow ? F::kUnderflow : x;
+  const auto [n, r] = reduce(low > F::kOverflow ? F::kOverflow : low);
+  const Real value = fma(r * r, exp_tail(r), r) + 1;
+  return times_power_of_two(value, static_cast<int>(n));
 }
 
 /// Half of exp(x) - 1, so that nothing overflows; relative error small also near 0.
@@ -266,6 +279,8 @@ inline float own_powf(float x, float y) {
 extern "C" {
 float hebb_expf(float x) { return own_exp(x); }
 double hebb_exp(double x) { return own_exp(x); }
+float hebb_exp_scaledf(float x) { return own_exp_scaled(x); }
+double hebb_exp_scaled(double x) { return own_exp_scaled(x); }
 float hebb_expm1f(float x) { return own_expm1(x); }
 double hebb_expm1(double x) { return own_expm1(x); }
 float hebb_exprelf(float x) { return own_exprel(x); }
