@@ -351,6 +351,18 @@ class Analysis {
     // A synapse's sum of terms of either sign turns when its traces say so: at almost every event.
     if (!steady && out_.products.size() > 1) return (void)no("what it adds has terms of either sign");
     out_.signs = steady ? Deferral::Signs::Steady : Deferral::Signs::Changing;
+    out_.of_parameters = steady && std::all_of(out_.products.begin(), out_.products.end(), [this](const Deferral::Product& product) {
+      return !product.at_flow.valid() && (!product.at_instants.valid() || of_parameters(product.at_instants));
+    });
+  }
+
+  bool of_parameters(ExprId amount) {
+    const std::vector<ExprId> nodes = nodes_below(pool(), {&amount, 1});
+    return std::all_of(nodes.begin(), nodes.end(), [&](ExprId id) {
+      const ExprNode node = pool()[id];
+      if (node.op == Op::Draw) return false;
+      return node.op != Op::Load || (node.leaf.at == At::Uniform && draft_.program[ColumnId{node.leaf.index}].role == Role::Param);
+    });
   }
 
   /// The sign that all amounts have.
@@ -463,7 +475,7 @@ void defer_changes(Draft& draft) {
       product.seen = add(cat("seen", k), projection.space);
     }
     if (found.signs != Deferral::Signs::Fixed) {
-      const SpaceId space = found.by_neuron ? post : draft.uniform;
+      const SpaceId space = found.signs_by_neuron() ? post : draft.uniform;
       found.ups = add("ups", space);
       found.downs = add("downs", space);
       found.turned = add("turned", space, Role::Value);

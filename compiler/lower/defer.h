@@ -57,13 +57,16 @@ struct Deferral {
     Changing,
   };
   Signs signs = Signs::Fixed;
-  bool by_neuron = false;       // some amount reads the post neuron
+  bool by_neuron = false;       // some amount reads the post neuron, or comes with its spikes
+  bool of_parameters = false;   // amounts read parameters only: their signs are those of nobody
   std::vector<ExprId> traces;   // several carriers: that these are not negative is counted on
   ColumnId ups, downs, turned;  // of post neurons, or of none: what they had; they turn in this instant or flow
   ColumnId below;               // uniform: some of the traces are negative after all
 
   bool waits_for_flow() const;
   bool waits_at_instants() const;
+  /// Whether signs are remembered for each post neuron.
+  bool signs_by_neuron() const { return by_neuron && !of_parameters; }
 };
 
 /// How a sparse projection can be looked at less; without columns.
@@ -77,7 +80,7 @@ void defer_changes(Draft& draft);
 /// What has to run in a step, in the order of the step: sums after the instant; before anything reads the
 /// weight; with the jumps; with the flows, before and after those of the traces.
 std::vector<Definition> deferred_sums(Draft& draft);
-Kernel catch_up_kernel(Draft& draft, const Instance& projection);
+std::vector<Kernel> catch_up_kernels(Draft& draft, const Instance& projection);
 std::vector<Kernel> deferred_jumps(Draft& draft, const Instance& projection, const Kernel& jumps);
 std::vector<Kernel> deferred_flows(Draft& draft, const Instance& projection);
 std::vector<Kernel> scale_kernels(Draft& draft, const Instance& projection);

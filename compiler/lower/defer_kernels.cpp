@@ -153,12 +153,8 @@ class Writer {
     const auto add = [&](Kernel kernel) {
       if (!kernel.stores.empty()) kernels.push_back(std::move(kernel));
     };
-    if (waits_at_instants()) {
-      std::vector<ExprId> amounts;
-      for (const Product& product : how_.products)
-        if (waits(product)) amounts.push_back(at_home(in_this_step(product.at_instants)));
-      for (Kernel& kernel : sweep(amounts, how_.with_post_spikes)) add(std::move(kernel));
-    }
+    if (!how_.of_parameters)
+      for (Kernel& kernel : sweep_at_instants()) add(std::move(kernel));
     const auto as_it_is = [](ExprId value, ExprId) { return value; };
     if (!how_.others_obstacle.empty() && !draft_.quiet) {
       if (!whole.stores.empty())
@@ -183,10 +179,19 @@ class Writer {
       for (const Product& product : how_.products)
         if (waits(product) && product.uniform == uniform)
           kernel.stores.push_back({.into = product.sum, .value = next_sum(product, uniform ? At::Uniform : At::Self)});
-      if (waits_at_instants() && how_.signs != Signs::Fixed && uniform != how_.by_neuron) add_turns(kernel, &Product::at_instants);
+      if (waits_at_instants() && how_.signs != Signs::Fixed && uniform != how_.signs_by_neuron()) add_turns(kernel, &Product::at_instants);
       add(std::move(kernel));
     }
     return kernels;
+  }
+
+  /// Before the amounts of this instant.
+  std::vector<Kernel> sweep_at_instants() {
+    if (!waits_at_instants()) return {};
+    std::vector<ExprId> amounts;
+    for (const Product& product : how_.products)
+      if (waits(product)) amounts.push_back(at_home(in_this_step(product.at_instants)));
+    return sweep(amounts, how_.with_post_spikes);
   }
 
   std::vector<Kernel> flows() {
@@ -201,7 +206,7 @@ class Writer {
       for (const Product& product : how_.products)
         if (product.at_flow.valid() && product.uniform == uniform)
           kernel.stores.push_back({.into = product.sum, .value = increased(product, product.at_flow)});
-      if (how_.signs != Signs::Fixed && uniform != how_.by_neuron) add_turns(kernel, &Product::at_flow);
+      if (how_.signs != Signs::Fixed && uniform != how_.signs_by_neuron()) add_turns(kernel, &Product::at_flow);
       if (!kernel.stores.empty()) kernels.push_back(std::move(kernel));
     }
     return kernels;
@@ -250,7 +255,7 @@ class Writer {
     return {either(t.up, any), either(t.down, any)};
   }
 
-  At home() const { return how_.by_neuron ? At::Self : At::Uniform; }
+  At home() const { return how_.signs_by_neuron() ? At::Self : At::Uniform; }
   ExprId turned(const Turns& now) {
     return either(both(now.up, pool_.load(how_.downs, home())), both(now.down, pool_.load(how_.ups, home())));
   }
@@ -259,11 +264,11 @@ class Writer {
   std::vector<Kernel> sweep(const std::vector<ExprId>& amounts, bool at_post_spikes) {
     if (how_.signs == Signs::Fixed) return {};
     ExprId found = turned(turns(amounts));
-    if (at_post_spikes) found = both(pool_.load(how_.post_spikes, At::Self), found);
-    Kernel look = of_sums("turns", !how_.by_neuron);
+    if (at_post_spikes && how_.signs_by_neuron()) found = both(pool_.load(how_.post_spikes, At::Self), found);
+    Kernel look = of_sums("turns", !how_.signs_by_neuron());
     look.stores.push_back({.into = how_.turned, .value = found});
     // By column where an index by target is kept anyway, or is worth it.
-    const bool by_column = how_.by_neuron && (!how_.post_obstacle.empty() || how_.signs == Signs::Changing);
+    const bool by_column = how_.signs_by_neuron() && (!how_.post_obstacle.empty() || how_.signs == Signs::Changing);
     Kernel all = of_synapses("catch_up_all", by_column ? Rows::OfPost : Rows::All, how_.turned);
     add_caught_up(all, caught_up());
     return {std::move(look), std::move(all)};
@@ -297,11 +302,15 @@ std::vector<Definition> deferred_sums(Draft& draft) {
   return all;
 }
 
-Kernel catch_up_kernel(Draft& draft, const Instance& projection) {
+std::vector<Kernel> catch_up_kernels(Draft& draft, const Instance& projection) {
   Writer writer(draft, projection);
+  std::vector<Kernel> kernels;
+  // Signs of parameters are known already: nothing then stands between rows that catch up and their jumps.
+  if (projection.deferral->of_parameters) kernels = writer.sweep_at_instants();
   Kernel kernel = writer.of_synapses("catch_up", Rows::OfPre, projection.deferral->pre_spikes);
   if (kernel.spikes.valid()) writer.add_caught_up(kernel, writer.caught_up());
-  return kernel;
+  if (!kernel.stores.empty()) kernels.push_back(std::move(kernel));
+  return kernels;
 }
 
 std::vector<Kernel> deferred_jumps(Draft& draft, const Instance& projection, const Kernel& jumps) {
@@ -347,7 +356,7 @@ void add_settling(Draft& draft) {
       Kernel sums = writer.of_sums("settle_sums", uniform);
       for (const Product& product : how.products)
         if (product.uniform == uniform) zero(sums, product.sum);
-      if (how.signs != Signs::Fixed && uniform != how.by_neuron) zero(sums, how.ups), zero(sums, how.downs);
+      if (how.signs != Signs::Fixed && uniform != how.signs_by_neuron()) zero(sums, how.ups), zero(sums, how.downs);
       if (!sums.stores.empty()) entry.settle.push_back(add(std::move(sums)));
     }
     Kernel scales = writer.of_sums("settle_scales", true);

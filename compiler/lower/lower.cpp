@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 
 #include "compiler/lower/defer.h"
 #include "compiler/lower/passes.h"
@@ -25,8 +26,8 @@ void spikes_first(const Program& program, std::vector<Kernel>& kernels) {
 void catch_up(Draft& draft, std::vector<Kernel>& kernels) {
   for (const Instance& projection : draft.projections) {
     if (!projection.deferral) continue;
-    Kernel catch_up = catch_up_kernel(draft, projection);
-    if (catch_up.stores.empty()) continue;
+    std::vector<Kernel> catch_up = catch_up_kernels(draft, projection);
+    if (catch_up.empty()) continue;
     const ColumnId weight = projection.deferral->weight_column;
     const auto reader = std::find_if(kernels.begin(), kernels.end(), [&](const Kernel& kernel) {
       const std::vector<ExprId> nodes = nodes_below(draft.program.pool, roots(kernel));
@@ -35,7 +36,7 @@ void catch_up(Draft& draft, std::vector<Kernel>& kernels) {
         return node.op == Op::Load && node.leaf.index == weight.value;
       });
     });
-    kernels.insert(reader, std::move(catch_up));
+    kernels.insert(reader, std::make_move_iterator(catch_up.begin()), std::make_move_iterator(catch_up.end()));
   }
 }
 
