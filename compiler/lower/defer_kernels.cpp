@@ -325,7 +325,7 @@ std::vector<Kernel> scale_kernels(Draft& draft, const Instance& projection) {
   const Deferral& how = *projection.deferral;
   for (size_t k = 0; k < how.scales.size(); ++k)
     if (how.scales[k].column.valid())
-      kernel.stores.push_back({.into = how.scales[k].column, .value = draft.program.pool.mul(writer.scale(k), how.scales[k].decay)});
+      kernel.stores.push_back({.into = how.scales[k].column, .value = fallen_scale(draft.program.pool, how.scales[k].column, how.scales[k].decay)});
   if (kernel.stores.empty()) return {};
   return {std::move(kernel)};
 }

@@ -68,6 +68,7 @@ std::vector<Kernel> optimised(Draft& draft, std::vector<Kernel> kernels, const L
     kernels = merged(program, std::move(kernels));
   }
   else if (options.defer) kernels = merged(program, std::move(kernels));
+  if (options.defer) kernels = jumps_at_spikes(program, std::move(kernels), options.many_neurons);
   return with_fma(program, std::move(kernels));
 }
 
@@ -131,6 +132,7 @@ Program finish(Draft draft, const LowerOptions& options) {
   for (const Instance& instance : draft.projections)
     program.grid_required |= needs_grid(*instance.rule);
   hide_unused_sums(draft, program);
+  if (options.defer && options.stage) let_traces_wait(program, options.many_neurons);
   if (options.fuse && program.plan.bucketed.empty()) program = overlap(std::move(program));
   assert(verify(program).empty() && "a lowered program keeps every promise");
   return program;

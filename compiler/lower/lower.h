@@ -24,6 +24,9 @@ struct LowerOptions {
   /// Post spikes wait for the next pre spike where that is exact; same results up to rounding. For hosts that
   /// run Plan::deferred, as Simulation does without a device.
   bool defer = false;
+  /// Of populations from this size on traces wait too: with fewer neurons, what is launched at spikes costs more than
+  /// to compute all of them.
+  int64_t many_neurons = 1024;
   bool fuse = true;    // update of step t and weighted sum of step t+1 in one pass where allowed
   /// Signals, inputs and drawn lets the host will feed although the network defines them: "choice",
   /// "Task.accept". They become feeds of that name.

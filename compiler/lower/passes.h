@@ -37,6 +37,20 @@ std::vector<Kernel> with_fma(Program& program, std::vector<Kernel> kernels);
 std::vector<Kernel> seldom_drawn(Program& program, std::vector<Kernel> kernels,
                                  const std::set<uint32_t>& drawn);
 
+/// Of populations of `many` neurons and more, what a state does at an event alone is computed for those neurons that
+/// have it, just before.
+std::vector<Kernel> jumps_at_spikes(Program& program, std::vector<Kernel> kernels, int64_t many);
+
+/// Of such populations, states that only decay and have something added at spikes are kept relative to a scale that falls
+/// instead (Plan::deferred). Of a program that is complete. Equal up to rounding.
+void let_traces_wait(Program& program, int64_t many);
+
+/// A uniform scale after a step in which what is kept relative to it falls by `factor`: never 0, or nothing could be
+/// said relative to it where steps are much longer than the decay takes.
+inline ExprId fallen_scale(ExprPool& pool, ColumnId scale, ExprId factor) {
+  return pool.make(Op::Max, pool.mul(pool.load(scale, At::Uniform), factor), pool.constant(1e-30));
+}
+
 /// The kernel with other expressions, in the order of roots().
 Kernel with_roots(Kernel kernel, std::span<const ExprId> values);
 

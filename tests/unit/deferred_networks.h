@@ -42,9 +42,10 @@ struct Ran {
 };
 
 enum class Engine { Interpreter, Jit };
-inline Ran start(const std::string& text, bool defer, Precision precision = Precision::Float64, Engine engine = Engine::Interpreter, int threads = 1) {
+inline Ran start(const std::string& text, bool defer, Precision precision = Precision::Float64, Engine engine = Engine::Interpreter, int threads = 1,
+                 int64_t many_neurons = 1) {
   const Model model = model_of(text);
-  Ran out{.program = std::make_shared<const Program>(lower(model, model.networks.at(0), {.defer = defer})), .simulation = {}};
+  Ran out{.program = std::make_shared<const Program>(lower(model, model.networks.at(0), {.defer = defer, .many_neurons = many_neurons})), .simulation = {}};
   Kernels kernels = engine == Engine::Jit ? *jit(*out.program, {.precision = precision}) : interpret(out.program, precision);
   auto made = Simulation::create(out.program, std::move(kernels), {.precision = precision, .seed = 5, .threads = threads, .rows_per_thread = threads > 1 ? 1 : SimulationOptions{}.rows_per_thread});
   EXPECT_TRUE(made.ok());
@@ -53,7 +54,14 @@ inline Ran start(const std::string& text, bool defer, Precision precision = Prec
   return out;
 }
 
-inline bool deferred(const Ran& ran) { return !ran.program->plan.deferred.empty(); }
+inline bool waits(const Ran& ran, bool synapses) {
+  for (const Deferred& entry : ran.program->plan.deferred)
+    for (const ColumnId column : entry.behind)
+      if (is_synaptic((*ran.program)[(*ran.program)[column].space].kind) == synapses) return true;
+  return false;
+}
+inline bool deferred(const Ran& ran) { return waits(ran, true); }
+inline bool traces_wait(const Ran& ran) { return waits(ran, false); }
 
 inline void expect_near(const std::vector<double>& got, const std::vector<double>& want, const std::string& what) {
   ASSERT_EQ(got.size(), want.size());
