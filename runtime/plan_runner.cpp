@@ -545,8 +545,14 @@ bool PlanRunner::constants_stay() {
 }
 
 size_t PlanRunner::words_of(ColumnId column) const {
-  const size_t words = columns_.precision() == Precision::Float32 ? 1 : 2;
-  return static_cast<size_t>(columns_.layout(column).posts) * words;
+  return columns_.bytes(column) / sizeof(uint32_t);
+}
+
+/// A column as it lies in memory.
+std::vector<uint32_t> PlanRunner::row_of(ColumnId column) const {
+  std::vector<uint32_t> row(words_of(column));
+  std::memcpy(row.data(), std::as_const(columns_).base(column), row.size() * sizeof(uint32_t));
+  return row;
 }
 
 /// What departed that many steps ago arrives now. The row before it arrived in the last step.
@@ -555,6 +561,7 @@ void PlanRunner::deliver(size_t k, bool shared) {
   const int64_t steps = delay_steps(program_, columns_, delayed).value_or(1);
   InFlight& flying = in_flight_[k];
   if (delayed.values) {
+    if (flying.empty() && delayed.start.valid()) flying.assign(static_cast<size_t>(steps), row_of(delayed.start));
     while (static_cast<int64_t>(flying.size()) > steps) flying.pop_front();
     if (static_cast<int64_t>(flying.size()) < steps) columns_.fill(delayed.into, 0);
     else std::memcpy(columns_.base(delayed.into), flying.front().data(), flying.front().size() * sizeof(uint32_t));
@@ -579,10 +586,8 @@ void PlanRunner::deliver(size_t k, bool shared) {
 
 void PlanRunner::depart(size_t k) {
   const Delayed& delayed = program_.plan.delays[k];
-  if (delayed.values) {  // as they lie in memory
-    std::vector<uint32_t> row(words_of(delayed.from));
-    std::memcpy(row.data(), std::as_const(columns_).base(delayed.from), row.size() * sizeof(uint32_t));
-    in_flight_[k].push_back(std::move(row));
+  if (delayed.values) {
+    in_flight_[k].push_back(row_of(delayed.from));
     return;
   }
   const std::span<const uint32_t> now = spikes(program_.plan.delays[k].from);

@@ -114,6 +114,7 @@ class PlanRunner {
   double least_scale(const Late& late) const;
   int list_of(ColumnId column);
   size_t words_of(ColumnId column) const;
+  std::vector<uint32_t> row_of(ColumnId column) const;
   void deliver(size_t delay, bool shared);
   void depart(size_t delay);
   const SpikeList& current_list(int list);

@@ -66,6 +66,13 @@ struct Draft {
   std::set<uint32_t> visible;                   // Value columns that the host may read
   std::set<uint32_t> drawn;                     // those of neurons that it has not asked for: random numbers
   std::map<std::string, double> given;          // parameters that the host will set; see LowerOptions
+
+  /// A state of a neuron that is seen late, as each step begins or, for what flows, as its instant leaves it.
+  struct Held {
+    ColumnId state, as;
+    bool after = false;
+  };
+  std::vector<Held> held;
 };
 
 /// Spaces, columns, feeds and clocks of a network; of one synapse between two clamped neurons.

@@ -40,6 +40,24 @@ void catch_up(Draft& draft, std::vector<Kernel>& kernels) {
   }
 }
 
+/// States that are seen late, as the step begins or as its instant leaves them.
+std::vector<Kernel> holding(Draft& draft, bool after) {
+  std::vector<Kernel> kernels;
+  for (const Draft::Held& held : draft.held) {
+    if (held.after != after) continue;
+    const Column& column = draft.program[held.as];
+    Kernel kernel{.name = column.name, .domain = column.space, .scans = {}, .stores = {}, .accumulates = {}};
+    for (uint32_t element = 0; element < static_cast<uint32_t>(column.width); ++element)
+      kernel.stores.push_back({.into = held.as, .element = element, .value = draft.program.pool.load(held.state, At::Self, element)});
+    kernels.push_back(std::move(kernel));
+  }
+  return kernels;
+}
+
+void insert(std::vector<Kernel>& kernels, std::vector<Kernel>::iterator before, std::vector<Kernel> more) {
+  kernels.insert(before, std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
 /// One step in which clocks and fed events do not happen (quiet), or may.
 std::vector<Kernel> step_kernels(Draft& draft, bool quiet) {
   draft.quiet = quiet;
@@ -51,7 +69,10 @@ std::vector<Kernel> step_kernels(Draft& draft, bool quiet) {
   spikes_first(draft.program, kernels);
   catch_up(draft, kernels);
   for (Kernel& kernel : instant_kernels(draft)) kernels.push_back(std::move(kernel));
-  for (Kernel& kernel : flow_kernels(draft)) kernels.push_back(std::move(kernel));
+  std::vector<Kernel> flows = flow_kernels(draft);
+  insert(kernels, kernels.end(), holding(draft, true));
+  insert(kernels, kernels.end(), std::move(flows));
+  insert(kernels, kernels.begin(), holding(draft, false));
   return kernels;
 }
 

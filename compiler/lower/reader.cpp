@@ -156,19 +156,33 @@ ExprId Reader::requirement(VarId id, uint32_t element, int population, Locus sid
   return member(draft_.populations[population], member_of((*draft_.model)[id]), element, side);
 }
 
+/// What a state of neurons is in this step, kept until it is seen: the value before the instant, or, by what flows, after it.
+ColumnId Reader::held(ColumnId state) {
+  const bool after = phase_ == Phase::Moving;
+  const Column source = draft_.program[state];
+  const ColumnId as = draft_.program.find_or_add(
+      Column{.name = cat(source.name, after ? ".after" : ".before"), .space = source.space, .role = Role::Value, .width = source.width});
+  if (std::none_of(draft_.held.begin(), draft_.held.end(), [&](const Draft::Held& known) { return known.as == as; }))
+    draft_.held.push_back({.state = state, .as = as, .after = after});
+  return as;
+}
+
 /// A value of a neuron as a projection with a delay sees it.
 ExprId Reader::late_value(ColumnId from, uint32_t element, Locus side) {
-  const Column source = draft_.program[from];
   const std::string name = cat(instance_.prefix, side == Locus::Pre ? "delay_axon" : "delay_bap");
   const auto delay = std::find_if(instance_.delays.begin(), instance_.delays.end(),
                                   [&](const auto& known) { return draft_.program[known.first].name == name; });
-  const bool moves = source.role == Role::Value || source.role == Role::Fed;
-  if (!instance_.projection || delay == instance_.delays.end() || !moves || source.space == draft_.uniform) return load(from, element, side);
+  const Role role = draft_.program[from].role;
+  const bool moves = role == Role::Value || role == Role::Fed || role == Role::State;
+  if (!instance_.projection || delay == instance_.delays.end() || !moves || draft_.program[from].space == draft_.uniform) return load(from, element, side);
+  const ColumnId start = role == Role::State ? from : ColumnId{};
+  if (start.valid()) from = held(from);
+  const Column source = draft_.program[from];
   const ColumnId late = draft_.program.find_or_add(
       Column{.name = cat(instance_.prefix, side == Locus::Pre ? "pre." : "post.", source.name), .space = source.space, .role = Role::Fed, .width = source.width});
   auto& delays = draft_.program.plan.delays;
   if (std::none_of(delays.begin(), delays.end(), [&](const Delayed& known) { return known.into == late; }))
-    delays.push_back({.from = from, .into = late, .delay = delay->first, .values = true});
+    delays.push_back({.from = from, .into = late, .delay = delay->first, .values = true, .start = start});
   draft_.visible.insert(from.value);
   return load(late, element, side);
 }

@@ -51,6 +51,7 @@ class Reader {
   ExprId chosen(ExprId row, std::span<const ExprId> values, size_t first = 0);
   ExprId leaf(const ExprNode& node);
   ExprId own(VarId id, uint32_t element);
+  ColumnId held(ColumnId state);
   ExprId late_value(ColumnId from, uint32_t element, Locus side);
   ExprId requirement(VarId id, uint32_t element, int population, Locus side);
   ExprId member(const Instance& population, const std::string& name, uint32_t element, Locus side);

@@ -165,12 +165,13 @@ struct Feed {
   ColumnId ahead;      // when valid: takes the row of the following step (in the last step, the same row)
 };
 
-/// into[row] = from[row] of `delay` ms earlier, set before each step; 0 until then. Both are columns of
-/// one neurons space; `from` is what it is when the step ends.
+/// into[row] = from[row] of `delay` ms earlier, set before each step; until then `start`, as it is before the first step, or 0.
+/// All are columns of one neurons space; `from` is what it is when the step ends.
 struct Delayed {
   ColumnId from, into;
   ColumnId delay;              // uniform Param, ms; a whole number of steps, at least one
   bool values = false;         // any numbers; else 0 or 1, few of them 1
+  ColumnId start = {};         // invalid: 0
 };
 
 /// A sparse space whose synapses see or act with delays of their own. Those with the same delays are a bucket, and kernels

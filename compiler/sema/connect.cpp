@@ -218,7 +218,7 @@ void read_delay(Frame& frame, const ast::Delay& delay, ProjectionDef& def) {
   (which == "axon" ? def.axon_ms : which == "dend" ? def.dend_ms : def.bap_ms) = *ms;
 }
 
-void check_sparse(Frame& frame, const ast::Projection& decl, const ProjectionDef& def, const Neuron* pre_neuron, const Neuron* post_neuron) {
+void check_sparse(Frame& frame, const ast::Projection& decl, const ProjectionDef& def) {
   const Span span = decl.rule.empty() ? decl.span : decl.rule.front().span;
   if (def.connect != ConnectKind::All)
     for (const Reduction& reduction : def.rule.reductions)
@@ -232,18 +232,12 @@ void check_sparse(Frame& frame, const ast::Projection& decl, const ProjectionDef
     }
   for (const VarId id : def.rule.variables) {
     const Variable& variable = frame.session.model[id];
-    const bool pre = (def.axon_ms > 0 || def.axon.each()) && variable.kind == VarKind::PreValue;
-    const bool post = (def.bap_ms > 0 || def.bap.each()) && variable.kind == VarKind::PostValue;
+    const bool pre = def.axon.each() && variable.kind == VarKind::PreValue;
+    const bool post = def.bap.each() && variable.kind == VarKind::PostValue;
     if (!pre && !post) continue;
-    // What is computed in each step comes late as a whole. A state would have to be seen before and after each instant.
-    const Neuron* neuron = pre ? pre_neuron : post_neuron;
-    const bool each = pre ? def.axon.each() : def.bap.each();
-    bool state = each;
-    for (const VarId own : neuron == nullptr ? std::vector<VarId>() : neuron->variables)
-      state |= frame.session.model[own].name == variable.name && frame.session.model[own].kind == VarKind::State;
-    if (!state) continue;
-    report(frame, DiagKind::NotSupportedYet, span, cat("not supported yet: a ", each ? "value" : "state", " that is seen late, ", pre ? "pre." : "post.", variable.name)).help =
-        post ? "events and lets can be delayed; 'delay bap = 0 ms' shows the synapse its target as it is" : "events and lets can be delayed";
+    report(frame, DiagKind::NotSupportedYet, span,
+           cat("not supported yet: ", pre ? "pre." : "post.", variable.name, " seen with a delay of each synapse"))
+        .help = post ? "events can be; 'delay bap = 0 ms' shows the synapse its target as it is" : "events can be; one delay for all synapses shows it late";
     return;
   }
 }

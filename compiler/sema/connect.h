@@ -10,6 +10,6 @@ void read_delay(Frame& frame, const ast::Delay& delay, ProjectionDef& def);
 
 /// What only synapses of all pairs can do so far.
 /// `pre` and `post`: neuron types of the two sides; null where they are wrong.
-void check_sparse(Frame& frame, const ast::Projection& decl, const ProjectionDef& def, const Neuron* pre, const Neuron* post);
+void check_sparse(Frame& frame, const ast::Projection& decl, const ProjectionDef& def);
 
 }  // namespace hebb::sema

@@ -540,7 +540,7 @@ void read_projection(NetworkReading& network, const ast::Projection& decl) {
     if (const auto* drive = std::get_if<ast::Drive>(&item)) read_drive(p, *drive);
   }
   check_needs(p);
-  check_sparse(frame, decl, def, p.neuron(true), p.neuron(false));
+  check_sparse(frame, decl, def);
   const bool fine = network.session.diags.errors() == errors;
   const bool idle = def.drives.empty() && !network.session.diags.has_errors() &&
                     network.session.options.lints && frame.file->is_main;

@@ -128,7 +128,6 @@ TEST(DeferredFlow, ReadingChangesNothing) {
 TEST(DeferredFlow, DelayedSpikesToo) {
   for (const Case& c : cases())
     for (const std::string more : {"delay axon = 7 ms;", "delay bap = 5 ms;"}) {
-      if (more == "delay bap = 5 ms;" && c.rule.find("post.g") != std::string::npos) continue;  // values are not seen late
       Ran late = start(network(c, "random(p = 0.6)", more), true), prompt = start(network(c, "random(p = 0.6)", more), false);
       late.go(600);
       prompt.go(600);
