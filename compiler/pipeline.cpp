@@ -33,14 +33,16 @@ std::string token_text(const Sources& sources, FileId file, Diagnostics& diags) 
   return out;
 }
 
-/// The network called `name`; with no name the only one, else the only rule as one synapse.
-Result<Program> choose_program(const Model& model, const std::string& name) {
+/// The network called `name`; with no name the only one, else the only rule as one synapse. `defer`: as a CPU runs it.
+Result<Program> choose_program(const Model& model, const std::string& name, bool defer) {
+  LowerOptions how;
+  how.defer = defer;
   if (!name.empty()) {
-    if (const Network* network = model.find_network(name)) return lower(model, *network, {});
+    if (const Network* network = model.find_network(name)) return lower(model, *network, how);
     if (const Rule* rule = model.find_rule(name)) return lower_synapse(model, *rule, {});
     return Failure{cat("there is no network or rule called ", quoted(name))};
   }
-  if (model.networks.size() == 1) return lower(model, model.networks[0], {});
+  if (model.networks.size() == 1) return lower(model, model.networks[0], how);
   if (model.networks.empty() && model.rules.size() == 1) return lower_synapse(model, model.rules[0], {});
   std::vector<std::string> names;
   for (const Network& network : model.networks) names.push_back(network.name);
@@ -80,6 +82,7 @@ Compilation compile(Sources& sources, FileId file, const CheckOptions& options, 
   if (diags.has_errors()) return out;
   out.model = locate(std::move(out.model));
   out.model = solve(std::move(out.model));
+  if (options.lints) lint_solved_steps(out.model, out.file, diags);
   report_cycles(out.model, diags);
   return out;
 }
@@ -91,7 +94,7 @@ Result<std::string> emit(Sources& sources, FileId file, Emit stage, const Pipeli
   const Compilation compilation = compile(sources, file, options.check, diags);
   if (diags.has_errors()) return std::string();
   if (stage == Emit::Model) return print(compilation.model);
-  const auto program = choose_program(compilation.model, options.network);
+  const auto program = choose_program(compilation.model, options.network, stage != Emit::Ptx && stage != Emit::PtxGradient);
   if (!program) return program.failure();
   assert(verify(*program).empty() && "lowering keeps the promises of a program");
   if (stage == Emit::Program) return print(*program);

@@ -5,6 +5,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 
 #include "compiler/ast/ast.h"
@@ -51,7 +53,11 @@ struct Evaluation {
   int depth = 0;                           // of nested calls of functions
   bool interrupted = false;
   int plots = 0;                           // without a file name, so far
+  std::set<std::string> told_seeds = {};   // what note_seeds said
 };
+
+/// Says on the notes, once, with which seeds something is drawn, unless the command gave one.
+void note_seeds(Evaluation& e, std::span<const uint64_t> seeds);
 
 std::optional<Value> evaluate(Evaluation& e, const ast::Expr& expr);
 

@@ -25,6 +25,7 @@ struct ExperimentOptions {
   enum class Engine { Jit, Interpreter } engine = Engine::Jit;
   std::string output_folder;            // `-o`; empty: the current folder
   std::string data_folder;              // `load` looks beside the source file
+  bool tell_seeds = false;              // on the notes: those of what is drawn
   std::ostream* notes = nullptr;        // "wrote digits_pca.npz"; none: nothing is said
   std::shared_ptr<const CudaDevice> device;   // where networks run; null: on the CPU
   int level = 3;                        // of optimisation, 0…3

@@ -15,6 +15,7 @@
 #include "compiler/experiment/fit_report.h"
 #include "compiler/experiment/functions.h"
 #include "compiler/experiment/grad_tangent.h"
+#include "compiler/experiment/run_store.h"
 #include "compiler/support/hash.h"
 #include "compiler/support/memory.h"
 #include "compiler/support/text.h"
@@ -472,8 +473,9 @@ class Fitting {
   }
   bool resume() {
     if (!e_.options.resume) return true;
-    // The first fit has a state; one after it has none if it was not reached.
-    if (e_.fits_begun > 1 && !std::filesystem::exists(state_file())) return true;
+    // A fit that was not reached has no state: one after the first, or one behind a run that was interrupted.
+    const bool behind = e_.fits_begun > 1 || std::filesystem::exists(runs_beside(e_.options.checkpoint));
+    if (behind && !std::filesystem::exists(state_file())) return true;
     auto state = load_state(state_file(), fingerprint());
     if (!state) {
       e_.diags.report(DiagKind::FileProblem, fit_.span, state.error());

@@ -105,4 +105,10 @@ std::string format(const Value& value) {
                     value.data);
 }
 
+std::string rounded(double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.9g", value);
+  return text;
+}
+
 }  // namespace hebb

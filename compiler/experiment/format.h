@@ -16,6 +16,8 @@ ReadableUnit readable_unit(const Tensor& tensor);
 
 std::string format(const Value& value);
 std::string format(const Tensor& tensor);
+/// A number as a message names it, nine digits.
+std::string rounded(double value);
 /// All digits: for messages that explain why two numbers are not equal.
 std::string format_exactly(const Tensor& tensor);
 

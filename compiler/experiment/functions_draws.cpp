@@ -29,7 +29,10 @@ struct Source {
 };
 
 std::optional<Source> source_of(Evaluation& e, const FunctionCall& call, size_t slot) {
-  if (!call.slots[slot]) return Source{random_key(e.options.seed, call.span.begin + 1)};
+  if (!call.slots[slot]) {
+    note_seeds(e, {&e.options.seed, 1});
+    return Source{random_key(e.options.seed, call.span.begin + 1)};
+  }
   const auto seed = as_count(e, call, *call.slots[slot], 0, int64_t{1} << 53);
   if (!seed) return std::nullopt;
   return Source{random_key(static_cast<uint64_t>(*seed), 0)};

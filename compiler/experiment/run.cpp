@@ -7,6 +7,7 @@
 
 #include "compiler/experiment/edges.h"
 #include "compiler/experiment/engine.h"
+#include "compiler/experiment/format.h"
 #include "compiler/experiment/functions.h"
 #include "compiler/experiment/keep.h"
 #include "compiler/experiment/lanes.h"
@@ -537,7 +538,7 @@ std::optional<Divergence> find_divergence(const Model& model, const PreparedRun&
 
 std::string divergence_text(const Divergence& bad, const Program& program) {
   return cat(quoted(bad.column), " became ", bad.value, place_text(bad, program), " in step ", bad.step,
-             ", t = ", bad.time_ms, " ms");
+             ", t = ", rounded(bad.time_ms), " ms");
 }
 
 std::optional<Value> evaluate_run(Evaluation& e, const ast::Run& run, Span span) {

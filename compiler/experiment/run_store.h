@@ -14,6 +14,9 @@
 
 namespace hebb {
 
+/// Where the runs of a command that fits are kept: `checkpoint` itself is the state of its fit.
+inline std::string runs_beside(const std::string& checkpoint) { return checkpoint + ".runs"; }
+
 class RunStore {
  public:
   enum class Progress : uint8_t { Fresh, Partial, Done };

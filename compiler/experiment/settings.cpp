@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "compiler/experiment/format.h"
 #include "compiler/experiment/functions.h"
 #include "compiler/support/text.h"
 
@@ -147,7 +148,7 @@ bool read_duration(Evaluation& e, const ast::Run& run, RunOptions& out) {
     return false;
   }
   if (std::fabs(steps - rounded) > 1e-6 * std::max(1.0, rounded)) {
-    report_argument(e, span, cat("this is ", steps, " steps", plain ? "" : cat(" of dt = ", out.dt_ms, " ms"),
+    report_argument(e, span, cat("this is ", hebb::rounded(steps), " steps", plain ? "" : cat(" of dt = ", out.dt_ms, " ms"),
                                  ", not a whole number of them"));
     return false;
   }
@@ -170,6 +171,15 @@ const Variable* named_variable(const Model& model, const std::vector<VarId>& ids
 
 }  // namespace
 
+void note_seeds(Evaluation& e, std::span<const uint64_t> seeds) {
+  constexpr size_t kMostNotes = 8, kMostSeeds = 4;
+  if (!e.options.notes || !e.options.tell_seeds || e.options.seed_given || e.told_seeds.size() >= kMostNotes) return;
+  std::string text = seeds.size() > 1 ? "seeds" : "seed";
+  for (size_t k = 0; k < std::min(seeds.size(), kMostSeeds); ++k) text += cat(k ? ", " : " ", seeds[k]);
+  if (seeds.size() > kMostSeeds) text += ", …";
+  if (e.told_seeds.insert(text).second) *e.options.notes << text << '\n';
+}
+
 std::optional<RunOptions> read_run_options(Evaluation& e, const ast::Run& run) {
   RunOptions out;
   out.threads = e.options.threads;
@@ -183,9 +193,16 @@ std::optional<RunOptions> read_run_options(Evaluation& e, const ast::Run& run) {
           .labels.push_back({first->second, "first here"});
       return std::nullopt;
     }
+    const std::string full = cat(run.network.parts.back().text, ".", path_text(setting.path));
+    if (e.model.set_outside.contains(full)) {
+      report_argument(e, setting.path.span, cat(quoted(path_text(setting.path)), " is given here and by  --set ", full, "=…"),
+                      "set a constant of the file, or leave it out here");
+      return std::nullopt;
+    }
     if (!read_setting(e, setting, out)) return std::nullopt;
   }
   if (!read_duration(e, run, out)) return std::nullopt;
+  note_seeds(e, out.seeds);
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -291,6 +292,7 @@ struct Model {
   std::vector<Neuron> neurons;
   std::vector<Network> networks;
   std::map<std::string, double> constants;  // file constants that are scalars, in internal units
+  std::set<std::string> set_outside;        // "Net.S.eta": parameters in networks that --set gives
   /// …and their dimensions. None: a literal 0 or inf, which fits any.
   std::map<std::string, std::optional<Dimension>> constant_dimensions;
   /// What imported files declare with `fun`, under the names the main file uses: for experiments.

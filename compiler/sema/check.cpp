@@ -6,42 +6,13 @@
 #include "compiler/parse/parse.h"
 #include "compiler/sema/files.h"
 #include "compiler/sema/lints.h"
+#include "compiler/sema/overrides.h"
 #include "compiler/support/text.h"
 
 namespace hebb {
 namespace {
 
 using namespace sema;
-
-/// --set NAME=VALUE: VALUE is read as the file's own line would be.
-void read_overrides(Session& session, FileTable& main) {
-  for (const auto& [name, value] : session.options.sets) {
-    const auto found = main.constants.find(name);
-    if (found == main.constants.end()) {
-      std::vector<std::string> names;
-      for (const auto& [constant, global] : main.constants) names.push_back(constant);
-      Diagnostic& diag = session.diags.report(
-          DiagKind::UnknownOverride, {}, cat("--set ", name, ": the file has no constant ", quoted(name)));
-      const auto near = did_you_mean(name, names);
-      diag.help = near            ? cat("did you mean ", quoted(*near), "?")
-                  : names.empty() ? "only  const NAME = …;  of the file can be set"
-                                  : cat("it has ", listed(names));
-      continue;
-    }
-    const size_t errors = session.diags.errors();
-    const FileId id = session.sources.add("--set", cat("const ", name, " = ", value, ";\n"));
-    session.imported.push_back(parse(session.sources, id, session.diags));
-    const auto& items = session.imported.back().items;
-    if (session.diags.errors() > errors) continue;
-    const ast::Const* constant = items.size() == 1 ? std::get_if<ast::Const>(&items[0]) : nullptr;
-    if (constant == nullptr) {
-      session.diags.report(DiagKind::UnknownOverride, {},
-                           cat("--set ", name, ": ", quoted(value), " is not one value"));
-      continue;
-    }
-    session.overrides[std::get<const ast::Const*>(found->second.what)] = constant->value;
-  }
-}
 
 void read_constants(Session& session, FileTable& main) {
   DimensionSystem dimensions;

@@ -10,11 +10,14 @@ namespace hebb {
 
 struct CheckOptions {
   std::string std_root;                     // folder of `std.` imports (the stdlib)
-  std::map<std::string, std::string> sets;  // --set NAME=VALUE: file constants by name, as text
+  std::map<std::string, std::string> sets;  // --set NAME=VALUE, as text
   bool lints = true;
 };
 
 /// `sources` grows by the imported files.
 Model check(const ast::File& file, Sources& sources, const CheckOptions& options, Diagnostics& diags);
+
+/// W09 for what `solve` found to need steps: of a model that has been solved.
+void lint_solved_steps(Model& model, const ast::File& file, Diagnostics& diags);
 
 }  // namespace hebb

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "compiler/sema/dynamics.h"
+#include "compiler/sema/overrides.h"
 #include "compiler/support/text.h"
 
 namespace hebb::sema {
@@ -167,13 +168,15 @@ void resolve_declaration(Reading& reading, const ast::Declaration& declaration) 
   const Shape shape = model[id].shape;
   std::vector<ExprId> init;
   bool drawn = false;
-  if (declaration.value != nullptr) {
+  const ast::ExprPtr& written = start_value(frame.session, declaration);
+  const bool drawn_here = declaration.drawn && written == declaration.value;
+  if (written != nullptr) {
     Restore phase(frame.phase, Phase::Initial);
-    Restore draws(frame.draws_allowed, declaration.drawn);
+    Restore draws(frame.draws_allowed, drawn_here);
     Restore target(frame.target, id);
-    Value value = evaluate(frame, *declaration.value, &expected);
-    if (!value.poisoned && declaration.drawn && !value.drawn) {
-      report(frame, DiagKind::MisplacedDraw, declaration.value->span,
+    Value value = evaluate(frame, *written, &expected);
+    if (!value.poisoned && drawn_here && !value.drawn) {
+      report(frame, DiagKind::MisplacedDraw, written->span,
              cat(quoted(name), " is declared with '~', but nothing here is drawn"))
           .help = cat("write  ", name, " = …  for a value; '~' wants a distribution such as normal(0, 1)");
     }
@@ -181,14 +184,14 @@ void resolve_declaration(Reading& reading, const ast::Declaration& declaration) 
     if (!value.poisoned && value.drawn && value.scalar() && !shape.scalar()) {
       // One draw for each element.
       for (int64_t i = 0; i < shape.size(); ++i) {
-        init.push_back(i == 0 ? value.only() : evaluate(frame, *declaration.value).only());
+        init.push_back(i == 0 ? value.only() : evaluate(frame, *written).only());
       }
     } else if (!value.poisoned && value.scalar()) {
       init.assign(static_cast<size_t>(shape.size()), value.only());
     } else if (!value.poisoned && value.shape == shape) {
       init = value.elements;
     } else if (!value.poisoned) {
-      report(frame, DiagKind::ShapeMismatch, declaration.value->span,
+      report(frame, DiagKind::ShapeMismatch, written->span,
              cat(quoted(name), " has shape ", to_text(shape), ", but its value has shape ",
                  to_text(value.shape)));
     }
@@ -207,7 +210,7 @@ void resolve_declaration(Reading& reading, const ast::Declaration& declaration) 
 
 void declare_constant(Reading& reading, const ast::Const& constant) {
   Symbol symbol{.kind = SymbolKind::Constant};
-  symbol.definition = constant.value.get();
+  symbol.definition = definition(reading.frame.session, constant).get();
   symbol.progress = Symbol::Progress::Lazy;
   declare(reading.frame, reading.scope, constant.name, std::move(symbol));
 }

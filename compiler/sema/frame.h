@@ -32,7 +32,10 @@ struct Session {
   std::map<std::string, FileTable*> by_path = {};
   FileTable* prelude = nullptr;
   std::map<const ast::Const*, ConstantCache> constants = {};
-  std::map<const ast::Const*, ast::ExprPtr> overrides = {};  // --set
+  // --set: constants, parameters of types, settings of populations and projections by their nodes
+  std::map<const ast::Const*, ast::ExprPtr> overrides = {};
+  std::map<const ast::Declaration*, ast::ExprPtr> parameter_overrides = {};
+  std::map<const void*, std::vector<ast::Setting>> member_overrides = {};
   std::map<const ast::RuleDecl*, Elaborated> rules = {};
   std::map<const ast::NeuronDecl*, int> neurons = {};  // index into model.neurons; -1: broken
   std::set<std::string> unknown_types = {};            // reported once

@@ -1,8 +1,9 @@
-// W09: a grid step that is long against a trace. The trace itself is exact, but all spikes of one step
-// fall on one instant.
+// W09: a grid step that is long against a trace (the trace itself is exact, but all spikes of one step
+// fall on one instant), against a clock, or against what is solved step by step.
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "compiler/expr/transform.h"
 #include "compiler/sema/lints.h"
@@ -98,23 +99,74 @@ bool lint_clocks(Session& session, const ProjectionDef& projection, double dt, b
   return false;
 }
 
-void lint_run(Session& session, const ast::Run& run) {
+/// The step of a run as far as its text tells, and where that stands.
+struct StepOfRun {
   double dt = 1;  // ms, the default
-  const bool given = std::any_of(run.settings.begin(), run.settings.end(), [](const ast::Setting& setting) {
+  bool given = false;
+  Span span;
+};
+std::optional<StepOfRun> step_of(const ast::Run& run) {
+  StepOfRun out{.span = run.network.span};
+  out.given = std::any_of(run.settings.begin(), run.settings.end(), [](const ast::Setting& setting) {
     return setting.path.parts.size() == 1 && setting.path.parts[0].text == "dt";
   });
-  const ast::Expr* setting = step_setting(run, &dt);
-  if (given && setting == nullptr) return;  // not a literal: known when it runs
+  const ast::Expr* setting = step_setting(run, &out.dt);
+  if (out.given && setting == nullptr) return std::nullopt;  // not a literal: known when it runs
+  if (out.given) out.span = setting->span;
+  return out;
+}
+
+void lint_run(Session& session, const ast::Run& run) {
+  const auto step = step_of(run);
   const Network* network = session.model.find_network(joined_name(run.network));
-  if (network == nullptr) return;
+  if (!step || network == nullptr) return;
   for (const ProjectionDef& projection : network->projections) {
-    const Span span = given ? setting->span : run.network.span;
-    if (lint_projection(session, projection, dt, given, span)) return;
-    if (lint_clocks(session, projection, dt, given, span)) return;
+    if (lint_projection(session, projection, step->dt, step->given, step->span)) return;
+    if (lint_clocks(session, projection, step->dt, step->given, step->span)) return;
   }
 }
 
-void find_runs(Session& session, const ast::ExprPtr& start) {
+/// A number as a network begins: a parameter, a start value, a let of them; NaN: what only a run knows.
+double at_the_start(const Model& model, const std::vector<Assignment>& settings, const ExprNode& leaf) {
+  constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+  if (leaf.op != Op::Var) return kUnknown;
+  const Variable& variable = model[VarId{leaf.leaf.index}];
+  std::vector<ExprId> value = variable.kind == VarKind::Let ? variable.value : variable.init;
+  const bool starts = variable.kind == VarKind::Param || variable.kind == VarKind::State || variable.kind == VarKind::Weight;
+  if (!starts && variable.kind != VarKind::Let) return kUnknown;
+  for (const Assignment& setting : settings)
+    if (setting.variable.value == leaf.leaf.index) value = setting.value;
+  if (value.empty()) return starts ? 0 : kUnknown;  // an equation without a start value
+  if (leaf.leaf.element >= value.size()) return kUnknown;
+  return evaluate(model.pool, value[leaf.leaf.element], [&](const ExprNode& next) { return at_the_start(model, settings, next); });
+}
+
+/// What is solved step by step, with a step that is long against how fast it would fall back as the run begins.
+bool lint_solved(Model& model, Diagnostics& diags, const Dynamics& dynamics, const std::vector<Assignment>& settings,
+                 const std::string& owner, const StepOfRun& step) {
+  for (const Solution& solution : dynamics.solutions) {
+    const bool stepwise = solution.solver == Solver::ExponentialEuler || solution.solver == Solver::RungeKutta4;
+    const auto flow = std::find_if(dynamics.flows.begin(), dynamics.flows.end(), [&](const Flow& one) {
+      return one.variable == solution.variable && one.element == solution.element;
+    });
+    if (!stepwise || flow == dynamics.flows.end()) continue;
+    const ExprId self = model.pool.variable(flow->variable, flow->element);
+    const ExprId slope = gradient(model.pool, flow->rate, std::vector<ExprId>{self})[0];
+    const double rate = evaluate(model.pool, slope, [&](const ExprNode& leaf) { return at_the_start(model, settings, leaf); });
+    constexpr double kCoarse = 1;
+    if (!(rate < 0) || !(step.dt > -kCoarse / rate * (1 + 1e-9))) continue;
+    const std::string& name = model[flow->variable].name;
+    diags
+        .report(DiagKind::CoarseStep, step.span,
+                cat(step.given ? "dt = " : "the default dt = ", shortest(step.dt), " ms is longer than the time constant ",
+                    shortest(std::strtod(cat(-1 / rate).substr(0, 6).c_str(), nullptr)), " ms of ", owner, ".", name, ", which is solved step by step"))
+        .labels.push_back({flow->span, "this equation"});
+    return true;
+  }
+  return false;
+}
+
+void find_runs(const ast::ExprPtr& start, const std::function<void(const ast::Run&)>& found) {
   std::vector<const ast::Expr*> stack;
   const auto push = [&](const ast::ExprPtr& expr) {
     if (expr != nullptr) stack.push_back(expr.get());
@@ -123,7 +175,7 @@ void find_runs(Session& session, const ast::ExprPtr& start) {
   while (!stack.empty()) {
     const ast::Expr* expr = stack.back();
     stack.pop_back();
-    if (const auto* node = std::get_if<ast::Run>(&expr->node)) lint_run(session, *node);
+    if (const auto* node = std::get_if<ast::Run>(&expr->node)) found(*node);
     if (const auto* node = std::get_if<ast::Paren>(&expr->node)) push(node->inner);
     if (const auto* node = std::get_if<ast::Member>(&expr->node)) push(node->object);
     if (const auto* node = std::get_if<ast::Binary>(&expr->node)) push(node->left), push(node->right);
@@ -133,13 +185,10 @@ void find_runs(Session& session, const ast::ExprPtr& start) {
   }
 }
 
-}  // namespace
-
-void lint_steps(Session& session, const ast::File& file) {
-  if (!session.options.lints || session.diags.has_errors()) return;
+void runs_of_experiments(const ast::File& file, const std::function<void(const ast::Run&)>& found) {
   const auto actions = [&](const std::vector<ast::Action>& list) {
     ast::for_each_action(list, [&](const ast::Action& action) {
-      if (const auto* let = std::get_if<ast::Let>(&action)) find_runs(session, let->value);
+      if (const auto* let = std::get_if<ast::Let>(&action)) find_runs(let->value, found);
     });
   };
   for (const ast::Item& item : file.items) {
@@ -147,4 +196,30 @@ void lint_steps(Session& session, const ast::File& file) {
   }
 }
 
+}  // namespace
+
+void lint_steps(Session& session, const ast::File& file) {
+  if (!session.options.lints || session.diags.has_errors()) return;
+  runs_of_experiments(file, [&](const ast::Run& run) { lint_run(session, run); });
+}
+
 }  // namespace hebb::sema
+
+namespace hebb {
+
+void lint_solved_steps(Model& model, const ast::File& file, Diagnostics& diags) {
+  if (diags.has_errors()) return;
+  sema::runs_of_experiments(file, [&](const ast::Run& run) {
+    const auto step = sema::step_of(run);
+    const Network* network = model.find_network(sema::joined_name(run.network));
+    if (!step || network == nullptr) return;
+    for (const PopulationDef& population : network->populations)
+      if (population.neuron >= 0 &&
+          sema::lint_solved(model, diags, model.neurons[static_cast<size_t>(population.neuron)], population.settings, population.name, *step))
+        return;
+    for (const ProjectionDef& projection : network->projections)
+      if (sema::lint_solved(model, diags, projection.rule, projection.settings, projection.name, *step)) return;
+  });
+}
+
+}  // namespace hebb

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "compiler/sema/files.h"
+#include "compiler/sema/overrides.h"
 #include "compiler/support/text.h"
 
 namespace hebb::sema {
@@ -225,9 +226,7 @@ Value read_constant(Frame& frame, const Global& global, const std::string& name)
     own.depth = frame.depth;
     Scope empty;
     own.scope = &empty;
-    const auto given = frame.session.overrides.find(constant);
-    const ast::ExprPtr& definition = given == frame.session.overrides.end() ? constant->value : given->second;
-    Value value = evaluate(own, *definition);
+    Value value = evaluate(own, *definition(frame.session, *constant));
     ConstantCache& done = frame.session.constants[constant];
     if (done.progress != Symbol::Progress::Done) {
       done.dimension = value.poisoned ? std::nullopt : dimensions.value(value.dimension);

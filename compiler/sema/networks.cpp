@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "compiler/sema/time_signals.h"
+#include "compiler/sema/overrides.h"
 #include "compiler/support/overload.h"
 #include "compiler/support/text.h"
 
@@ -184,14 +185,14 @@ DimensionTerm population_dimension(NetworkReading& reading, int population, VarI
   return entry->second;
 }
 
-void read_population_settings(NetworkReading& reading, const ast::Instance& instance, int population) {
+void read_population_settings(NetworkReading& reading, const ast::Population& decl, int population) {
   const Neuron* neuron = neuron_of_population(reading, population);
   if (neuron == nullptr) return;
   Frame& frame = reading.frame;
   Model& model = reading.session.model;
   PopulationDef& def = reading.network.populations[static_cast<size_t>(population)];
   std::map<uint32_t, Span> done;
-  for (const ast::Setting& setting : instance.settings) {
+  for (const ast::Setting& setting : effective_settings(reading.session, &decl, decl.type.settings, [](const std::string&) { return true; })) {
     const VarId id = setting_target(reading.session, *neuron, setting, true);
     if (!id.valid()) continue;
     const auto [first, is_new] = done.try_emplace(id.value, setting.span);
@@ -244,7 +245,7 @@ void read_network(Session& session, FileTable& table, const ast::NetworkDecl& de
   };
   each(Overload{[&](const ast::Const& node) {
                   Symbol symbol{.kind = SymbolKind::Constant};
-                  symbol.definition = node.value.get();
+                  symbol.definition = definition(session, node).get();
                   symbol.progress = Symbol::Progress::Lazy;
                   declare(frame, reading.scope, node.name, std::move(symbol));
                 },
@@ -270,7 +271,7 @@ void read_network(Session& session, FileTable& table, const ast::NetworkDecl& de
       [](const auto&) {}});
   int population = 0;
   each(Overload{
-      [&](const ast::Population& node) { read_population_settings(reading, node.type, population++); },
+      [&](const ast::Population& node) { read_population_settings(reading, node, population++); },
       [](const auto&) {}});
   each(Overload{[&](const ast::Projection& node) { read_projection(reading, node); },
                 [](const auto&) {}});

@@ -4,6 +4,7 @@
 
 #include "compiler/sema/connect.h"
 #include "compiler/sema/networks.h"
+#include "compiler/sema/overrides.h"
 #include "compiler/support/text.h"
 #include "compiler/transform/transform.h"
 
@@ -54,12 +55,30 @@ void check_given_once(Frame& frame, const ast::Projection& decl) {
   }
 }
 
+bool has_parameter(const Model& model, const Rule& rule, const std::string& name) {
+  return std::ranges::any_of(rule.variables, [&](VarId id) { return model[id].kind == VarKind::Param && model[id].name == name; });
+}
+
+/// What --set gives to a projection without a rule, or to one with several that have no such parameter.
+void report_unused_overrides(ProjectionReading& p, const std::vector<Rule>& parts) {
+  const auto given = p.session().member_overrides.find(&p.decl);
+  if (given == p.session().member_overrides.end() || parts.size() == 1) return;
+  for (const ast::Setting& setting : given->second) {
+    const std::string name = joined_name(setting.path);
+    if (std::ranges::any_of(parts, [&](const Rule& part) { return has_parameter(p.session().model, part, name); })) continue;
+    p.session().diags.report(DiagKind::UnknownOverride, {},
+                             cat("--set …", p.def.name, ".", name, ": ", parts.empty() ? "the projection has no rule" : "none of its rules has this parameter"));
+  }
+}
+
 /// Settings are kept apart from the rule: an experiment may set the parameter again, or make it an axis.
 void read_rule_settings(ProjectionReading& p, const ast::Instance& instance, const Rule& part) {
   Frame& frame = p.frame();
   Model& model = p.session().model;
   std::map<std::string, Span> seen;
-  for (const ast::Setting& setting : instance.settings) {
+  const bool only = p.decl.rule.size() == 1;
+  const auto takes = [&](const std::string& name) { return only || has_parameter(model, part, name); };
+  for (const ast::Setting& setting : effective_settings(p.session(), &p.decl, instance.settings, takes)) {
     check_given_once(frame, seen, joined_name(setting.path), setting.span);
     const VarId id = setting_target(p.session(), part, setting, false);
     if (!id.valid()) continue;
@@ -96,6 +115,7 @@ void read_rule_settings(ProjectionReading& p, const ast::Instance& instance, con
 bool read_rule_of_projection(ProjectionReading& p) {
   Session& session = p.session();
   if (p.decl.rule.empty()) {
+    report_unused_overrides(p, {});
     p.def.rule = static_weight(session, p.decl);
     return true;
   }
@@ -109,6 +129,7 @@ bool read_rule_of_projection(ProjectionReading& p) {
     parts.push_back(std::move(*part));
   }
   if (parts.size() != p.decl.rule.size()) return false;
+  report_unused_overrides(p, parts);
   p.def.plastic = true;
   if (parts.size() == 1) {
     p.def.rule = std::move(parts.front());

@@ -77,7 +77,9 @@ constexpr CodeText kTexts[] = {
     {"N08", "Only parameters of a rule or neuron can be set where it is used; in a run also start values, and\n"
             "signals are fed.",
      "project X -> Y as W via Oja(eta = 0.01 [1/s]) { … }"},
-    {"N09", "--set NAME=VALUE gives a 'const' of the file another value.", "const N = 100;      hebb run file.hebb --set N=200"},
+    {"N09", "--set NAME=VALUE gives a 'const' of the file another value, Rule.tau a parameter of a rule or neuron wherever nothing else is\n"
+            "said, Net.S.tau one of a population or projection.",
+     "hebb run file.hebb --set N=200 --set Net.S.eta=0.01"},
     {"U01", "Units: s ms us ns min h day Hz kHz, V mV uV, A mA uA nA pA, S mS uS nS pS, Ohm kOhm MOhm GOhm,\n"
             "F uF nF pF, m mm um nm, mol mmol umol M mM uM nM, K.",
      "param tau = 20 ms;"},
@@ -180,7 +182,8 @@ constexpr CodeText kTexts[] = {
     {"W04", "A projection without 'drive' changes nothing in its target, and its rule is not looked at.", "drive I += w * pre.r;"},
     {"W07", "No term of the equation is ever negative, and there is no upper bound: the weight grows for ever.",
      "weight w in [0, 1];"},
-    {"W09", "Times are rounded to dt. When dt is long against a time constant, pairs within a step are lost.",
+    {"W09", "Times are rounded to dt. When dt is long against a time constant, pairs within a step are lost; where an equation is\n"
+            "solved step by step (hebb explain says which are), a step longer than its time constant is inexact.",
      "run Net for 10 s with (dt = 0.1 ms)"},
 };
 

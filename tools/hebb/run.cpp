@@ -68,16 +68,20 @@ int run_run(const Options& options) {
   }
   const auto experiments = chosen(options, compilation.file);
   if (experiments.empty()) return kUsage;
-  if (!options.quiet) std::cerr << "seed " << experiment_settings->seed << '\n';
+  // What is drawn without it says its own seed.
+  if (!options.quiet && experiment_settings->seed_given) std::cerr << "seed " << experiment_settings->seed << '\n';
+  experiment_settings->tell_seeds = true;
   experiment_settings->file = &compilation.file;
-  // A fit has a checkpoint of its own kind, under the same name.
-  const bool keeps_runs = !options.checkpoint.empty() && std::none_of(experiments.begin(), experiments.end(), [](const auto* e) { return fits(*e); });
+  // A fit has a checkpoint of its own kind, under the same name: runs are kept beside it then.
+  const bool keeps_runs = !options.checkpoint.empty();
+  const bool beside = std::any_of(experiments.begin(), experiments.end(), [](const auto* e) { return fits(*e); });
+  const std::string kept = beside ? runs_beside(options.checkpoint) : options.checkpoint;
   const auto every = seconds_of(options.every);
   if (!every) return usage_error(cat("--every takes a time, got ", quoted(options.every)), "for example --every 60s");
-  RunStore store(options.checkpoint, *every);
+  RunStore store(kept, *every);
   if (keeps_runs) {
     experiment_settings->store = &store;
-    if (options.resume)
+    if (options.resume && (!beside || std::filesystem::exists(kept)))
       if (const Status read = store.resume(); !read) return usage_error(read.error(), "without --resume the runs begin anew");
   }
   watch_for_interrupts();
