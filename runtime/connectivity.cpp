@@ -1,8 +1,10 @@
 #include "runtime/connectivity.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <cmath>
+#include <utility>
 
 #include "compiler/support/text.h"
 #include "runtime/geometric.h"
@@ -29,18 +31,50 @@ class NeuronDraws {
   uint64_t count_ = 0;
 };
 
-/// `count` different ones of 0 … n - 1, ascending: Floyd's method (Bentley and Floyd 1987, CACM 30, 754).
-std::vector<uint32_t> choose(int64_t n, int64_t count, NeuronDraws draws) {
-  std::vector<uint32_t> chosen;
-  chosen.reserve(static_cast<size_t>(count));
-  for (int64_t top = n - count; top < n; ++top) {
-    const auto pick = static_cast<uint32_t>(draws.below(top + 1));
-    const auto at = std::lower_bound(chosen.begin(), chosen.end(), pick);
-    if (at == chosen.end() || *at != pick) chosen.insert(at, pick);
-    else chosen.push_back(static_cast<uint32_t>(top));  // larger than all before
+/// `count` different ones of 0 … n - 1, ascending: Floyd's method (Bentley and Floyd 1987, CACM 30, 754). A set bit is one
+/// that is chosen; of few among many a sorted list is shorter.
+class Choice {
+ public:
+  explicit Choice(int64_t n, int64_t count) : n_(n), count_(count), words_(static_cast<size_t>(n + 63) / 64) {
+    constexpr int64_t kWordsPerPick = 4;
+    if (static_cast<int64_t>(words_) <= kWordsPerPick * count) bits_.assign(words_, 0);
+    chosen_.reserve(static_cast<size_t>(count));
   }
-  return chosen;
-}
+
+  const std::vector<uint32_t>& operator()(NeuronDraws draws) {
+    chosen_.clear();
+    if (bits_.empty()) by_list(draws);
+    else by_bits(draws);
+    return chosen_;
+  }
+
+ private:
+  void by_list(NeuronDraws& draws) {
+    for (int64_t top = n_ - count_; top < n_; ++top) {
+      const auto pick = static_cast<uint32_t>(draws.below(top + 1));
+      const auto at = std::lower_bound(chosen_.begin(), chosen_.end(), pick);
+      if (at == chosen_.end() || *at != pick) chosen_.insert(at, pick);
+      else chosen_.push_back(static_cast<uint32_t>(top));  // larger than all before
+    }
+  }
+
+  void by_bits(NeuronDraws& draws) {
+    for (int64_t top = n_ - count_; top < n_; ++top) {
+      const auto pick = static_cast<uint64_t>(draws.below(top + 1));
+      const uint64_t seen = bits_[pick / 64] >> (pick % 64) & 1;
+      const uint64_t set = seen ? static_cast<uint64_t>(top) : pick;
+      bits_[set / 64] |= uint64_t{1} << (set % 64);
+    }
+    for (size_t word = 0; word < words_; ++word)
+      for (uint64_t left = std::exchange(bits_[word], 0); left != 0; left &= left - 1)
+        chosen_.push_back(static_cast<uint32_t>(word * 64 + static_cast<size_t>(std::countr_zero(left))));
+  }
+
+  int64_t n_, count_;
+  size_t words_;
+  std::vector<uint64_t> bits_;     // all 0 between two calls; empty: a list
+  std::vector<uint32_t> chosen_;
+};
 
 /// Numbers from 0 … n - 2 that skip `self`.
 uint32_t without(uint32_t number, int64_t self) {
@@ -157,8 +191,9 @@ class Connector {
   }
 
   void fixed_outdegree() {
+    Choice choose(posts_ - skips_, how_.degree);
     for (int64_t i = 0; i < pres_; ++i) {
-      for (const uint32_t post : choose(posts_ - skips_, how_.degree, {key_, how_.site, i}))
+      for (const uint32_t post : choose({key_, how_.site, i}))
         add(skips_ ? without(post, i) : post);
       end_row();
     }
@@ -167,8 +202,9 @@ class Connector {
   void fixed_indegree() {
     std::vector<Edge> edges;
     edges.reserve(static_cast<size_t>(posts_ * how_.degree));
+    Choice choose(pres_ - skips_, how_.degree);
     for (int64_t j = 0; j < posts_; ++j)
-      for (const uint32_t pre : choose(pres_ - skips_, how_.degree, {key_, how_.site, j}))
+      for (const uint32_t pre : choose({key_, how_.site, j}))
         edges.push_back({.pre = skips_ ? without(pre, j) : pre, .post = static_cast<uint32_t>(j)});
     by_pre(edges);
   }
