@@ -18,6 +18,7 @@ struct ProjectionReading {
   Scope scope;               // the rule's variables, before the network's names
   std::set<uint32_t> bound;  // variables and events of the rule that a bind provides
   std::set<std::string> bound_events;
+  bool in_bind = false;      // names of neurons are their own: what a bind provides is for the rule and the drives
   Session& session() const { return network.session; }
   Frame& frame() const { return network.frame; }
   const Neuron* neuron(bool pre) const { return neuron_of_population(network, pre ? def.pre : def.post); }
@@ -184,7 +185,12 @@ void open_rule_scope(ProjectionReading& p) {
 Value read_neuron_member(ProjectionReading& p, Frame& frame, bool pre, const ast::Name& member, Span span) {
   const Neuron* neuron = p.neuron(pre);
   if (neuron == nullptr) return poison();
+  const bool renamed = p.in_bind && std::ranges::any_of(p.decl.items, [&](const auto& item) {
+    const auto* bind = std::get_if<ast::Bind>(&item);
+    return bind != nullptr && joined_name(bind->target) == cat(pre ? "pre." : "post.", member.text);
+  });
   for (const uint32_t id : p.bound) {
+    if (p.in_bind) break;
     const Variable& bound = p.session().model[VarId{id}];
     const bool same =
         bound.kind == (pre ? VarKind::PreValue : VarKind::PostValue) && bound.name == member.text;
@@ -218,7 +224,11 @@ Value read_neuron_member(ProjectionReading& p, Frame& frame, bool pre, const ast
         cat(quoted(source_text(frame, span)), " is an array: a synapse sees single values of its neurons"));
     return poison();
   }
-  const VarId id = requirement(model, p.def.rule, pre, {member.text, span});
+  const VarId id = requirement(model, p.def.rule, pre, {renamed ? cat(member.text, " of ", neuron->name) : member.text, span});
+  if (renamed) {
+    model[id].member = member.text;
+    p.bound.insert(id.value);  // it is there
+  }
   frame.variable_dimensions->try_emplace(
       id.value, population_dimension(p.network, pre ? p.def.pre : p.def.post, variable));
   return variable_value(frame, id, dimension_of(frame, id));
@@ -388,6 +398,7 @@ void read_bind(ProjectionReading& p, const ast::Bind& bind) {
     return;
   }
   const Expectation expected{dimension_of(frame, target), text, {}};
+  Restore in_bind(p.in_bind, true);
   const Value value = evaluate(frame, *bind.value, &expected);
   if (value.poisoned) return;
   if (value.shape != model[target].shape) {
