@@ -141,6 +141,7 @@ class Connector {
     out_.row_begin.reserve(static_cast<size_t>(pres_) + 1);
     out_.post.reserve(static_cast<size_t>(std::ceil(expected)));
     switch (how_.wiring) {
+      case Wiring::All: all(); break;
       case Wiring::OneToOne: one_to_one(); break;
       case Wiring::Random: random(); break;
       case Wiring::FixedIndegree: fixed_indegree(); break;
@@ -156,6 +157,13 @@ class Connector {
  private:
   void add(int64_t post) { out_.post.push_back(static_cast<uint32_t>(post)); }
   void end_row() { out_.row_begin.push_back(out_.count()); }
+
+  void all() {
+    for (int64_t i = 0; i < pres_; ++i) {
+      for (int64_t j = 0; j < posts_; ++j) add(j);
+      end_row();
+    }
+  }
 
   void one_to_one() {
     assert(pres_ == posts_ && "one_to_one joins populations of one size");
@@ -253,6 +261,7 @@ double expected_synapses(const Program& program, const Space& space) {
   const auto posts = static_cast<double>(program[space.post].size);
   const Connect& how = space.connect;
   switch (how.wiring) {
+    case Wiring::All: return pres * posts;
     case Wiring::OneToOne: return pres;
     case Wiring::Random: return how.p * pres * posts + 6 * std::sqrt(how.p * (1 - how.p) * pres * posts);
     case Wiring::FixedIndegree: return posts * static_cast<double>(how.degree);

@@ -42,14 +42,15 @@ Result<RecordPart> record_part(const Program& program, const Columns& columns, c
   const Space& space = program[column.space];
   std::vector<int64_t> extents;
   if (space.kind == SpaceKind::Neurons) extents = {space.size};
-  if (space.kind == SpaceKind::Sparse) extents = {columns.layout(recording.column).posts};
-  if (space.kind == SpaceKind::Dense) extents = {program[space.pre].size, program[space.post].size};
+  const bool listed = space.kind == SpaceKind::Sparse && !is_matrix(space);
+  if (listed) extents = {columns.layout(recording.column).posts};
+  if (is_matrix(space)) extents = {program[space.pre].size, program[space.post].size};
   if (column.width > 1) extents.push_back(column.width);
   if (recording.ranges.empty()) return RecordPart{.whole = true, .places = {}, .shape = extents};
 
   RecordPart out{.whole = false, .places = {0}, .shape = {}};
   size_t axis = 0, range = 0;
-  if (space.kind == SpaceKind::Sparse && recording.ranges.size() > 1) {
+  if (listed && recording.ranges.size() > 1) {
     auto chosen = synapses_between(columns.connections(column.space), program[space.pre].size, program[space.post].size, recording);
     if (!chosen) return chosen.failure();
     out.places = *std::move(chosen);
@@ -62,7 +63,7 @@ Result<RecordPart> record_part(const Program& program, const Columns& columns, c
     int64_t last = 0;
     if (!inside(one, extents[axis], last))
       return Failure{cat("the record ", quoted(recording.name), " keeps ", range_text(one), " of ", extents[axis],
-                         space.kind == SpaceKind::Sparse && axis == 0 ? " synapses" : " values")};
+                         listed && axis == 0 ? " synapses" : " values")};
     std::vector<int64_t> finer;
     for (const int64_t place : out.places)
       for (int64_t k = one.first; k <= last; ++k) finer.push_back(place * extents[axis] + k);

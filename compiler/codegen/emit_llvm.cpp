@@ -714,6 +714,7 @@ class KernelEmitter {
     const Connect& how = domain.connect;
     double count = 0;
     switch (how.wiring) {
+      case Wiring::All: count = pres * posts; break;
       case Wiring::OneToOne: count = pres; break;
       case Wiring::Random: count = how.p * pres * posts; break;
       case Wiring::FixedIndegree: count = static_cast<double>(how.degree) * posts; break;

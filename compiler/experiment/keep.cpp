@@ -58,7 +58,7 @@ std::optional<Kept> keep_column(Evaluation& e, Span span, const Network& network
 bool read_ranges(Evaluation& e, const ast::Subscript& subscript, const Program& program, Recording& out) {
   const Space& space = program[program[out.column].space];
   Extents shape = column_shape(program, out.column);
-  const bool sparse = space.kind == SpaceKind::Sparse;
+  const bool sparse = space.kind == SpaceKind::Sparse && !is_matrix(space);
   const bool by_neuron = sparse && subscript.indices.size() > 1;
   constexpr int64_t kUnknown = std::numeric_limits<int64_t>::max();
   if (sparse && by_neuron) shape.insert(shape.begin(), {program[space.pre].size, program[space.post].size});

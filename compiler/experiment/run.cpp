@@ -143,7 +143,7 @@ bool add_feed(Evaluation& e, const GivenSetting& given, const Feed& feed, Prepar
 /// else one for each lane.
 bool is_number_per_synapse(const Tensor& value, ColumnId id, const Prepared& out) {
   const Space& space = (*out.program)[(*out.program)[id].space];
-  if (space.kind != SpaceKind::Sparse || value.shape.size() != 1) return false;
+  if (space.kind != SpaceKind::Sparse || is_matrix(space) || value.shape.size() != 1) return false;
   const auto drawn = connect(*out.program, space, random_key(out.options.seeds[0], 0));
   return drawn && drawn->count() == value.shape[0];
 }
@@ -265,7 +265,8 @@ std::optional<Network> with_freezes(Evaluation& e, Network network, const RunOpt
   return network;
 }
 
-std::optional<Prepared> prepare(Evaluation& e, const ast::Run& run, bool fuse) {
+/// `lists_from`: see LowerOptions; 0 for those who want matrices.
+std::optional<Prepared> prepare(Evaluation& e, const ast::Run& run, bool fuse, int64_t lists_from) {
   const Network* network = find_network(e, run);
   if (!network) return std::nullopt;
   auto options = read_run_options(e, run);
@@ -274,6 +275,7 @@ std::optional<Prepared> prepare(Evaluation& e, const ast::Run& run, bool fuse) {
   Prepared out;
   LowerOptions how = lower_options(e, run, *network, *options);
   how.fuse = fuse;
+  how.lists_from = lists_from;
   how.dt_ms = options->dt_ms;
   const auto frozen = with_freezes(e, *network, *options);
   if (!frozen) return std::nullopt;
@@ -318,7 +320,7 @@ std::string place_text(const Divergence& bad, const Program& program) {
   std::string index;
   for (const int64_t i : bad.index) index += cat(index.empty() ? "" : ", ", i);
   const ColumnId id = program.find_column(bad.column);
-  const bool synapse = id.valid() && program[program[id].space].kind == SpaceKind::Dense;
+  const bool synapse = id.valid() && is_matrix(program[program[id].space]);
   return cat(synapse ? " at synapse [" : " at neuron [", index, "]");
 }
 
@@ -519,7 +521,7 @@ bool takes_fitted(const std::vector<std::string>& settings, const std::string& p
   return !path.ends_with(".init") || std::none_of(all_paths.begin(), all_paths.end(), set);
 }
 
-std::optional<PreparedRun> prepare_run(Evaluation& e, const ast::Run& run, bool fuse) { return prepare(e, run, fuse); }
+std::optional<PreparedRun> prepare_run(Evaluation& e, const ast::Run& run, bool fuse) { return prepare(e, run, fuse, 0); }
 
 DrawsOfLane draws_of_lane(const PreparedRun& prepared, int64_t lane) {
   const std::vector<uint64_t>& seeds = prepared.options.seeds;
@@ -542,7 +544,8 @@ std::string divergence_text(const Divergence& bad, const Program& program) {
 }
 
 std::optional<Value> evaluate_run(Evaluation& e, const ast::Run& run, Span span) {
-  const auto prepared = prepare(e, run, true);
+  constexpr int64_t kPairsWorthAList = 1 << 15;
+  const auto prepared = prepare(e, run, true, e.options.device == nullptr ? kPairsWorthAList : 0);
   if (!prepared) return std::nullopt;
   const auto kernels = kernels_of(e, *prepared);
   if (!kernels) {

@@ -253,7 +253,7 @@ Extents column_shape(const Program& program, ColumnId id) {
   const Space& space = program[column.space];
   Extents shape;
   if (space.kind == SpaceKind::Neurons) shape = {space.size};
-  if (space.kind == SpaceKind::Dense) shape = {program[space.pre].size, program[space.post].size};
+  if (is_matrix(space)) shape = {program[space.pre].size, program[space.post].size};
   if (column.width > 1) shape.push_back(column.width);
   return shape;
 }

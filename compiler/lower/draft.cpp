@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "compiler/expr/transform.h"
+#include "compiler/lower/forms.h"
 #include "compiler/lower/names.h"
 #include "compiler/lower/reader.h"
 #include "compiler/lower/sites.h"
@@ -337,7 +338,7 @@ class Drafter {
   }
 
   void add_rule(Instance instance, const std::string& space_name) {
-    const bool sparse = instance.projection && instance.projection->connect != ConnectKind::All;
+    const bool sparse = instance.projection && (instance.projection->connect != ConnectKind::All || listed(instance));
     instance.space = draft_.program.add(Space{.kind = sparse ? SpaceKind::Sparse : SpaceKind::Dense,
                                               .name = space_name,
                                               .pre = draft_.populations[instance.pre].space,
@@ -360,11 +361,27 @@ class Drafter {
     draft_.projections.push_back(std::move(instance));
   }
 
+  /// Are its synapses, all pairs, kept as a list? Where spikes are all that ever looks at one.
+  bool listed(const Instance& instance) const {
+    const ProjectionDef& projection = *instance.projection;
+    constexpr double kMostPairs = 1 << 27;  // 1 GB of indices
+    const double pairs = static_cast<double>(draft_.populations[instance.pre].population->size) *
+                         static_cast<double>(draft_.populations[instance.post].population->size);
+    if (options_.lists_from <= 0 || pairs < static_cast<double>(options_.lists_from) || pairs > kMostPairs) return false;
+    if (!projection.self && projection.pre == projection.post) return false;
+    if (draft_.populations[instance.pre].events.empty()) return false;
+    for (const InitDef& init : projection.inits)
+      if (given_by_synapse(model(), instance, init.variable)) return false;
+    for (const DriveDef& drive : projection.drives)
+      if (model()[drive.port].kind != VarKind::Receive) return false;
+    return !projection.plastic || waits_for_spikes(model(), projection.rule);
+  }
+
   Connect connect_of(const Instance& instance) const {
     const ProjectionDef& projection = *instance.projection;
     Connect connect{.p = projection.p, .degree = projection.degree, .self = projection.self};
     switch (projection.connect) {
-      case ConnectKind::All: break;
+      case ConnectKind::All: connect.wiring = Wiring::All; break;
       case ConnectKind::OneToOne: connect.wiring = Wiring::OneToOne; break;
       case ConnectKind::Random: connect.wiring = Wiring::Random; break;
       case ConnectKind::FixedIndegree: connect.wiring = Wiring::FixedIndegree; break;
@@ -442,7 +459,7 @@ class Drafter {
 
   /// One number for all synapses of a projection without a rule, unless each draws its own.
   bool one_weight(const Instance& instance, VarId id) const {
-    if (!instance.projection || instance.projection->plastic || !is_sparse(draft_, instance)) return false;
+    if (!instance.projection || instance.projection->plastic || instance.projection->connect == ConnectKind::All) return false;
     for (const InitDef& init : instance.projection->inits)
       if (init.variable == id && (init.drawn || init.value.size() != 1)) return false;
     return true;
@@ -591,7 +608,7 @@ class Drafter {
         instance->sites[site] = next++;
     }
     for (const Instance* instance : instances)
-      if (instance->projection && is_sparse(draft_, *instance))
+      if (instance->projection && instance->projection->connect != ConnectKind::All)
         draft_.program.spaces[instance->space.value].connect.site = next++;
     assert(next <= 65536 && "the counter of a draw has room for 65536 sites");
   }

@@ -202,4 +202,10 @@ std::string sparse_forms(const Model& model, const Rule& rule) {
   return out;
 }
 
+bool waits_for_spikes(const Model& model, const Rule& rule) {
+  if (!rule.reductions.empty()) return false;
+  const Program program = lower_sparse(model, rule);
+  return !Account{program, kernels_of(program, When::Eventful)}.any(Rows::All);
+}
+
 }  // namespace hebb

@@ -41,6 +41,9 @@ struct LowerOptions {
   std::map<std::string, std::shared_ptr<const std::vector<Edge>>> edges;
   /// "EE.axon": delays of their synapses, ms, in that order.
   std::map<std::string, std::shared_ptr<const std::vector<double>>> delays;
+  /// Projections of all pairs whose synapses are looked at at events only are kept as lists of synapses from so many pairs on, to be
+  /// looked at row by row; same results up to rounding. 0: never.
+  int64_t lists_from = 0;
   double dt_ms = 0;    // of the run: delays that differ between synapses are whole steps of it
 };
 

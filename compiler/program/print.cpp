@@ -98,6 +98,7 @@ Named with_names(const Program& program, const Kernel& kernel) {
 std::string connect_text(const Connect& connect) {
   std::string out;
   switch (connect.wiring) {
+    case Wiring::All: return "all";
     case Wiring::OneToOne: return "one_to_one";
     case Wiring::Random: out = cat("random ", connect.p); break;
     case Wiring::FixedIndegree: out = cat("fixed_indegree ", connect.degree); break;

@@ -32,7 +32,7 @@ struct SynapseDelay {
 };
 
 /// Which synapses a sparse space has. Never two of one pair.
-enum class Wiring { OneToOne, Random, FixedIndegree, FixedOutdegree, Distance, List };
+enum class Wiring { All, OneToOne, Random, FixedIndegree, FixedOutdegree, Distance, List };
 struct Edge {
   uint32_t pre = 0, post = 0;
   friend auto operator<=>(const Edge&, const Edge&) = default;
@@ -233,6 +233,10 @@ struct Program {
 };
 
 /// Synapses have a pre and a post neuron.
+/// Its columns are matrices [pre, post]: every pair has a synapse, by pre and then by post.
+inline bool is_matrix(const Space& space) {
+  return space.kind == SpaceKind::Dense || (space.kind == SpaceKind::Sparse && space.connect.wiring == Wiring::All);
+}
 inline bool is_synaptic(SpaceKind kind) {
   return kind == SpaceKind::Dense || kind == SpaceKind::Sparse;
 }
