@@ -6,6 +6,7 @@
 #include <map>
 
 #include "compiler/codegen/alias_scopes.h"
+#include "compiler/codegen/emit_columns.h"
 #include "compiler/codegen/emit_expr.h"
 #include "compiler/codegen/stages.h"
 #include "compiler/support/text.h"
@@ -574,6 +575,7 @@ class KernelEmitter {
   void emit_dense() {
     Value* const begin = launch_.post_begin;
     Value* const end = padded_end();
+    if (options_.math == MathMode::Exact && goes_by_columns(program_, kernel_, stages_, registers())) return emit_by_columns(begin, end);
     if (!has_scan(At::Pre)) {
       if (is_chain()) return emit_rows(begin, end);
       if (!layout_.memory_bound || matrix_bytes() < kCacheTileFrom) return emit_rows(begin, end);
@@ -586,6 +588,25 @@ class KernelEmitter {
       if (scan.along == At::Pre)
         scratch_[scan.as.value] = b_.CreateAlloca(real_, tile, program_[scan.as].name);
     emit_tiles(begin, end, tile, /*to_and_fro=*/false);
+  }
+
+  int registers() const { return options_.vector_bits == 512 ? 32 : 16; }
+
+  void emit_by_columns(Value* begin, Value* end) {
+    const unsigned lanes = options_.vector_bits / real_->getPrimitiveSizeInBits();
+    const ColumnLoops loops{.program = program_, .kernel = kernel_, .stages = stages_, .builder = b_, .function = function_,
+                            .aliases = aliases_, .real = real_, .lanes = lanes, .row = launch_.row,
+                            .pre_begin = launch_.pre_begin, .pre_end = launch_.pre_end,
+                            .element = [&](ColumnId column, uint32_t element) { return element_pointer({column, element}); },
+                            .uniform = [&](ExprId id) { return shared_[id.value]; }};
+    // Rows a large power of two apart meet in the cache.
+    constexpr uint64_t kMeet = 512;
+    Value* const bytes = b_.CreateNSWMul(launch_.row, b_.getInt64(real_->getPrimitiveSizeInBits() / 8));
+    Value* const meet = b_.CreateIsNull(b_.CreateAnd(bytes, kMeet - 1));
+    Value* const vectors = b_.CreateAnd(b_.CreateNSWSub(end, begin), ~uint64_t{lanes - 1});
+    Value* const middle = b_.CreateSelect(meet, begin, b_.CreateNSWAdd(begin, vectors));
+    emit_columns(loops, begin, middle);
+    emit_rows(middle, end);
   }
 
   /// A matrix of a few times the second-level cache is walked in tiles of posts, in turns from the left

@@ -299,6 +299,19 @@ void for_each_row(const ColumnLayout& at, const OutputPlace& output, const PostW
   for (int64_t i = 0; i < at.pres; ++i) f(base + i * at.row, begin + (i * posts + first) * at.width);
 }
 
+/// Arrays that do not overlap, which a compiler cannot see.
+template <class From, class To, class F>
+void converted(const From* __restrict from, To* __restrict to, int64_t count, const F& f) {
+  for (int64_t j = 0; j < count; ++j) to[j] = f(to[j], static_cast<To>(from[j]));
+}
+
+/// Rows of the host lie far apart where neurons are cut: the next one is asked for before it is needed.
+template <class Number>
+void fetch(const Number* begin, int64_t count) {
+  constexpr int64_t kLine = 64 / sizeof(Number);
+  for (int64_t j = 0; j < count; j += kLine) __builtin_prefetch(begin + j);
+}
+
 }  // namespace
 
 void TrajectoryCore::record(const OutputPlace& output, ColumnId from, int64_t step) {
@@ -307,7 +320,8 @@ void TrajectoryCore::record(const OutputPlace& output, ColumnId from, int64_t st
     for_each_row(at, output, window, step, base, [&](const auto* own, int64_t whole) {
       double* const to = output.values + whole;
       if (at.width == 1) {
-        for (int64_t j = 0; j < at.posts; ++j) to[j] = static_cast<double>(own[j]);
+        converted(own, to, at.posts, [](double, double value) { return value; });
+        if (output.cut) fetch(to + window.all, at.posts);
         return;
       }
       for (int64_t j = 0; j < at.posts; ++j)
@@ -325,7 +339,8 @@ void TrajectoryCore::owe(const OutputPlace& output, ColumnId into, int64_t step)
       using Real = std::remove_reference_t<decltype(*own)>;
       const double* const from = output.owed + whole;
       if (at.width == 1) {
-        for (int64_t j = 0; j < at.posts; ++j) own[j] += static_cast<Real>(from[j]);
+        converted(from, own, at.posts, [](Real before, Real value) { return before + value; });
+        if (output.cut) fetch(from - window.all, at.posts);
         return;
       }
       for (int64_t j = 0; j < at.posts; ++j)

@@ -19,7 +19,7 @@ namespace {
 /// What a tile keeps of one step should stay in the first-level cache, and a stretch of its trajectory in the
 /// second; measured with bench/run_gradients.
 constexpr int64_t kTileBytes = 56 << 10;
-constexpr uint64_t kStretchBytes = 1 << 20;
+constexpr uint64_t kStretchBytes = 768 << 10;
 constexpr uint64_t kCosyBytes = 8 << 20;   // a whole trajectory beyond that is faster computed twice than fetched
 constexpr int64_t kVector = 16;
 
@@ -94,7 +94,11 @@ void Trajectory::State::make_tiles() {
   if (!cut) return;
   const double width = static_cast<double>(whole->states.slot_bytes()) / static_cast<double>(cut->posts);
   int64_t posts = options.tile_posts;
-  if (posts == 0) posts = static_cast<int64_t>(kTileBytes / std::max(width, 1.0));
+  if (posts == 0) {
+    // An odd number of lines a row: those of a column of vectors do not meet in the cache.
+    const auto vectors = static_cast<int64_t>(kTileBytes / std::max(width, 1.0)) / kVector;
+    posts = (vectors | 1) * kVector;
+  }
   posts = std::max((posts + kVector - 1) / kVector * kVector, kVector);
   if (cut->posts < 2 * posts) {
     cut.reset();

@@ -175,15 +175,44 @@ TEST(Codegen, TilesFromEitherSideMakeTheSameSums) {
   expect_equal(program, odd, even, "even step");
 }
 
-TEST(Codegen, ManyValuesPerPostAgree) {
-  Bench b(77, 101);
+/// Nine values per post, a choice by row and post, and three sums: one vector of posts goes through all rows.
+Program folded(Bench& b) {
   ExprPool& pool = b.program.pool;
-  const ColumnId c = b.column("Y.c", b.post, Role::Value, 9);
+  const ColumnId c = b.column("Y.c", b.post, Role::Value, 9), sums = b.column("Y.sums", b.post, Role::Value, 2);
+  const ExprId x = b.load(b.x, At::Pre), y = b.load(b.y, At::Post);
   ExprId sum = b.load(b.v, At::Self);
-  for (uint32_t k = 0; k < 9; ++k) sum = pool.make(Op::Fma, sum, b.load(b.x, At::Pre), b.load(c, At::Post, k));
-  b.program.add(Kernel{.name = "fold", .domain = b.dense, .stores = {{.into = b.v, .value = sum}},
-                       .accumulates = {{.into = b.u, .at = At::Post, .value = pool.mul(sum, b.load(b.x, At::Pre))}}});
-  expect_engines_agree(b.program, b.dense);
+  for (uint32_t k = 0; k < 9; ++k) sum = pool.make(Op::Fma, sum, x, b.load(c, At::Post, k));
+  const ExprId chosen = pool.make(Op::Select, pool.make(Op::Less, pool.mul(x, x), y), sum, b.load(b.eta, At::Uniform));
+  b.program.add(Kernel{.name = "fold", .domain = b.dense, .stores = {{.into = b.v, .value = chosen}},
+                       .accumulates = {{.into = b.u, .at = At::Post, .value = pool.mul(sum, x)},
+                                       {.into = sums, .at = At::Post, .value = pool.mul(x, y)},
+                                       {.into = sums, .element = 1, .at = At::Post, .value = x}}});
+  return b.program;
+}
+
+TEST(Codegen, ManyValuesPerPostAgree) {
+  // Rows of 128 and 256 numbers meet in the cache and go row by row.
+  for (const auto& [pre, post] : {std::pair{77, 101}, {41, 128}, {300, 14}, {18, 250}, {4099, 1}}) {
+    Bench b(pre, post);
+    expect_engines_agree(folded(b), b.dense);
+  }
+}
+
+TEST(Codegen, ChunksOfManyValuesPerPostMakeTheWhole) {
+  Bench b(77, 101);
+  const Program program = folded(b);
+  const auto kernels = jit(program, {});
+  ASSERT_TRUE(kernels.ok()) << kernels.error();
+  Memory<float> whole(program, program[b.dense]), parts(program, program[b.dense]);
+  kernels->run[0](&whole.launch);
+  for (const auto& [begin, end] : {std::pair{0, 7}, {7, 48}, {48, 101}})
+    for (const auto& [first, last] : {std::pair{0, 3}, {3, 77}}) {
+      hebb_launch launch = parts.launch;
+      launch.post_begin = begin, launch.post_end = end;
+      launch.pre_begin = first, launch.pre_end = last;
+      kernels->run[0](&launch);
+    }
+  expect_equal(program, whole, parts, "in parts");
 }
 
 TEST(Codegen, EveryOperatorAgreesOnHardValues) {
