@@ -31,14 +31,29 @@ void set_period(Ticker& ticker, double period_ms, double time_ms, double toleran
   ticker.next = std::max<int64_t>(1, static_cast<int64_t>(first));
 }
 
-double meant_value(const Columns& columns, ColumnId id) {
-  if (columns.precision() == Precision::Float64) return *static_cast<const double*>(columns.base(id));
-  const float stored = *static_cast<const float*>(columns.base(id));
+namespace {
+
+double meant(float stored) {
   char text[40];
   const auto end = std::to_chars(text, text + sizeof text, stored).ptr;
   double value = stored;
   std::from_chars(text, end, value);
   return value;
+}
+
+}  // namespace
+
+double meant_value(const Columns& columns, ColumnId id) {
+  if (columns.precision() == Precision::Float64) return *static_cast<const double*>(columns.base(id));
+  return meant(*static_cast<const float*>(columns.base(id)));
+}
+
+std::vector<double> meant_values(const Columns& columns, ColumnId id) {
+  std::vector<double> out(static_cast<size_t>(columns.layout(id).size()));
+  columns.read(id, out);
+  if (columns.precision() == Precision::Float32)
+    for (double& value : out) value = meant(static_cast<float>(value));
+  return out;
 }
 
 }  // namespace hebb

@@ -31,5 +31,7 @@ void set_period(Ticker& ticker, double period_ms, double time_ms, double toleran
 /// The period in a uniform column as it was meant: in Float32 "0.1" reads back as 0.1, not as
 /// 0.10000000149, which would be a whole step off after some 10^8 periods.
 double meant_value(const Columns& columns, ColumnId id);
+/// Of a column with several.
+std::vector<double> meant_values(const Columns& columns, ColumnId id);
 
 }  // namespace hebb

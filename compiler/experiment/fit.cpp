@@ -99,7 +99,9 @@ class Fitting {
     text += share_at_bounds();
     for (const RunGradient& run : problem_.runs) {
       const TrajectoryMemory memory = run.memory();
-      if (memory.lanes > 1) text += cat("; ", memory.lanes, " recordings at a time share vectors");
+      const int64_t together = std::max(memory.lanes, tangent_ ? tangent_->together() : 1);
+      if (together > 1) text += cat("; ", together, " recordings at a time share vectors");
+      else if (run.lanes() >= 2 && !run.apart_because().empty()) text += cat("; recordings go one by one: ", run.apart_because());
       if (memory.checkpoints <= 1) continue;
       text += cat("; states kept at ", memory.checkpoints, " checkpoints, ", memory.segment, " steps apart, ",
                   bytes_text(static_cast<double>(memory.bytes)), " a recording");

@@ -7,7 +7,7 @@
 #include "compiler/adjoint/in_place.h"
 #include "compiler/experiment/engine.h"
 #include "compiler/experiment/grad_device.h"
-#include "compiler/experiment/grad_packs.h"
+#include "compiler/experiment/run_packs.h"
 #include "compiler/program/interpret.h"
 #include "compiler/program/overlap.h"
 #include "compiler/support/text.h"
@@ -55,16 +55,19 @@ struct RunGradient::State {
   std::vector<Seen> outputs;
   std::vector<TrajectoryOutput> read;
   std::shared_ptr<const Adjoint> adjoint;
-  Kernels kernels;
+  ExperimentOptions::Engine engine{};
+  int level = 3;
+  Kernels kernels;                                         // of one run
   std::vector<std::vector<FeedValues>> feeds;              // by lane
   std::vector<std::unique_ptr<Trajectory>> trajectories;   // by lane, or by worker when not all fit
-  GradientPacks packs;
+  RunPacks packs;
   std::optional<GradientDevice> device;                    // takes all lanes
   std::vector<int64_t> together;                           // groups of lanes that went together last
   bool keep_all = true;
   std::vector<TrajectoryMemory> kept;                      // by lane: how its states were
   std::vector<std::vector<std::vector<double>>> recorded;  // by lane, by output
 
+  std::string make_kernels();
   std::string prepare_lane(Trajectory& trajectory, int64_t lane);
   std::string forward_lane(int64_t lane);
   void forward_together(std::vector<int64_t>& active);
@@ -304,20 +307,19 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
   assert(verify(s.adjoint->program).empty() && "an adjoint keeps the promises of a program");
   auto engine = e.options.engine;
   if (options.once && small_enough_to_interpret(*s.adjoint, s.prepared)) engine = ExperimentOptions::Engine::Interpreter;
-  if (e.options.device == nullptr) {
-    auto kernels = make_gradient_kernels(s.adjoint, options.precision, engine, e.options.level, false);
-    if (!kernels) {
-      e.diags.report(DiagKind::CannotRun, run.network.span, kernels.error());
-      return std::nullopt;
-    }
-    s.kernels = std::move(*kernels);
+  s.feeds = feeds_of_lanes(s.prepared);
+  s.engine = engine;
+  s.level = e.options.level;
+  const bool jit = engine == ExperimentOptions::Engine::Jit && e.options.device == nullptr;
+  // Evaluated once, a run of many recordings may need the code for all of them and no other.
+  const bool later = options.once && jit && s.prepared.lanes > 1 && TrajectoryPack::obstacle(s.adjoint->program).empty();
+  if (std::string failure = later || e.options.device != nullptr ? "" : s.make_kernels(); !failure.empty()) {
+    e.diags.report(DiagKind::CannotRun, run.network.span, failure);
+    return std::nullopt;
   }
-  for (int64_t lane = 0; lane < s.prepared.lanes; ++lane) {
-    auto& feeds = s.feeds.emplace_back();
-    for (const auto& [feed, values] : s.prepared.feeds) {
-      feeds.push_back(feed);
-      feeds.back().values = values_of_lane(values, lane);
-    }
+  if (jit) {
+    s.packs = RunPacks({.adjoint = s.adjoint, .prepared = &s.prepared, .feeds = &s.feeds, .precision = options.precision,
+                        .level = e.options.level, .max_bytes = options.max_bytes, .at_once = later});
   }
   s.trajectories.resize(s.prepared.lanes);
   s.recorded.resize(s.prepared.lanes);
@@ -335,9 +337,6 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
       if (s.prepared.lanes > 1) *e.options.notes << ", " << s.device->together() << " of " << s.prepared.lanes << " recordings at a time";
       *e.options.notes << '\n';
     }
-  } else if (engine == ExperimentOptions::Engine::Jit && s.prepared.lanes > 1 && !options.once) {
-    s.packs = GradientPacks({.adjoint = s.adjoint, .prepared = &s.prepared, .feeds = &s.feeds, .precision = options.precision,
-                             .level = e.options.level, .max_bytes = options.max_bytes});
   }
   return RunGradient(std::move(state));
 }
@@ -355,6 +354,7 @@ TrajectoryMemory RunGradient::memory() const {
   out.lanes = lanes;
   return out;
 }
+std::string RunGradient::apart_because() const { return state_->packs.obstacle(); }
 const PreparedRun& RunGradient::prepared() const { return state_->prepared; }
 
 std::unique_ptr<Trajectory> RunGradient::State::make_trajectory(int64_t lane, uint64_t bytes,
@@ -372,6 +372,14 @@ std::unique_ptr<Trajectory> RunGradient::State::make_trajectory(int64_t lane, ui
     return nullptr;
   }
   return std::make_unique<Trajectory>(std::move(*made));
+}
+
+std::string RunGradient::State::make_kernels() {
+  if (!kernels.run.empty()) return {};
+  auto made = make_step_kernels(adjoint, options.precision, engine, level, false);
+  if (!made) return made.error();
+  kernels = std::move(*made);
+  return {};
 }
 
 std::string RunGradient::State::prepare_lane(Trajectory& trajectory, int64_t lane) {
@@ -422,7 +430,7 @@ void RunGradient::State::forward_together(std::vector<int64_t>& active) {
     together.erase(together.begin() + static_cast<std::ptrdiff_t>(k));
   }
   std::erase_if(active, [&](int64_t lane) {
-    return std::find(together.begin(), together.end(), GradientPacks::group_of(lane)) != together.end();
+    return std::find(together.begin(), together.end(), RunPacks::group_of(lane)) != together.end();
   });
 }
 
@@ -511,6 +519,10 @@ bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const 
     active.clear();
   }
   s.forward_together(active);
+  if (std::string failure = active.empty() ? "" : s.make_kernels(); !failure.empty()) {
+    e.diags.report(DiagKind::CannotRun, s.run->network.span, failure);
+    return false;
+  }
   // The first lane says how much a lane keeps: all of them, or each anew for its way back.
   size_t begin = 0;
   if (!active.empty() && !s.trajectories[active[0]] && all > 1) {
@@ -525,6 +537,7 @@ bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const 
     failures[lane] = s.forward_lane(lane);
     if (!s.keep_all) s.trajectories[lane].reset();
   });
+  s.packs.note_alone(static_cast<int64_t>(active.size()));
   for (const int64_t lane : taking) {
     const std::string which = s.prepared.batched ? cat(" (lane ", lane, ")") : "";
     if (!failures[lane].empty()) {
@@ -659,7 +672,7 @@ Trajectory::AtBounds RunGradient::at_bounds(const Evaluation& e, std::span<const
       continue;
     }
     for (int64_t lane = 0; lane < s.prepared.lanes; ++lane) {
-      const int64_t group = GradientPacks::group_of(lane);
+      const int64_t group = RunPacks::group_of(lane);
       if (s.packs.made(group)) {
         if (lane != s.packs.first(group) || !s.packs.forward(group, s.read)) continue;
         const auto all = s.packs.pack(group).at_bounds(column, weight.bounds.low, weight.bounds.high,

@@ -61,6 +61,8 @@ class RunGradient {
   MaybeDimension dimension_of(int leaf) const;
   /// How the states of a recording were kept in the last gradient.
   TrajectoryMemory memory() const;
+  /// Why recordings do not share vectors; empty: they may.
+  std::string apart_because() const;
   /// Gives every lane the values of the targets, without running.
   void set_targets(std::span<const Target> targets);
   /// Weight-steps of bounded weights at one of their bounds, and all of them: every step of every lane.

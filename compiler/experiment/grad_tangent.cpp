@@ -4,10 +4,12 @@
 #include <atomic>
 #include <cassert>
 #include <cmath>
+#include <deque>
 
 #include "compiler/adjoint/activity.h"
 #include "compiler/adjoint/tangent.h"
 #include "compiler/experiment/engine.h"
+#include "compiler/experiment/run_packs.h"
 #include "compiler/program/interpret.h"
 #include "compiler/program/uncoupled.h"
 #include "compiler/support/text.h"
@@ -45,6 +47,11 @@ struct Moving {
   std::vector<std::pair<int64_t, std::shared_ptr<const Program>>> tiles;   // first neuron, program of so many
   using Given = std::vector<std::pair<ColumnId, std::vector<double>>>;
   std::vector<Given> beginnings;         // of tiles, by lane: parameters and states, once they were computed
+  /// Lanes that go together, and what is read of them: the recordings whose columns are valid, in order.
+  RunPacks packs;
+  int64_t together = 1;
+  std::vector<std::vector<FeedValues>> feeds;   // by lane
+  std::vector<TrajectoryOutput> read;
 };
 
 /// Cuts the run into tiles whose states, with all derivatives, take about as much as the second-level cache.
@@ -94,13 +101,19 @@ bool taking_part(const Lanes& lanes, int64_t all, int64_t lane) {
 }  // namespace
 
 struct LossTangent::State {
-  std::vector<Moving> runs;
+  std::deque<Moving> runs;   // whose packs know where the feeds are
 };
 
 LossTangent::LossTangent(std::unique_ptr<State> state) : state_(std::move(state)) {}
 LossTangent::LossTangent(LossTangent&&) noexcept = default;
 LossTangent& LossTangent::operator=(LossTangent&&) noexcept = default;
 LossTangent::~LossTangent() = default;
+
+int64_t LossTangent::together() const {
+  int64_t out = 1;
+  for (const Moving& run : state_->runs) out = std::max(out, run.together);
+  return out;
+}
 
 bool has_tangent(const LossProblem& problem) {
   for (const RunGradient& run : problem.runs) {
@@ -109,6 +122,21 @@ bool has_tangent(const LossProblem& problem) {
   }
   return true;
 }
+
+namespace {
+
+void let_go_together(const Evaluation& e, const PreparedRun& prepared, Moving& moving) {
+  for (const Recording& recording : moving.recordings)
+    if (recording.column.valid()) moving.read.push_back({recording.column, recording.final_only, recording.every_steps});
+  if (!TrajectoryPack::obstacle(*moving.program).empty()) return;   // before work on an adjoint
+  moving.feeds = feeds_of_lanes(prepared);
+  const auto adjoint = only_forwards(*moving.program, moving.read);
+  if (!adjoint) return;
+  moving.packs = RunPacks({.adjoint = adjoint, .prepared = &prepared, .feeds = &moving.feeds, .precision = Precision::Float64,
+                           .level = e.options.level, .max_bytes = e.options.max_memory, .interrupted = e.options.interrupted});
+}
+
+}  // namespace
 
 std::optional<LossTangent> LossTangent::create(Evaluation& e, LossProblem& problem) {
   auto state = std::make_unique<State>();
@@ -166,6 +194,7 @@ std::optional<LossTangent> LossTangent::create(Evaluation& e, LossProblem& probl
     else if (e.options.notes != nullptr)
       *e.options.notes << "the derivatives of " << prepared.network->name << " step by step are computed on " << e.options.device->name() << '\n';
     state->runs.push_back(std::move(moving));
+    if (e.options.engine == ExperimentOptions::Engine::Jit) let_go_together(e, prepared, state->runs.back());
   }
   return LossTangent(std::move(state));
 }
@@ -348,6 +377,29 @@ LaneResult run_lane(const PreparedRun& prepared, const Moving& moving, int64_t l
 
 namespace {
 
+/// Lanes that share vectors; those that became infinite are left to be run alone, which says where.
+void run_together(const PreparedRun& prepared, Moving& moving, const Lanes& chosen, std::vector<LaneResult>& results, std::vector<char>& done) {
+  std::vector<int64_t> active;
+  for (int64_t lane = 0; lane < prepared.lanes; ++lane)
+    if (taking_part(chosen, prepared.lanes, lane)) active.push_back(lane);
+  const std::vector<int64_t> groups = moving.packs.choose(active);
+  for (const int64_t group : groups) moving.together = std::max(moving.together, moving.packs.count(group));
+  in_parallel(prepared.options.threads, static_cast<int64_t>(groups.size()), [&](int64_t k) {
+    const int64_t group = groups[static_cast<size_t>(k)];
+    auto values = moving.packs.forward(group, moving.read);
+    if (!values || !moving.packs.pack(group).stayed_finite()) return;
+    for (int64_t n = 0; n < moving.packs.count(group); ++n) {
+      const auto lane = static_cast<size_t>(moving.packs.first(group) + n);
+      size_t next = 0;
+      for (const Recording& recording : moving.recordings) {
+        Recorded& one = results[lane].recorded.emplace_back();
+        if (recording.column.valid()) one.values = std::move((*values)[static_cast<size_t>(n)][next++]);
+      }
+      done[lane] = 1;
+    }
+  });
+}
+
 /// Each recording goes into one mean over independent terms by itself, and the loss into nothing else: then the
 /// curvature in the recordings is diagonal, where that mean goes into the loss linearly.
 bool may_be_diagonal(const LossGraph& graph) {
@@ -433,10 +485,13 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
       if (!cut || !prepared.batched || taking_part(question.lanes, lanes, lane)) entries.push_back(lane);
     moving.beginnings.resize(lanes);
     std::vector<LaneResult> results(lanes);
+    std::vector<char> done(static_cast<size_t>(lanes));
+    run_together(prepared, moving, question.lanes, results, done);
     in_parallel(prepared.options.threads, lanes, [&](int64_t lane) {
-      if (!taking_part(question.lanes, lanes, lane)) return;
+      if (!taking_part(question.lanes, lanes, lane) || done[static_cast<size_t>(lane)]) return;
       results[lane] = moving.cut ? run_tiles(prepared, moving, lane) : run_lane(prepared, moving, lane);
     });
+    for (int64_t lane = 0; lane < lanes; ++lane) moving.packs.note_alone(taking_part(question.lanes, lanes, lane) && !done[static_cast<size_t>(lane)]);
     for (int64_t lane = 0; lane < lanes; ++lane) {
       if (results[lane].failure.empty()) continue;
       if (question.diverged && results[lane].diverged) *question.diverged = results[lane].failure;

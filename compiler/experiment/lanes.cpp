@@ -9,6 +9,7 @@
 
 #include "compiler/experiment/abort.h"
 #include "compiler/experiment/actions.h"
+#include "compiler/experiment/run_packs.h"
 #include "compiler/experiment/stream.h"
 #include "compiler/support/bytes.h"
 #include "compiler/support/hash.h"
@@ -284,6 +285,51 @@ Result<bool> run_on_device(const Lane::From& from, const Kernels& kernels, std::
   return true;
 }
 
+/// What lanes that share vectors can leave behind: whole values after every step or the last.
+bool is_plain(const PreparedRun& prepared) {
+  if (!prepared.options.record_to.empty() || !prepared.measures.empty() || !prepared.network->aborts.empty()) return false;
+  return std::all_of(prepared.kept.begin(), prepared.kept.end(), [&](const Kept& kept) {
+    const Recording& what = kept.recording;
+    return what.reduce == RecordReduce::None && what.ranges.empty() && !what.events && !what.streamed && !what.on.valid() &&
+           (*prepared.program)[what.column].role != Role::Indicator;
+  });
+}
+
+/// Lanes of a small network that share vectors. By lane: whether it is done; one that became infinite is not, and
+/// says where when it runs alone.
+std::vector<char> run_packed(Evaluation& e, const PreparedRun& prepared, std::vector<LaneResult>& results) {
+  std::vector<char> done(results.size());
+  const bool may = e.options.engine == ExperimentOptions::Engine::Jit && e.options.device == nullptr && prepared.options.steps > 0;
+  if (!may || !is_plain(prepared) || !TrajectoryPack::obstacle(*prepared.program).empty()) return done;
+  std::vector<TrajectoryOutput> read;
+  for (const Kept& kept : prepared.kept) read.push_back({kept.recording.column, kept.recording.final_only, kept.recording.every_steps});
+  const auto adjoint = only_forwards(*prepared.program, read);
+  if (!adjoint) return done;
+  const auto feeds = feeds_of_lanes(prepared);
+  RunPacks packs({.adjoint = adjoint, .prepared = &prepared, .feeds = &feeds, .precision = prepared.options.precision,
+                  .level = e.options.level, .max_bytes = e.options.max_memory, .interrupted = e.options.interrupted});
+  std::vector<int64_t> all;
+  for (int64_t lane = 0; lane < prepared.lanes; ++lane) all.push_back(lane);
+  packs.note_alone(prepared.lanes);
+  const std::vector<int64_t> groups = packs.choose(all);
+  in_parallel(prepared.options.threads, static_cast<int64_t>(groups.size()), [&](int64_t k) {
+    const int64_t group = groups[static_cast<size_t>(k)];
+    auto values = packs.forward(group, read);
+    if (!values || !packs.pack(group).stayed_finite()) return;
+    for (int64_t n = 0; n < packs.count(group); ++n) {
+      const auto lane = static_cast<size_t>(packs.first(group) + n);
+      for (size_t m = 0; m < read.size(); ++m)
+        results[lane].recorded.push_back({.name = prepared.kept[m].recording.name, .shape = column_shape(*prepared.program, read[m].column),
+                                          .samples = read[m].samples(prepared.options.steps),
+                                          .values = std::move((*values)[static_cast<size_t>(n)][m])});
+      done[lane] = 1;
+    }
+  });
+  if (const auto together = std::count(done.begin(), done.end(), 1); together > 0 && e.options.notes != nullptr)
+    *e.options.notes << together << " runs of " << prepared.program->name << " share vectors, " << kLanesTogether << " at a time\n";
+  return done;
+}
+
 }  // namespace
 
 LaneResult run_lane(const Model& model, const PreparedRun& prepared, const Kernels& kernels, int64_t lane, int threads,
@@ -310,8 +356,9 @@ std::vector<LaneResult> run_lanes(Evaluation& e, const PreparedRun& prepared, co
     if (!done || *done) return results;
   }
   const int workers = static_cast<int>(std::min<int64_t>(prepared.options.threads, prepared.lanes));
+  const std::vector<char> done = stored.store ? std::vector<char>(results.size()) : run_packed(e, prepared, results);
   const auto one = [&](int64_t lane, int threads) {
-    results[lane] = run_lane(e.model, prepared, kernels, lane, threads, e.options.interrupted, stored, &file);
+    if (!done[static_cast<size_t>(lane)]) results[lane] = run_lane(e.model, prepared, kernels, lane, threads, e.options.interrupted, stored, &file);
   };
   if (workers <= 1) {
     for (int64_t lane = 0; lane < prepared.lanes; ++lane) one(lane, prepared.options.threads);

@@ -7,7 +7,7 @@
 
 #include "compiler/support/memory.h"
 #include "compiler/support/text.h"
-#include "runtime/clock.h"
+#include "runtime/finite.h"
 
 namespace hebb {
 
@@ -149,6 +149,22 @@ void TrajectoryCore::prepare_launches() {
   all(adjoint->init.forward, init.forward);
   all(adjoint->init.reverse, init.reverse);
   for (const KernelId id : adjoint->moved_init) init.moved.push_back(prepare(id));
+  if (keys.empty()) return;
+  const auto written_by = [&](std::vector<KernelId> StepAdjoint::* list) {
+    std::vector<ColumnId> out;
+    const auto add = [&](ColumnId id) {
+      if (std::find(out.begin(), out.end(), id) == out.end()) out.push_back(id);
+    };
+    for (const StepAdjoint* flavour : {&adjoint->quiet, &adjoint->eventful}) {
+      for (const KernelId id : flavour->*list) {
+        for (const Store& store : program()[id].stores) add(store.into);
+        for (const Accumulate& sum : program()[id].accumulates) add(sum.into);
+      }
+    }
+    return out;
+  };
+  written = written_by(&StepAdjoint::forward);
+  written_back = written_by(&StepAdjoint::reverse);
 }
 
 Segments plan_segments(int64_t steps, uint64_t state, uint64_t step, double cosy) {
@@ -210,19 +226,8 @@ void TrajectoryCore::compute_step(int64_t step, int64_t small_slot, Compute what
   std::memset(small.slot(small_slot), 0, small_zeros);
   std::memset(passing.slot(0), 0, passing_zeros);
   for (const ColumnId id : what == Compute::All ? resets : moved_resets) columns.fill(id, program()[id].reset);
-  if (what != Compute::All) {
-    PreparedStep& flavour = fires[static_cast<size_t>(step)] ? eventful : quiet;
-    return run_launches(what == Compute::Moved ? flavour.moved : flavour.again, step);
-  }
-  const double time = static_cast<double>(step) * dt_ms;
-  for (const Clock& clock : program().plan.clocks) {
-    const double period = meant_value(columns, clock.period);
-    const double phase = std::remainder(time, period);
-    const bool now_fires = step > 0 && period > 0 && std::abs(phase) < dt_ms * (0.5 + 1e-9) && time > 0.5 * dt_ms;
-    columns.fill(clock.indicator, now_fires ? 1 : 0);
-    if (now_fires) fires[static_cast<size_t>(step)] = true;
-  }
-  run_launches(fires[static_cast<size_t>(step)] ? eventful.forward : quiet.forward, step);
+  if (what == Compute::All) show_ticks(step);
+  run_flavours(step, what == Compute::All ? &PreparedStep::forward : what == Compute::Moved ? &PreparedStep::moved : &PreparedStep::again, written);
 }
 
 /// Fills `states` with the segment that starts at `begin`, from its checkpoint.
@@ -284,6 +289,7 @@ Status TrajectoryCore::begin(int64_t new_steps, double new_dt_ms, uint64_t cosy,
   steps = new_steps;
   dt_ms = new_dt_ms;
   columns.fill(program().dt, dt_ms);
+  find_ticks();
   if (kept) return Done{};
   return plan_memory(cosy, most);
 }
@@ -359,6 +365,15 @@ bool is_read(const TrajectoryOutput& output, int64_t step, int64_t steps) {
 
 }  // namespace
 
+/// As a Simulation of one run does: what neurons hold after every step, everything now and then.
+void TrajectoryCore::look(int64_t step) {
+  constexpr int64_t kWindow = 512;
+  const bool full = step + 1 == steps || (step + 1) % kWindow == 0;
+  const Program& primal = adjoint->program;
+  for (size_t k = 0; k < next.size(); ++k)
+    if (full || !is_synaptic(primal[primal[now[k]].space].kind)) finite = finite && all_finite(columns, next[k]);
+}
+
 /// Where all steps are kept each has its slot, else two states take turns and only checkpoints, written in place, stay.
 void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoints_only) {
   std::vector<ColumnId> from;
@@ -376,11 +391,13 @@ void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoi
     bind(state_before(0), state_before(1), 0, 0);
     run_launches(begun.forward, 0);
   }
-  for (int64_t step = 0; step < steps; ++step) {
+  finite = true;
+  for (int64_t step = 0; step < steps && !(interrupted && *interrupted); ++step) {
     bind(state_before(step), state_before(step + 1), all ? step : 0, step);
     compute_step(step, all ? step : 0, kept ? Compute::Moved : Compute::All);
     for (size_t k = 0; k < outputs.size(); ++k)
       if (is_read(outputs[k].what, step, steps)) record(outputs[k], from[k], step);
+    if (looks) look(step);
   }
   kept = all;
   ring_begin = all ? 0 : -1;
@@ -457,7 +474,7 @@ void TrajectoryCore::reverse(std::span<const OutputPlace> outputs, std::span<con
       if (!is_read(outputs[k].what, step, steps) || !owed[k].valid()) continue;
       owe(outputs[k], owed[k], step);
     }
-    run_launches(fires[static_cast<size_t>(step)] ? eventful.reverse : quiet.reverse, step);
+    run_flavours(step, &PreparedStep::reverse, written_back);
     for (size_t k = 0; k < fed_targets.size(); ++k) {
       const std::vector<double> one = read(a.adjoint_of[fed_targets[k].value]);
       std::copy(one.begin(), one.end(), fed_gradients[k].begin() + step * static_cast<int64_t>(one.size()));

@@ -2,6 +2,7 @@
 // One trajectory in memory: a program with its columns, run forwards and backwards. A Trajectory is one of these,
 // or several that share the postsynaptic neurons among them.
 
+#include <atomic>
 #include <functional>
 #include <map>
 
@@ -72,6 +73,10 @@ struct TrajectoryCore {
   TrajectoryMemory memory;
 
   PreparedStep quiet, eventful, init, once, begun;
+  /// Where a step is eventful for some of several runs both flavours are computed, and each run keeps its own: the
+  /// columns that either writes, and memory for them.
+  std::vector<ColumnId> written, written_back;
+  std::vector<std::byte> before_step, of_quiet;
 
   std::vector<FeedValues> given;                 // as of the last forward pass
   struct BoundFeed {
@@ -83,13 +88,17 @@ struct TrajectoryCore {
   };
   std::vector<BoundFeed> feeds;                  // of `given`
   std::map<uint32_t, std::vector<double>> last;  // what `set` was given, by column
-  std::vector<bool> fires;                       // by step: eventful
+  std::vector<uint32_t> fed_fires;               // by step: runs that are fed an event, a bit each
+  std::vector<std::vector<uint32_t>> ticks;      // by clock of the plan, by step: runs for which it fires
+  std::vector<uint32_t> fires;                   // by step: runs for which the step is eventful
   int64_t steps = 0;
   double dt_ms = 0;
   int64_t ring_begin = 0;                        // first step of the segment that `states` holds; -1: none
   /// Everything that the targets do not change is still there from the last forward pass.
   bool kept = false;
   bool bound = false;                            // `feeds` are those of `given`
+  const std::atomic<bool>* interrupted = nullptr;
+  bool looks = false, finite = true;             // for states that are not finite, in a forward pass; found none
   std::vector<ColumnId> fed_targets;
   std::vector<std::vector<double>> fed_gradients;
 
@@ -133,6 +142,11 @@ struct TrajectoryCore {
   std::byte* place(int64_t slot);                // of a state of the segment that is held
   void bind(std::byte* state, std::byte* next_state, int64_t small_slot, int64_t step);
   void bind_step(int64_t step);
+  uint32_t all_runs() const { return keys.empty() ? 1 : (uint32_t{1} << keys.size()) - 1; }
+  void find_ticks();
+  void show_ticks(int64_t step);
+  using FlavourList = std::vector<PreparedLaunch> PreparedStep::*;
+  void run_flavours(int64_t step, FlavourList list, std::span<const ColumnId> writes);
   enum class Compute { All, Moved, ForReverse };
   void compute_step(int64_t step, int64_t small_slot, Compute what);
   void load_segment(int64_t begin);
@@ -141,6 +155,7 @@ struct TrajectoryCore {
   void record(const OutputPlace& output, ColumnId from, int64_t step);
   void owe(const OutputPlace& output, ColumnId into, int64_t step);
   ColumnId after_step(ColumnId id) const;
+  void look(int64_t step);
 };
 
 }  // namespace hebb

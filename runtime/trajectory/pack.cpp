@@ -1,6 +1,7 @@
 #include "runtime/trajectory/pack.h"
 
 #include <algorithm>
+#include <cassert>
 #include <map>
 
 #include "compiler/support/text.h"
@@ -52,6 +53,7 @@ int64_t last_step(const ByLane& seeds, std::span<const TrajectoryOutput> outputs
 }
 
 constexpr size_t kLanes = kLanesTogether;
+constexpr int64_t kMostNeurons = 31;       // of a population: then every launch is whole, Trajectory::runs_whole
 constexpr uint64_t kCosyBytes = 8 << 20;   // as of a single run, trajectory.cpp
 
 }  // namespace
@@ -74,8 +76,15 @@ TrajectoryPack::TrajectoryPack(TrajectoryPack&&) noexcept = default;
 TrajectoryPack& TrajectoryPack::operator=(TrajectoryPack&&) noexcept = default;
 TrajectoryPack::~TrajectoryPack() = default;
 
-bool TrajectoryPack::possible(const Program& program) {
-  return Trajectory::runs_whole(program) && program.plan.clocks.empty() && program.plan.delays.empty();
+std::string TrajectoryPack::obstacle(const Program& program) {
+  if (!program.plan.delays.empty() || !program.plan.bucketed.empty()) return "there are delays";
+  for (const Space& space : program.spaces)
+    if (space.kind == SpaceKind::Sparse) return cat(space.name, " has synapses that are not all there");
+  for (const Space& space : program.spaces)
+    if (space.kind == SpaceKind::Neurons && space.size > kMostNeurons)
+      return cat(space.name, " has ", space.size, " neurons, and there may be ", kMostNeurons);
+  assert(Trajectory::runs_whole(program));
+  return {};
 }
 
 Result<TrajectoryPack> TrajectoryPack::create(std::shared_ptr<const Adjoint> adjoint, Kernels kernels, Precision precision,
@@ -133,17 +142,6 @@ bool TrajectoryPack::feed(int64_t steps, std::span<const std::vector<FeedValues>
         for (size_t e = 0; e < size; ++e)
           all.values[(step * size + e) * kLanes + lane] = own.values[step * rows + (rows == 1 ? 0 : e)];
     }
-    if (known->event && !known->always) {
-      for (size_t step = 0; step < count; ++step) {
-        const auto fires = [&](size_t lane) {
-          for (size_t e = 0; e < size; ++e)
-            if (all.values[(step * size + e) * kLanes + lane] != 0) return true;
-          return false;
-        };
-        for (size_t lane = 1; lane < kLanes; ++lane)
-          if (fires(lane) != fires(0)) return false;
-      }
-    }
     s.feeds.push_back(std::move(all));
   }
   return true;
@@ -166,7 +164,9 @@ Result<std::vector<ByLane>> TrajectoryPack::forward(double dt_ms, std::span<cons
     places.push_back({.what = output});
   }
   for (size_t k = 0; k < places.size(); ++k) places[k].values = together[k].data();
-  core.forward(places);
+  const bool only_forwards = s.adjoint->targets.empty();
+  core.looks = only_forwards;
+  core.forward(places, only_forwards);
   std::vector<ByLane> out(s.lanes, ByLane(outputs.size()));
   for (size_t k = 0; k < together.size(); ++k) {
     const size_t each = together[k].size() / kLanes;
@@ -177,6 +177,10 @@ Result<std::vector<ByLane>> TrajectoryPack::forward(double dt_ms, std::span<cons
   }
   return out;
 }
+
+void TrajectoryPack::watch(const std::atomic<bool>* interrupted) { state_->core->interrupted = interrupted; }
+
+bool TrajectoryPack::stayed_finite() const { return state_->core->finite; }
 
 void TrajectoryPack::reverse(std::span<const TrajectoryOutput> outputs, std::span<const ByLane> seeds) {
   State& s = *state_;

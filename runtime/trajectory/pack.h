@@ -1,6 +1,9 @@
 #pragma once
 // Several runs of one small network at once, differentiated: they share vectors (codegen's emit_lanes), and each
-// has the bits that a Trajectory of its own would have.
+// has the bits that a Trajectory of its own would have. An adjoint without targets is only run forwards.
+
+#include <atomic>
+#include <string>
 
 #include "runtime/trajectory/trajectory.h"
 
@@ -11,7 +14,8 @@ using ByLane = std::vector<std::vector<double>>;
 
 class TrajectoryPack {
  public:
-  static bool possible(const Program& program);
+  /// Why runs of this program cannot go together: "Y has 1,000 neurons, 31 at most"; empty: they can.
+  static std::string obstacle(const Program& program);
 
   /// `kernels`: of several runs at once; `keys`: of the draws of each run, at most kLanesTogether of them.
   static Result<TrajectoryPack> create(std::shared_ptr<const Adjoint> adjoint, Kernels kernels, Precision precision,
@@ -24,10 +28,14 @@ class TrajectoryPack {
   /// As in Trajectory; `values` of each run.
   Status set(ColumnId column, std::span<const std::vector<double>* const> values);
   void initialise();
-  /// What each run is fed. False: events come at different steps, and the runs cannot go together.
+  /// What each run is fed. False: the runs are fed different things, or too little.
   bool feed(int64_t steps, std::span<const std::vector<FeedValues>* const> feeds);
   /// By run, by output.
   Result<std::vector<ByLane>> forward(double dt_ms, std::span<const TrajectoryOutput> outputs);
+  /// From now on a forward pass ends early when this becomes true. What it found is then of no use.
+  void watch(const std::atomic<bool>* interrupted);
+  /// Whether the last forward pass, of an adjoint without targets, saw only finite states, looking when Simulation does.
+  bool stayed_finite() const;
   /// Runs that take no part have no seeds.
   void reverse(std::span<const TrajectoryOutput> outputs, std::span<const ByLane> seeds);
   std::vector<double> gradient(ColumnId target, int64_t lane) const;

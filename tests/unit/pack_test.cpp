@@ -48,24 +48,51 @@ network Net {
 }
 )";
 
+/// The same with a clock and an event that is fed, which come at different steps in different recordings.
+const char* const kEventful = R"(
+neuron Input { input r : 1; }
+neuron Task { input p : 1; state count = 0; let choice ~ bernoulli(p); }
+neuron Unit { input I : 1; let r = tanh(I); state slow = 0; slow' = (r - slow) / (5 ms); }
+rule Taught : three_factor {
+  param a[4] = 0, limit = 2, pace = 3 ms;
+  event pulse;
+  weight w in [-limit, limit];
+  x' = -x / (4 ms);
+  on pulse { w += a[0] * pre.r + a[1] * x; x += a[3]; }
+  on every pace { w := w * (1 - a[3]); x += post.r; }
+  on step { w += a[2] * pre.r * post.r; }
+}
+network Net {
+  signal x[3];
+  event pulse;
+  pop X[3] : Input(r = x);
+  pop Y[5] : Unit;
+  pop T[1] : Task(p = Y.r[0]);
+  project X -> Y as S via Taught { connect all; init w ~ normal(0, 0.3); bind pulse = pulse; drive I += w * pre.r; }
+}
+)";
+
 constexpr int64_t kSteps = 23;
 
 struct Network {
   std::shared_ptr<const Adjoint> adjoint;
-  ColumnId a, w, x, y, count;
+  ColumnId a, w, x, y, pace;
+  bool eventful = false;
   std::vector<TrajectoryOutput> read;
 };
 
-Network network() {
+Network network(bool eventful = false) {
   Sources sources;
   Diagnostics diags;
-  const Compilation made = compile(sources, sources.add("net.hebb", kNetwork), {}, diags);
+  const Compilation made = compile(sources, sources.add("net.hebb", eventful ? kEventful : kNetwork), {}, diags);
   EXPECT_FALSE(diags.has_errors()) << render(diags, sources, {});
   LowerOptions how;
   how.fuse = false;
   how.fed = {"T.choice"};
   const Program program = lower(made.model, made.model.networks.at(0), how);
   Network out;
+  out.eventful = eventful;
+  out.pace = program.find_column("S.pace");
   out.a = program.find_column("S.a"), out.w = program.find_column("S.w"), out.y = program.find_column("Y.r");
   for (const Feed& feed : program.plan.feeds)
     if (feed.name == "x") out.x = feed.column;
@@ -80,11 +107,12 @@ double number(uint64_t what, uint64_t k) { return 2 * draw_uniform<double>(what,
 
 /// What recording `r` is given in the run with these coefficients.
 struct Given {
-  std::vector<double> a, w;
+  std::vector<double> a, w, pace;
   std::vector<FeedValues> feeds;
 };
-Given given(uint64_t r, int turn) {
+Given given(const Network& n, uint64_t r, int turn) {
   Given out;
+  out.pace = {r % 3 == 0 ? 3.0 : r % 3 == 1 ? 1.5 : 0.5 + static_cast<double>(r)};
   for (uint64_t k = 0; k < 4; ++k) out.a.push_back(0.1 * number(50 + static_cast<uint64_t>(turn), k));
   for (uint64_t k = 0; k < 15; ++k) out.w.push_back(0.3 * number(100 + r, k));
   std::vector<double> x, choice;
@@ -95,6 +123,10 @@ Given given(uint64_t r, int turn) {
   if (r % 5 == 3) x[3 * 15] = INFINITY;    // long after its loss was read
   if (r % 5 == 4) x[0] = std::nan("");
   out.feeds = {{.name = "x", .values = x, .rows = 3}, {.name = "T.choice", .values = choice}};
+  if (!n.eventful) return out;
+  std::vector<double> pulse;
+  for (uint64_t k = 0; k < kSteps; ++k) pulse.push_back(r != 1 && number(500 + r, k) > 0.4);
+  out.feeds.push_back({.name = "pulse", .values = pulse});
   return out;
 }
 
@@ -128,7 +160,8 @@ std::vector<Found> alone(const Network& n, Precision precision, uint64_t r, uint
   EXPECT_TRUE(run.ok());
   std::vector<Found> out;
   for (const int turn : {0, 1}) {
-    const Given g = given(r, turn);
+    const Given g = given(n, r, turn);
+    EXPECT_TRUE(!n.eventful || run->set(n.pace, g.pace).ok());
     EXPECT_TRUE(run->set(n.a, g.a).ok());
     run->initialise();
     EXPECT_TRUE(run->set(n.w, g.w).ok());
@@ -150,13 +183,14 @@ std::vector<std::vector<Found>> together(const Network& n, Precision precision, 
   std::vector<std::vector<Found>> out(count);
   for (const int turn : {0, 1}) {
     std::vector<Given> all;
-    for (uint64_t r = 0; r < count; ++r) all.push_back(given(r, turn));
-    std::vector<const std::vector<double>*> as, ws;
+    for (uint64_t r = 0; r < count; ++r) all.push_back(given(n, r, turn));
+    std::vector<const std::vector<double>*> as, ws, paces;
     std::vector<const std::vector<FeedValues>*> feeds;
-    for (const Given& g : all) as.push_back(&g.a), ws.push_back(&g.w), feeds.push_back(&g.feeds);
+    for (const Given& g : all) as.push_back(&g.a), ws.push_back(&g.w), paces.push_back(&g.pace), feeds.push_back(&g.feeds);
     if (turn == 0) {
       EXPECT_TRUE(pack->feed(kSteps, feeds));
     }
+    EXPECT_TRUE(!n.eventful || pack->set(n.pace, paces).ok());
     EXPECT_TRUE(pack->set(n.a, as).ok());
     pack->initialise();
     EXPECT_TRUE(pack->set(n.w, ws).ok());
@@ -174,8 +208,8 @@ std::vector<std::vector<Found>> together(const Network& n, Precision precision, 
   return out;
 }
 
-void compare(Precision precision, uint64_t count, uint64_t max_bytes) {
-  const Network n = network();
+void compare(Precision precision, uint64_t count, uint64_t max_bytes, bool eventful = false) {
+  const Network n = network(eventful);
   const auto all = together(n, precision, count, max_bytes);
   size_t finite = 0;
   for (uint64_t r = 0; r < count; ++r) {
@@ -211,7 +245,7 @@ TEST(pack, and_runs_from_checkpoints) {
   uint64_t low = 0, high = uint64_t{1} << 26;
   const auto enough = [&](uint64_t bytes) {
     auto pack = TrajectoryPack::create(n.adjoint, *kernels, Precision::Float32, bytes, keys);
-    const Given g = given(0, 0);
+    const Given g = given(n, 0, 0);
     const std::vector<const std::vector<FeedValues>*> feeds(3, &g.feeds);
     EXPECT_TRUE(pack->feed(kSteps, feeds));
     return pack->forward(1, n.read).ok();
@@ -220,20 +254,9 @@ TEST(pack, and_runs_from_checkpoints) {
   compare(Precision::Float32, 16, high);
 }
 
-TEST(pack, events_at_different_steps_keep_runs_apart) {
-  const Network n = network();
-  EXPECT_TRUE(TrajectoryPack::possible(n.adjoint->program));
-  Adjoint with_event = *n.adjoint;
-  for (Feed& feed : with_event.program.plan.feeds)
-    if (feed.name == "T.choice") feed.event = true;
-  const auto shared = std::make_shared<const Adjoint>(std::move(with_event));
-  auto pack = TrajectoryPack::create(shared, interpret({shared, &shared->program}, Precision::Float32), Precision::Float32,
-                                     uint64_t{1} << 30, std::vector<uint64_t>{1, 2});
-  ASSERT_TRUE(pack.ok());
-  const Given one = given(0, 0), other = given(1, 0);
-  const std::vector<const std::vector<FeedValues>*> same = {&one.feeds, &one.feeds}, different = {&one.feeds, &other.feeds};
-  EXPECT_TRUE(pack->feed(kSteps, same));
-  EXPECT_FALSE(pack->feed(kSteps, different));
+TEST(pack, and_runs_whose_events_and_clocks_differ) {
+  for (const Precision precision : {Precision::Float32, Precision::Float64})
+    for (const uint64_t count : {2, 16}) compare(precision, count, uint64_t{1} << 30, /*eventful=*/true);
 }
 
 }  // namespace

@@ -94,6 +94,21 @@ std::optional<CheckOptions> check_options(const Options& options) {
   return out;
 }
 
+std::optional<Opened> open_file(const Options& options, int& failure) {
+  failure = kUsage;
+  const auto check = check_options(options);
+  if (!check) return std::nullopt;
+  Sources sources;
+  Diagnostics diags;
+  const auto file = read_source(sources, options.file);
+  if (!file) return std::nullopt;
+  Opened out{.file = *file, .compilation = compile(sources, *file, *check, diags)};
+  show(diags, sources, options);
+  if (!diags.has_errors()) return out;
+  failure = kBadFile;
+  return std::nullopt;
+}
+
 RenderOptions render_options(const Options& options) {
   RenderOptions out;
   if (options.message_format == "json") out.format = MessageFormat::Json;

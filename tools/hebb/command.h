@@ -73,6 +73,14 @@ std::optional<FileId> read_source(Sources& sources, const std::string& path);
 /// What sema needs; reports and returns nothing when a --set is not NAME=VALUE.
 std::optional<CheckOptions> check_options(const Options& options);
 
+/// A file that was read and compiled.
+struct Opened {
+  FileId file;
+  Compilation compilation;
+};
+/// The file of the options, whose diagnostics are shown; none: `failure` is what to return.
+std::optional<Opened> open_file(const Options& options, int& failure);
+
 RenderOptions render_options(const Options& options);
 /// Diagnostics to stderr.
 void show(const Diagnostics& diags, const Sources& sources, const Options& options);

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "compiler/experiment/run_packs.h"
 #include "compiler/lower/forms.h"
 #include "compiler/support/text.h"
 #include "compiler/transform/transform.h"
@@ -46,18 +47,12 @@ int explain_code(std::string code) {
 
 int run_explain(const Options& options) {
   if (looks_like_code(options.file)) return explain_code(options.file);
-  const auto check = check_options(options);
-  if (!check) return kUsage;
-  Sources sources;
-  Diagnostics diags;
-  const auto file = read_source(sources, options.file);
-  if (!file) return kUsage;
-  const Compilation compilation = compile(sources, *file, *check, diags);
-  show(diags, sources, options);
-  if (diags.has_errors()) return kBadFile;
-  const Model& model = compilation.model;
+  int failure = kDone;
+  const auto opened = open_file(options, failure);
+  if (!opened) return failure;
+  const Model& model = opened->compilation.model;
   const auto wanted = [&](const std::string& name, Span span) {
-    return options.name.empty() ? span.file == *file : name == options.name;
+    return options.name.empty() ? span.file == opened->file : name == options.name;
   };
   std::vector<std::string> texts, names;
   for (const Rule& rule : model.rules) {
@@ -71,14 +66,16 @@ int run_explain(const Options& options) {
   for (const Network& network : model.networks) {
     for (const ProjectionDef& projection : network.projections) {
       names.push_back(projection.name);
-      const bool here = options.name.empty() ? network.span.file == *file : projection.name == options.name;
+      const bool here = options.name.empty() ? network.span.file == opened->file : projection.name == options.name;
       if (here && projection.plastic)
         texts.push_back(cat(network.name, ".", projection.name, ": ", explain(model, projection.rule), sparse_forms(model, projection.rule)));
     }
+    names.push_back(network.name);
+    if (wanted(network.name, network.span)) texts.push_back(recordings_form(model, network));
   }
   if (texts.empty()) {
     const auto near = options.name.empty() ? std::nullopt : did_you_mean(options.name, names);
-    return usage_error(options.name.empty() ? cat(options.file, " declares no rule, neuron or plastic projection")
+    return usage_error(options.name.empty() ? cat(options.file, " declares no rule, neuron or network")
                                             : cat("nothing is called ", quoted(options.name)),
                        near ? cat("did you mean ", *near, "?") : "");
   }

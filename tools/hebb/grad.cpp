@@ -42,21 +42,15 @@ bool check_rule(const Model& model, const Rule& rule) {
 }  // namespace
 
 int run_grad(const Options& options) {
-  const auto check = check_options(options);
-  if (!check) return kUsage;
-  Sources sources;
-  Diagnostics diags;
-  const auto file = read_source(sources, options.file);
-  if (!file) return kUsage;
-  const Compilation compilation = compile(sources, *file, *check, diags);
-  show(diags, sources, options);
-  if (diags.has_errors()) return kBadFile;
-  const Model& model = compilation.model;
+  int failure = kDone;
+  const auto opened = open_file(options, failure);
+  if (!opened) return failure;
+  const Model& model = opened->compilation.model;
   std::vector<std::string> names;
   bool found = false, right = true;
   for (const Rule& rule : model.rules) {
     names.push_back(rule.name);
-    if (options.name.empty() ? rule.span.file != *file : rule.name != options.name) continue;
+    if (options.name.empty() ? rule.span.file != opened->file : rule.name != options.name) continue;
     if (options.check) {
       right = check_rule(model, rule) && right;
       found = true;

@@ -1,6 +1,6 @@
 #pragma once
-// The recordings of a fit of a small network, kLanesTogether at a time: they share vectors. The bits are those of
-// recordings run one by one, so who goes with whom, and when, is decided by what is faster.
+// Several runs of a small network, kLanesTogether at a time: they share vectors. The bits are those of runs that go one by
+// one, so who goes with whom, and when, is decided by what is faster.
 
 #include "compiler/experiment/engine.h"
 #include "compiler/experiment/prepared_run.h"
@@ -9,25 +9,40 @@
 namespace hebb {
 
 /// Kernels of the steps of an adjoint, forwards and backwards; `together`: of several runs at once.
-Result<Kernels> make_gradient_kernels(const std::shared_ptr<const Adjoint>& adjoint, Precision precision,
-                                      ExperimentOptions::Engine engine, int level, bool together);
+Result<Kernels> make_step_kernels(const std::shared_ptr<const Adjoint>& adjoint, Precision precision,
+                                  ExperimentOptions::Engine engine, int level, bool together);
 
-class GradientPacks {
+/// For `hebb explain`: whether recordings of a network share vectors, and what stands in the way.
+std::string recordings_form(const Model& model, const Network& network);
+
+/// A program that is only run, for packs; none: it cannot be.
+std::shared_ptr<const Adjoint> only_forwards(const Program& program, std::span<const TrajectoryOutput> outputs);
+
+/// What each lane is fed.
+std::vector<std::vector<FeedValues>> feeds_of_lanes(const PreparedRun& prepared);
+
+class RunPacks {
  public:
   struct Setup {
     std::shared_ptr<const Adjoint> adjoint;
-    const PreparedRun* prepared = nullptr;
+    const PreparedRun* prepared = nullptr;                         // its columns have the same numbers in the adjoint
     const std::vector<std::vector<FeedValues>>* feeds = nullptr;   // by lane
     Precision precision = Precision::Float64;
     int level = 3;
     uint64_t max_bytes = 0;
+    bool at_once = false;   // else when runs alone have taken as long as code for several takes to compile
+    const std::atomic<bool>* interrupted = nullptr;
   };
-  GradientPacks() = default;   // nothing goes together
-  explicit GradientPacks(const Setup& setup);
+  RunPacks() = default;   // nothing goes together
+  explicit RunPacks(const Setup& setup);
 
+  /// So many runs went alone, or are about to.
+  void note_alone(int64_t runs) { alone_ += static_cast<double>(runs); }
   /// Groups of lanes that are to go together now: those with enough of `active`. Makes what they need; one that cannot
   /// be made is not asked for again.
   std::vector<int64_t> choose(std::span<const int64_t> active);
+  /// Why no lanes go together; empty: they may.
+  const std::string& obstacle() const { return obstacle_; }
   static int64_t group_of(int64_t lane) { return lane / kLanesTogether; }
   int64_t first(int64_t group) const { return group * kLanesTogether; }
   int64_t count(int64_t group) const;
@@ -43,8 +58,8 @@ class GradientPacks {
   bool make(int64_t group);
 
   Setup setup_;
-  bool possible_ = false;
-  int64_t asked_ = 0;
+  std::string obstacle_ = "they are interpreted";
+  double alone_ = 0, price_ = 0;   // runs that went alone, and after how many code for several pays
   Kernels kernels_;
   std::vector<std::unique_ptr<TrajectoryPack>> packs_;   // by group
   std::vector<bool> cannot_;                             // by group
