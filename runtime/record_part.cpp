@@ -1,7 +1,8 @@
 #include "runtime/record_part.h"
 
 #include <algorithm>
-#include <numeric>
+#include <cmath>
+#include <limits>
 
 #include "compiler/support/text.h"
 
@@ -35,6 +36,26 @@ Result<std::vector<int64_t>> synapses_between(const Connections& known, int64_t 
   return out;
 }
 
+/// `out` holds what is chosen along the axes before `axis`, whose ranges are those before `range`.
+Result<RecordPart> along_axes(RecordPart out, const std::vector<int64_t>& extents, size_t axis, size_t range, const Recording& recording,
+                              const char* first_axis) {
+  for (; axis < extents.size(); ++axis, ++range) {
+    const RecordRange all{};
+    const RecordRange& one = range < recording.ranges.size() ? recording.ranges[range] : all;
+    int64_t last = 0;
+    if (!inside(one, extents[axis], last))
+      return Failure{cat("the record ", quoted(recording.name), " keeps ", range_text(one), " of ", extents[axis], axis == 0 ? first_axis : " values")};
+    std::vector<int64_t> finer;
+    for (const int64_t place : out.places)
+      for (int64_t k = one.first; k <= last; ++k) finer.push_back(place * extents[axis] + k);
+    out.places = std::move(finer);
+    if (one.keep) out.shape.push_back(last - one.first + 1);
+  }
+  if (range < recording.ranges.size())
+    return Failure{cat("the record ", quoted(recording.name), " has ", recording.ranges.size(), " indices, and there are ", extents.size(), " axes")};
+  return out;
+}
+
 }  // namespace
 
 Result<RecordPart> record_part(const Program& program, const Columns& columns, const Recording& recording) {
@@ -48,31 +69,38 @@ Result<RecordPart> record_part(const Program& program, const Columns& columns, c
   if (column.width > 1) extents.push_back(column.width);
   if (recording.ranges.empty()) return RecordPart{.whole = true, .places = {}, .shape = extents};
 
-  RecordPart out{.whole = false, .places = {0}, .shape = {}};
-  size_t axis = 0, range = 0;
-  if (listed && recording.ranges.size() > 1) {
-    auto chosen = synapses_between(columns.connections(column.space), program[space.pre].size, program[space.post].size, recording);
-    if (!chosen) return chosen.failure();
-    out.places = *std::move(chosen);
-    out.shape = {static_cast<int64_t>(out.places.size())};
-    axis = 1, range = 2;
+  if (!listed || recording.ranges.size() < 2)
+    return along_axes({.whole = false, .places = {0}, .shape = {}}, extents, 0, 0, recording, listed ? " synapses" : " values");
+  auto chosen = synapses_between(columns.connections(column.space), program[space.pre].size, program[space.post].size, recording);
+  if (!chosen) return chosen.failure();
+  const auto count = static_cast<int64_t>(chosen->size());
+  return along_axes({.whole = false, .places = *std::move(chosen), .shape = {count}}, extents, 1, 2, recording, " synapses");
+}
+
+Result<RecordPart> record_part(const std::vector<int64_t>& shape, const Recording& recording) {
+  if (recording.ranges.empty()) return RecordPart{.whole = true, .places = {}, .shape = shape};
+  return along_axes({.whole = false, .places = {0}, .shape = {}}, shape, 0, 0, recording, " values");
+}
+
+double reduced(RecordReduce reduce, std::span<const double> values) {
+  double sum = 0;
+  double low = std::numeric_limits<double>::infinity();
+  double high = -low;
+  for (const double value : values) {
+    sum += value;
+    if (std::isnan(value)) low = high = value;
+    low = value < low ? value : low;
+    high = value > high ? value : high;
   }
-  for (; axis < extents.size(); ++axis, ++range) {
-    const RecordRange all{};
-    const RecordRange& one = range < recording.ranges.size() ? recording.ranges[range] : all;
-    int64_t last = 0;
-    if (!inside(one, extents[axis], last))
-      return Failure{cat("the record ", quoted(recording.name), " keeps ", range_text(one), " of ", extents[axis],
-                         listed && axis == 0 ? " synapses" : " values")};
-    std::vector<int64_t> finer;
-    for (const int64_t place : out.places)
-      for (int64_t k = one.first; k <= last; ++k) finer.push_back(place * extents[axis] + k);
-    out.places = std::move(finer);
-    if (one.keep) out.shape.push_back(last - one.first + 1);
+  switch (reduce) {
+    case RecordReduce::None:
+    case RecordReduce::Histogram: break;
+    case RecordReduce::Mean: return sum / static_cast<double>(values.size());
+    case RecordReduce::Sum: return sum;
+    case RecordReduce::Min: return low;
+    case RecordReduce::Max: return high;
   }
-  if (range < recording.ranges.size())
-    return Failure{cat("the record ", quoted(recording.name), " has ", recording.ranges.size(), " indices, and there are ", extents.size(), " axes")};
-  return out;
+  return sum;
 }
 
 }  // namespace hebb

@@ -1,6 +1,8 @@
 #pragma once
 // Which numbers of a column a recording keeps.
 
+#include <span>
+
 #include "runtime/columns.h"
 #include "runtime/simulation.h"
 
@@ -19,5 +21,10 @@ struct RecordPart {
 
 /// Refuses ranges beyond what there is.
 Result<RecordPart> record_part(const Program& program, const Columns& columns, const Recording& recording);
+/// Of a column that is no column of synapses that are not all there: of its shape.
+Result<RecordPart> record_part(const std::vector<int64_t>& shape, const Recording& recording);
+
+/// In index order, so that no engine or thread count can change a bit. NaN wins over every number.
+double reduced(RecordReduce reduce, std::span<const double> values);
 
 }  // namespace hebb

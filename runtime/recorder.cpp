@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "compiler/support/memory.h"
 #include "compiler/support/text.h"
@@ -10,28 +9,6 @@
 namespace hebb {
 
 namespace {
-
-/// In index order, so that no engine or thread count can change a bit. NaN wins over every number.
-double reduced(RecordReduce reduce, std::span<const double> values) {
-  double sum = 0;
-  double low = std::numeric_limits<double>::infinity();
-  double high = -low;
-  for (const double value : values) {
-    sum += value;
-    if (std::isnan(value)) low = high = value;
-    low = value < low ? value : low;
-    high = value > high ? value : high;
-  }
-  switch (reduce) {
-    case RecordReduce::None:
-    case RecordReduce::Histogram: break;
-    case RecordReduce::Mean: return sum / static_cast<double>(values.size());
-    case RecordReduce::Sum: return sum;
-    case RecordReduce::Min: return low;
-    case RecordReduce::Max: return high;
-  }
-  return sum;
-}
 
 /// Bins of equal width, the last with its upper border. Values outside, and what is no number, count nowhere.
 void add_histogram(const Recording& what, std::span<const double> values, std::vector<double>& into) {

@@ -101,7 +101,7 @@ class Fitting {
       const TrajectoryMemory memory = run.memory();
       const int64_t together = std::max(memory.lanes, tangent_ ? tangent_->together() : 1);
       if (together > 1) text += cat("; ", together, " recordings at a time share vectors");
-      else if (run.lanes() >= 2 && !run.apart_because().empty()) text += cat("; recordings go one by one: ", run.apart_because());
+      else if (run.lanes() >= 4 && !run.apart_because().empty()) text += cat("; recordings go one by one: ", run.apart_because());
       if (memory.checkpoints <= 1) continue;
       text += cat("; states kept at ", memory.checkpoints, " checkpoints, ", memory.segment, " steps apart, ",
                   bytes_text(static_cast<double>(memory.bytes)), " a recording");

@@ -137,8 +137,7 @@ std::vector<int> ranks_by_lane(const LossProblem& problem) {
   for (const RunGradient& run : problem.runs) {
     if (!run.batched() || run.lanes() != lanes) continue;
     for (const RunGradient::Output& output : run.outputs_here()) {
-      const Extents one = column_shape(*run.prepared().program, output.read.column);
-      out[output.leaf] = static_cast<int>(one.size()) + (output.read.final_only ? 1 : 2);
+      out[output.leaf] = static_cast<int>(output.map.shape().size()) + (output.read.final_only ? 1 : 2);
     }
   }
   return out;

@@ -30,7 +30,7 @@ struct Place {
 struct Seen {
   int leaf = 0;
   TrajectoryOutput read;
-  Extents shape;            // of one sample
+  RecordMap map;
   MaybeDimension dimension;
 };
 
@@ -157,15 +157,22 @@ bool add_outputs(Evaluation& e, const LossGraph& graph, const ast::Run& run, con
       return false;
     }
     const Recording& recording = kept->recording;
-    if (recording.reduce != RecordReduce::None || !recording.ranges.empty() || recording.on.valid()) {
+    if (recording.reduce == RecordReduce::Histogram || recording.on.valid() || recording.events) {
       e.diags.report(DiagKind::NoDerivative, leaf.span,
-                     cat("not supported yet: the derivative of the record ", quoted(leaf.name),
-                         ", which is not a whole value"))
-          .help = "record the value itself, and slice or average it in the loss";
+                     cat("the record ", quoted(leaf.name), recording.on.valid() || recording.events ? " is kept at events" : " is a histogram",
+                         ", and has no derivative here"))
+          .help = "record the value itself at every step, and choose from it in the loss";
+      return false;
+    }
+    const Extents whole = column_shape(*prepared.program, recording.column);
+    auto part = record_part(whole, recording);
+    if (!part) {
+      e.diags.report(DiagKind::CannotRun, leaf.span, part.error());
       return false;
     }
     Seen output{.leaf = static_cast<int>(k), .read = {recording.column, leaf.final, recording.every_steps},
-                  .shape = column_shape(*prepared.program, recording.column), .dimension = kept->dimension};
+                .map = {.part = *std::move(part), .reduce = recording.reduce, .whole = static_cast<size_t>(count(whole))},
+                .dimension = kept->dimension};
     out.push_back(std::move(output));
   }
   return true;
@@ -485,7 +492,7 @@ std::vector<std::pair<size_t, ColumnId>> RunGradient::targets_here() const {
 
 std::vector<RunGradient::Output> RunGradient::outputs_here() const {
   std::vector<Output> out;
-  for (const auto& output : state_->outputs) out.push_back({output.leaf, output.read});
+  for (const auto& output : state_->outputs) out.push_back({output.leaf, output.read, output.map});
   return out;
 }
 
@@ -559,10 +566,11 @@ bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const 
   }
   for (size_t k = 0; k < s.outputs.size(); ++k) {
     const Seen& output = s.outputs[k];
-    const int64_t size = count(output.shape), samples = output.read.samples(s.prepared.options.steps);
+    const Extents one = output.map.shape();
+    const int64_t size = count(one), samples = output.read.samples(s.prepared.options.steps);
     const int64_t entries = cut ? static_cast<int64_t>(taking.size()) : all;
     Tensor& into = leaves[output.leaf];
-    into = {.shape = output.shape, .values = {}, .dimension = output.dimension};
+    into = {.shape = one, .values = {}, .dimension = output.dimension};
     if (!output.read.final_only) into.shape.insert(into.shape.begin(), samples);
     if (s.prepared.batched) into.shape.insert(into.shape.begin(), entries);
     into.values.reserve(static_cast<size_t>(entries * samples * size));
@@ -570,7 +578,9 @@ bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const 
       const bool here = taking_part(lanes, all, lane);
       if (!here && cut) continue;
       const auto first = static_cast<std::ptrdiff_t>(into.values.size());
-      if (here) into.values.insert(into.values.end(), s.recorded[lane][k].begin(), s.recorded[lane][k].end());
+      const std::vector<double> made = here && !output.map.is_identity() ? taken(output.map, s.recorded[lane][k]) : std::vector<double>();
+      const std::vector<double>& values = output.map.is_identity() ? s.recorded[lane][k] : made;
+      if (here) into.values.insert(into.values.end(), values.begin(), values.end());
       else into.values.resize(into.values.size() + static_cast<size_t>(size * samples), std::nan(""));
       if (!output.read.final_only && burn_in > 0) {
         const int64_t skipped = (burn_in + output.read.every - 1) / output.read.every;
@@ -594,11 +604,12 @@ bool RunGradient::reverse(Evaluation& e, const Lanes& lanes, bool cut, std::span
   const auto owed = [&](int64_t lane) {
     ByLane seeds;
     if (!taking_part(lanes, all, lane)) return seeds;
-    for (const Seen& output : s.outputs) {
+    for (size_t k = 0; k < s.outputs.size(); ++k) {
+      const Seen& output = s.outputs[k];
       const std::vector<double>& all_lanes = adjoints[output.leaf].values;
       const int64_t each = static_cast<int64_t>(all_lanes.size()) / (s.prepared.batched ? entries : 1);
       const int64_t first = s.prepared.batched ? entry[lane] * each : 0;
-      seeds.emplace_back(all_lanes.begin() + first, all_lanes.begin() + first + each);
+      seeds.push_back(given_back(output.map, s.recorded[lane][k], {all_lanes.begin() + first, all_lanes.begin() + first + each}));
     }
     return seeds;
   };

@@ -5,6 +5,7 @@
 #include "compiler/adjoint/adjoint.h"
 #include "compiler/experiment/loss_graph.h"
 #include "compiler/experiment/prepared_run.h"
+#include "compiler/experiment/record_map.h"
 #include "runtime/trajectory/trajectory.h"
 
 namespace hebb {
@@ -56,6 +57,7 @@ class RunGradient {
   struct Output {
     int leaf;
     TrajectoryOutput read;
+    RecordMap map;          // what the loss reads of it
   };
   std::vector<Output> outputs_here() const;
   MaybeDimension dimension_of(int leaf) const;

@@ -161,7 +161,7 @@ std::optional<LossTangent> LossTangent::create(Evaluation& e, LossProblem& probl
       for (int64_t k = 0; k < width; ++k)
         moving.directions.push_back({begin[target] + static_cast<size_t>(k), shared ? 0 : static_cast<size_t>(width)});
     }
-    for (const auto& [leaf, read] : run.outputs_here()) {
+    for (const auto& [leaf, read, map] : run.outputs_here()) {
       outputs.push_back(read.column);
       moving.leaves.push_back(leaf);
     }
@@ -171,7 +171,7 @@ std::optional<LossTangent> LossTangent::create(Evaluation& e, LossProblem& probl
                      cat("no forward derivative through ", joined(made.refusal->path, " -> ")));
       return std::nullopt;
     }
-    for (const auto& [leaf, read] : run.outputs_here()) {
+    for (const auto& [leaf, read, map] : run.outputs_here()) {
       Recording recording{.name = "value", .column = read.column};
       recording.every_steps = read.every;
       recording.final_only = read.final_only;
@@ -499,8 +499,8 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
       return std::nullopt;
     }
     for (size_t o = 0; o < moving.leaves.size(); ++o) {
-      const auto [leaf, read] = run.outputs_here()[o];
-      const Extents one = column_shape(*prepared.program, read.column);
+      const auto [leaf, read, map] = run.outputs_here()[o];
+      const Extents one = map.shape();
       const int64_t size = count(one), samples = read.samples(prepared.options.steps);
       Tensor& into = leaves[leaf];
       into = {.shape = one, .values = {}, .dimension = {}};
@@ -513,8 +513,10 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
       for (size_t entry = 0; entry < entries.size(); ++entry) {
         const int64_t lane = entries[entry];
         if (!taking_part(question.lanes, lanes, lane)) continue;
-        const Recorded& value = results[lane].recorded[2 * o];
-        const Recorded& slope = results[lane].recorded[2 * o + 1];
+        Recorded& value = results[lane].recorded[2 * o];
+        Recorded& slope = results[lane].recorded[2 * o + 1];
+        slope.values = slopes_taken(map, value.values, std::move(slope.values), directions);
+        value.values = taken(map, std::move(value.values));
         const int64_t first = static_cast<int64_t>(entry) * size * samples;
         std::copy(value.values.begin() + skip, value.values.begin() + size * samples, into.values.begin() + first + skip);
         for (size_t k = 0; k < directions && !slope.values.empty(); ++k) {
