@@ -340,37 +340,82 @@ LaneResult run_tiles(const PreparedRun& prepared, Moving& moving, int64_t lane) 
   return out;
 }
 
-LaneResult run_lane(const PreparedRun& prepared, const Moving& moving, int64_t lane) {
-  auto simulation = Simulation::create(moving.program, moving.kernels, options_of_lane(prepared, lane));
-  if (!simulation) return {.recorded = {}, .failure = simulation.error()};
+/// Gives a simulation what this lane begins with; empty: done.
+std::string begin_lane(const PreparedRun& prepared, int64_t lane, Simulation& simulation) {
   for (const Role role : {Role::Param, Role::State}) {
     for (const auto& [id, values] : prepared.columns) {
       if ((*prepared.program)[id].role != role) continue;
-      if (const Status done = simulation->set(id, values_of_lane(values, lane)); !done)
-        return {.recorded = {}, .failure = done.error()};
+      if (const Status done = simulation.set(id, values_of_lane(values, lane)); !done) return done.error();
     }
-    if (role == Role::Param) simulation->initialise();
+    if (role == Role::Param) simulation.initialise();
   }
+  return {};
+}
+
+std::vector<FeedValues> feeds_of_lane(const PreparedRun& prepared, int64_t lane) {
   std::vector<FeedValues> feeds;
   for (const auto& [feed, values] : prepared.feeds) {
     feeds.push_back(feed);
     feeds.back().values = values_of_lane(values, lane);
   }
+  return feeds;
+}
+
+std::vector<Recording> valid_recordings(const Moving& moving) {
   std::vector<Recording> valid;
   for (const Recording& recording : moving.recordings)
     if (recording.column.valid()) valid.push_back(recording);
-  const Status done = simulation->run(prepared.options.steps, prepared.options.dt_ms, feeds, valid);
+  return valid;
+}
+
+LaneResult end_lane(const Moving& moving, Simulation& simulation, const Status& done) {
   if (!done) return {.recorded = {}, .failure = done.error()};
-  if (simulation->divergence())
-    return {.recorded = {}, .failure = divergence_text(*simulation->divergence(), *moving.program), .diverged = true};
+  if (simulation.divergence())
+    return {.recorded = {}, .failure = divergence_text(*simulation.divergence(), *moving.program), .diverged = true};
   LaneResult out{.recorded = {}, .failure = {}};
-  std::vector<Recorded> taken = simulation->take_recorded();
+  std::vector<Recorded> taken = simulation.take_recorded();
   size_t next = 0;
   for (const Recording& recording : moving.recordings) {
     if (recording.column.valid()) out.recorded.push_back(std::move(taken[next++]));
     else out.recorded.emplace_back();
   }
   return out;
+}
+
+LaneResult run_lane(const PreparedRun& prepared, const Moving& moving, int64_t lane) {
+  auto simulation = Simulation::create(moving.program, moving.kernels, options_of_lane(prepared, lane));
+  if (!simulation) return {.recorded = {}, .failure = simulation.error()};
+  if (std::string failure = begin_lane(prepared, lane, *simulation); !failure.empty())
+    return {.recorded = {}, .failure = std::move(failure)};
+  const Status done = simulation->run(prepared.options.steps, prepared.options.dt_ms, feeds_of_lane(prepared, lane), valid_recordings(moving));
+  return end_lane(moving, *simulation, done);
+}
+
+/// As many at a time as a device takes.
+void run_on_device(const PreparedRun& prepared, const Moving& moving, const std::vector<int64_t>& lanes, std::vector<LaneResult>& results) {
+  std::vector<SimulationOptions> options;
+  for (const int64_t lane : lanes) options.push_back(options_of_lane(prepared, lane));
+  if (lanes.empty()) return;
+  const auto together = Simulation::together(moving.program, moving.kernels, options);
+  const auto fail = [&](const std::string& why) { results[lanes[0]].failure = why; };
+  if (!together) return fail(together.error());
+  const auto most = static_cast<size_t>(*together);
+  for (size_t first = 0; first < lanes.size(); first += most) {
+    const size_t count = std::min(most, lanes.size() - first);
+    auto simulations = Simulation::create_together(moving.program, moving.kernels, std::span(options).subspan(first, count));
+    if (!simulations) return fail(simulations.error());
+    std::vector<Simulation*> running;
+    std::vector<std::vector<FeedValues>> feeds;
+    for (size_t k = 0; k < count; ++k) {
+      running.push_back(&(*simulations)[k]);
+      feeds.push_back(feeds_of_lane(prepared, lanes[first + k]));
+      if (std::string failure = begin_lane(prepared, lanes[first + k], *running[k]); !failure.empty()) return fail(failure);
+    }
+    std::vector<const std::vector<FeedValues>*> fed;
+    for (const auto& one : feeds) fed.push_back(&one);
+    const auto done = Simulation::run_together(running, prepared.options.steps, prepared.options.dt_ms, fed, valid_recordings(moving));
+    for (size_t k = 0; k < count; ++k) results[lanes[first + k]] = end_lane(moving, *running[k], done[k]);
+  }
 }
 
 }  // namespace
@@ -485,13 +530,20 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
       if (!cut || !prepared.batched || taking_part(question.lanes, lanes, lane)) entries.push_back(lane);
     moving.beginnings.resize(lanes);
     std::vector<LaneResult> results(lanes);
-    std::vector<char> done(static_cast<size_t>(lanes));
-    run_together(prepared, moving, question.lanes, results, done);
-    in_parallel(prepared.options.threads, lanes, [&](int64_t lane) {
-      if (!taking_part(question.lanes, lanes, lane) || done[static_cast<size_t>(lane)]) return;
-      results[lane] = moving.cut ? run_tiles(prepared, moving, lane) : run_lane(prepared, moving, lane);
-    });
-    for (int64_t lane = 0; lane < lanes; ++lane) moving.packs.note_alone(taking_part(question.lanes, lanes, lane) && !done[static_cast<size_t>(lane)]);
+    std::vector<int64_t> taking;
+    for (int64_t lane = 0; lane < lanes; ++lane)
+      if (taking_part(question.lanes, lanes, lane)) taking.push_back(lane);
+    if (moving.kernels.device != nullptr) {
+      run_on_device(prepared, moving, taking, results);
+    } else {
+      std::vector<char> done(static_cast<size_t>(lanes));
+      run_together(prepared, moving, question.lanes, results, done);
+      std::erase_if(taking, [&](int64_t lane) { return done[static_cast<size_t>(lane)] != 0; });
+      in_parallel(prepared.options.threads, static_cast<int64_t>(taking.size()), [&](int64_t k) {
+        results[taking[k]] = moving.cut ? run_tiles(prepared, moving, taking[k]) : run_lane(prepared, moving, taking[k]);
+      });
+      moving.packs.note_alone(static_cast<int64_t>(taking.size()));
+    }
     for (int64_t lane = 0; lane < lanes; ++lane) {
       if (results[lane].failure.empty()) continue;
       if (question.diverged && results[lane].diverged) *question.diverged = results[lane].failure;
