@@ -6,10 +6,6 @@ namespace hebb {
 
 using Kind = DeviceParameter::Kind;
 
-namespace {
-constexpr int64_t kMostLanes = 65535;   // blocks along z
-}
-
 DeviceLanes::DeviceLanes(std::shared_ptr<const LoadedCode> code, std::vector<uint64_t> bytes, Precision precision, std::vector<uint64_t> keys)
     : code_(std::move(code)), driver_(code_->device->driver()), precision_(precision), bytes_(std::move(bytes)), keys_(std::move(keys)),
       synapses_(code_->program.program.spaces.size()), places_(code_->program.program.columns.size()) {}
@@ -120,6 +116,10 @@ void DeviceLanes::fill(int64_t lane, uint64_t place, uint32_t word, uint64_t byt
 
 /// Step and keys as a launch that begins with `lane` sees them.
 std::optional<cuda::Pointer> DeviceLanes::draws_from(int64_t lane, int64_t step) {
+  if (mode_ == Mode::Record) {
+    const AllDraws& all = all_draws_.at(lane);
+    return all.memory.at() + static_cast<uint64_t>(step + 1) * all.row;
+  }
   const auto found = draws_.find(lane);
   if (found != draws_.end()) {
     if (found->second.step == step) return found->second.memory.at();
@@ -143,6 +143,7 @@ std::optional<cuda::Pointer> DeviceLanes::draws_from(int64_t lane, int64_t step)
 bool DeviceLanes::start(KernelId id, LaneRange lanes, int64_t step) {
   Prepared& kernel = prepared_[id.value];
   if (kernel.grid.x == 0 || kernel.grid.y == 0) return true;
+  ++launched_;
   const cuda::Pointer block = at(lanes.first, 0);
   for (const Prepared::Address& each : kernel.columns) kernel.values[each.parameter] = block + places_[each.column.value] + each.offset;
   if (kernel.run) {
@@ -156,7 +157,7 @@ bool DeviceLanes::start(KernelId id, LaneRange lanes, int64_t step) {
 }
 
 void DeviceLanes::launch(std::span<const KernelId> kernels, LaneRange lanes, int64_t step) {
-  if (!failure_.empty() || kernels.empty()) return;
+  if (!failure_.empty() || kernels.empty() || mode_ == Mode::Skip) return;
   code_->device->enter();
   const int64_t end = lanes.first + lanes.count;
   for (int64_t first = lanes.first; first < end; first += kMostLanes)
@@ -164,11 +165,9 @@ void DeviceLanes::launch(std::span<const KernelId> kernels, LaneRange lanes, int
       if (!start(id, {first, std::min(kMostLanes, end - first)}, step)) return;
 }
 
-/// A step as one graph: its launches cost the host one call.
-bool DeviceLanes::record(std::span<const KernelId> kernels, LaneRange lanes, int64_t step, Recorded& into) {
+bool DeviceLanes::record(const std::function<bool()>& launches, Recorded& into) {
   if (!check(driver_.capture_begin(stream_, cuda::kCaptureThreadLocal), "to record a step")) return false;
-  bool good = true;
-  for (const KernelId id : kernels) good = good && start(id, lanes, step);
+  bool good = launches();
   cuda::Graph graph = nullptr;
   good = check(driver_.capture_end(stream_, &graph), "to record a step") && good;
   good = good && check(driver_.graph_instantiate(&into.ready, graph, 0), "to prepare a step");
@@ -182,8 +181,55 @@ void DeviceLanes::launch_recorded(std::span<const KernelId> kernels, LaneRange l
   code_->device->enter();
   const bool draw = std::any_of(kernels.begin(), kernels.end(), [&](KernelId id) { return prepared_[id.value].run.has_value(); });
   if (draw && !draws_from(lanes.first, step)) return;   // outside what is recorded: it changes from step to step
-  if (graph.ready == nullptr && !record(kernels, lanes, step, graph)) return;
+  const auto all = [&] { return std::all_of(kernels.begin(), kernels.end(), [&](KernelId id) { return start(id, lanes, step); }); };
+  if (graph.ready == nullptr && !record(all, graph)) return;
   check(driver_.graph_launch(graph.ready, stream_), "to launch a step");
+}
+
+bool DeviceLanes::any_draws() const {
+  return std::any_of(prepared_.begin(), prepared_.end(), [](const Prepared& kernel) { return kernel.run.has_value(); });
+}
+
+Status DeviceLanes::keep_all_draws(int64_t first, int64_t steps) {
+  if (!any_draws()) return Done{};
+  AllDraws& all = all_draws_[first];
+  if (all.steps >= steps && all.row != 0) return Done{};
+  std::vector<uint64_t> rows;
+  for (int64_t step = -1; step < steps; ++step) {
+    rows.push_back(static_cast<uint64_t>(step));
+    rows.insert(rows.end(), keys_.begin() + first, keys_.end());
+  }
+  const uint64_t bytes = rows.size() * sizeof(uint64_t);
+  auto memory = DeviceMemory::allocate(*code_->device, code_->program.program.name, bytes);
+  if (!memory) return memory.failure();
+  all = {.memory = *std::move(memory), .steps = steps, .row = (keys_.size() - static_cast<size_t>(first) + 1) * sizeof(uint64_t)};
+  return cuda_status(driver_, staging_->copy(all.memory.at(), rows.data(), bytes), "a copy");
+}
+
+void DeviceLanes::run_recorded(int64_t first, int64_t steps, Recorded& graph, const std::function<void()>& work) {
+  if (!failure_.empty()) return;
+  code_->device->enter();
+  if (graph.ready == nullptr) {
+    if (const Status done = keep_all_draws(first, steps); !done) {
+      failure_ = done.error();
+      return;
+    }
+    mode_ = Mode::Record;
+    const bool recorded = record([&] { return work(), failure_.empty(); }, graph);
+    mode_ = Mode::Launch;
+    if (!recorded) return;
+  } else {
+    mode_ = Mode::Skip;
+    work();
+    mode_ = Mode::Launch;
+  }
+  check(driver_.graph_launch(graph.ready, stream_), "to launch a run");
+}
+
+int64_t DeviceLanes::count_launches(const std::function<void()>& work) {
+  const int64_t before = launched_;
+  work();
+  return launched_ - before;
 }
 
 void DeviceLanes::forget(Recorded& graph) {

@@ -2,6 +2,7 @@
 // Columns of several runs of one program on a device: a block of memory for each run, the same places in each, and
 // launches over some runs that follow each other. For who decides step by step where a column lies.
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -25,6 +26,7 @@ struct DeviceSynapses {
 /// After a failure nothing more is done.
 class DeviceLanes {
  public:
+  static constexpr int64_t kMostLanes = 65535;   // of one launch: blocks along z
   /// `keys`: of the draws of each run; `bytes`: of each column. First of all `open`.
   DeviceLanes(std::shared_ptr<const LoadedCode> code, std::vector<uint64_t> bytes, Precision precision, std::vector<uint64_t> keys);
   DeviceLanes(const DeviceLanes&) = delete;
@@ -52,11 +54,15 @@ class DeviceLanes {
   void fill(int64_t lane, uint64_t place, uint32_t word, uint64_t bytes);
   /// Kernels of the loaded program, in order.
   void launch(std::span<const KernelId> kernels, LaneRange lanes, int64_t step);
-  /// The same as one call, where columns stay where they are: the launches are recorded the first time.
+  /// Launches as one call of the driver: they are recorded once, with the places that columns have then.
   struct Recorded {
     cuda::GraphExec ready = nullptr;
   };
   void launch_recorded(std::span<const KernelId> kernels, LaneRange lanes, int64_t step, Recorded& graph);
+  /// All that `work` launches, of runs from `first` on and steps below `steps`. What it binds is bound anew each time; it must not write or read.
+  void run_recorded(int64_t first, int64_t steps, Recorded& graph, const std::function<void()>& work);
+  /// The same without recording; how many launches that were.
+  int64_t count_launches(const std::function<void()>& work);
   void forget(Recorded& graph);
   const std::string& failure() const { return failure_; }
 
@@ -77,10 +83,19 @@ class DeviceLanes {
     DeviceMemory memory;
     int64_t step = 0;
   };
+  /// The same for every step, as recorded launches need it.
+  struct AllDraws {
+    DeviceMemory memory;
+    int64_t steps = 0;
+    uint64_t row = 0;          // bytes of a step
+  };
+  enum class Mode { Launch, Record, Skip };
+  Status keep_all_draws(int64_t first, int64_t steps);
+  bool any_draws() const;
   bool check(cuda::Code code, const char* what);
   void prepare(KernelId kernel);
   bool start(KernelId kernel, LaneRange lanes, int64_t step);
-  bool record(std::span<const KernelId> kernels, LaneRange lanes, int64_t step, Recorded& graph);
+  bool record(const std::function<bool()>& launches, Recorded& graph);
   cuda::Pointer at(int64_t lane, uint64_t place) const { return memory_.at() + static_cast<uint64_t>(lane) * reserved_ + place; }
   std::optional<cuda::Pointer> draws_from(int64_t lane, int64_t step);
 
@@ -98,6 +113,9 @@ class DeviceLanes {
   std::vector<uint64_t> places_;      // of columns
   std::vector<Prepared> prepared_;    // by kernel
   std::map<int64_t, Draws> draws_;    // by first run of a launch
+  std::map<int64_t, AllDraws> all_draws_;
+  Mode mode_ = Mode::Launch;
+  int64_t launched_ = 0;
   std::string failure_;
 };
 

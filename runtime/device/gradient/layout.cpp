@@ -183,6 +183,7 @@ void DeviceTrajectory::State::find_clocks() {
     }
     if (same) continue;
     if (Status done = write_feeds(); !done) return;   // the events of feeds alone
+    ++fires_changed;
     for (int64_t each = 0; each < runs(); ++each) {
       for (size_t k = 0; k < clocks.size(); ++k) {
         const double period = periods[static_cast<size_t>(each) * clocks.size() + k];

@@ -57,6 +57,20 @@ struct DeviceTrajectory::State {
   std::vector<KernelId> begin_step, begin_init, zero_step, zero_begin, zero_all;
   std::vector<std::vector<KernelId>> records, owes, records_fed;
   LaneRange active;
+  /// The way forward or back of the same runs, once it was gone: the driver is told once what to launch.
+  struct Pass {
+    std::vector<int64_t> key;
+    int64_t launches = 0;
+    DeviceLanes::Recorded graph;
+  };
+  std::vector<Pass> passes;
+  int64_t fires_changed = 0;
+  void run_pass(int64_t direction, const std::function<void()>& work);
+  void go_forward();
+  void go_back(int64_t last);
+  ~State() {
+    for (Pass& pass : passes) lanes->forget(pass.graph);
+  }
   int64_t ring_begin = -1;
   std::vector<int64_t> last_owed;                // by run
   std::vector<double> periods;                   // of clocks, by run and clock

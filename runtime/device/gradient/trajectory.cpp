@@ -82,6 +82,87 @@ void DeviceTrajectory::State::begin_lanes(int64_t step) {
     if (last_owed[static_cast<size_t>(lane)] == step) lanes->launch(zero_all, {lane, 1}, step);
 }
 
+/// The first time the launches are told the driver one by one, from the second on all at once.
+void DeviceTrajectory::State::run_pass(int64_t direction, const std::function<void()>& work) {
+  constexpr int64_t kMost = 100'000;           // launches that the driver remembers, some hundred bytes each
+  constexpr uint64_t kDraws = uint64_t{64} << 20;   // bytes of steps and keys beside them
+  std::vector<int64_t> key = {direction, active.first, active.count, ring_begin, fires_changed};
+  if (direction == 1) key.insert(key.end(), last_owed.begin() + active.first, last_owed.begin() + active.first + active.count);
+  if (!a().now_adjoints.empty()) key.push_back(static_cast<int64_t>(lanes->place(a().now_adjoints[0])));
+  auto pass = std::find_if(passes.begin(), passes.end(), [&](const Pass& known) { return known.key == key; });
+  if (pass == passes.end()) {
+    constexpr size_t kKnown = 1000;   // runs that are chosen anew for each update never come again
+    if (passes.size() >= kKnown) std::erase_if(passes, [](const Pass& known) { return known.graph.ready == nullptr; });
+    const int64_t launches = lanes->count_launches(work);
+    passes.push_back({.key = std::move(key), .launches = launches, .graph = {}});
+    return;
+  }
+  int64_t remembered = pass->launches;
+  for (const Pass& other : passes)
+    if (other.graph.ready != nullptr && &other != &*pass) remembered += other.launches;
+  const bool alike = std::all_of(fires.begin() + active.first, fires.begin() + active.first + active.count,
+                                 [&](const std::vector<bool>& one) { return one == fires[static_cast<size_t>(active.first)]; });
+  const uint64_t draws = static_cast<uint64_t>(setup.steps + 1) * (setup.keys.size() + 1) * sizeof(uint64_t);
+  if (!alike || remembered > kMost || draws > kDraws || active.count > DeviceLanes::kMostLanes || pass->launches < 2) return work();
+  lanes->run_recorded(active.first, setup.steps, pass->graph, work);
+}
+
+void DeviceTrajectory::State::go_forward() {
+  const bool all = segments.count == 1;
+  launch(once.forward, 0);
+  const auto state_before = [&](int64_t step) {
+    if (step % segments.steps == 0 && step < setup.steps) return saved.slot(step / segments.steps);
+    return states.slot(all ? step - 1 : step % 2);
+  };
+  if (setup.steps > 0) {
+    bind(state_before(0), state_before(1), 0, 0);
+    launch(begin.forward, 0);
+  }
+  for (int64_t step = 0; step < setup.steps; ++step) {
+    bind(state_before(step), state_before(step + 1), all ? step : 0, step);
+    compute_step(step);
+    for (size_t k = 0; k < setup.outputs.size(); ++k) {
+      const TrajectoryOutput& output = setup.outputs[k];
+      if (!is_read(output, step, setup.steps)) continue;
+      lanes->bind(recorded[k].column, recorded[k].row(sample_of(output, step)));
+      launch(records[k], step);
+    }
+  }
+  ring_begin = all ? 0 : -1;
+}
+
+void DeviceTrajectory::State::go_back(int64_t last) {
+  launch(zero_all, -1);
+  for (int64_t step = last; step >= 0; --step) {
+    load_segment(step / segments.steps * segments.steps);
+    bind_step(step);
+    if (a().dense_values) compute_step(step);
+    launch(zero_step, step);
+    if (step < last) begin_lanes(step);
+    for (size_t k = 0; k < owed.size(); ++k) {
+      const TrajectoryOutput& output = setup.outputs[k];
+      if (!a().owed[k].rows.valid() || !is_read(output, step, setup.steps)) continue;
+      lanes->bind(owed[k].column, owed[k].row(sample_of(output, step)));
+      launch(owes[k], step);
+    }
+    launch_step(step, false);
+    for (size_t k = 0; k < fed.size(); ++k) {
+      lanes->bind(fed[k].column, fed[k].row(step));
+      launch(records_fed[k], step);
+    }
+    swap_adjoints();
+  }
+  swap_adjoints();
+  if (last >= 0) {
+    launch(zero_begin, 0);
+    launch(begin.reverse, 0);
+    begin_lanes(-1);
+  }
+  bind_beginning();
+  launch(once.reverse, 0);
+  launch(init.reverse, -1);
+}
+
 DeviceTrajectory::DeviceTrajectory(std::unique_ptr<State> state) : state_(std::move(state)) {}
 DeviceTrajectory::DeviceTrajectory(DeviceTrajectory&&) noexcept = default;
 DeviceTrajectory& DeviceTrajectory::operator=(DeviceTrajectory&&) noexcept = default;
@@ -134,31 +215,10 @@ void DeviceTrajectory::initialise() {
 
 Result<std::vector<ByLane>> DeviceTrajectory::forward() {
   State& s = *state_;
-  const int64_t steps = s.setup.steps;
   s.ring_begin = -1;
   s.find_clocks();
   for (int64_t lane = s.active.first; lane < s.active.first + s.active.count; ++lane) s.write_column(s.program->dt, lane, std::span(&s.setup.dt_ms, 1));
-  const bool all = s.segments.count == 1;
-  s.launch(s.once.forward, 0);
-  const auto state_before = [&](int64_t step) {
-    if (step % s.segments.steps == 0 && step < steps) return s.saved.slot(step / s.segments.steps);
-    return s.states.slot(all ? step - 1 : step % 2);
-  };
-  if (steps > 0) {
-    s.bind(state_before(0), state_before(1), 0, 0);
-    s.launch(s.begin.forward, 0);
-  }
-  for (int64_t step = 0; step < steps; ++step) {
-    s.bind(state_before(step), state_before(step + 1), all ? step : 0, step);
-    s.compute_step(step);
-    for (size_t k = 0; k < s.setup.outputs.size(); ++k) {
-      const TrajectoryOutput& output = s.setup.outputs[k];
-      if (!is_read(output, step, steps)) continue;
-      s.lanes->bind(s.recorded[k].column, s.recorded[k].row(sample_of(output, step)));
-      s.launch(s.records[k], step);
-    }
-  }
-  s.ring_begin = all ? 0 : -1;
+  s.run_pass(0, [&] { s.go_forward(); });
   std::vector<ByLane> out(s.setup.keys.size(), ByLane(s.setup.outputs.size()));
   for (int64_t lane = s.active.first; lane < s.active.first + s.active.count; ++lane) {
     for (size_t k = 0; k < s.recorded.size(); ++k) {
@@ -211,35 +271,7 @@ Status DeviceTrajectory::reverse(std::span<const ByLane> seeds) {
         s.write_rows(s.owed[k], lane, [&](int64_t row) { return own.empty() ? std::span(none) : std::span(own[k]).subspan(static_cast<size_t>(row) * size, size); });
     }
   }
-  s.launch(s.zero_all, -1);
-  for (int64_t step = last; step >= 0; --step) {
-    s.load_segment(step / s.segments.steps * s.segments.steps);
-    s.bind_step(step);
-    if (a.dense_values) s.compute_step(step);
-    s.launch(s.zero_step, step);
-    if (step < last) s.begin_lanes(step);
-    for (size_t k = 0; k < s.owed.size(); ++k) {
-      const TrajectoryOutput& output = s.setup.outputs[k];
-      if (!a.owed[k].rows.valid() || !is_read(output, step, steps)) continue;
-      s.lanes->bind(s.owed[k].column, s.owed[k].row(sample_of(output, step)));
-      s.launch(s.owes[k], step);
-    }
-    s.launch_step(step, false);
-    for (size_t k = 0; k < s.fed.size(); ++k) {
-      s.lanes->bind(s.fed[k].column, s.fed[k].row(step));
-      s.launch(s.records_fed[k], step);
-    }
-    s.swap_adjoints();
-  }
-  s.swap_adjoints();
-  if (last >= 0) {
-    s.launch(s.zero_begin, 0);
-    s.launch(s.begin.reverse, 0);
-    s.begin_lanes(-1);
-  }
-  s.bind_beginning();
-  s.launch(s.once.reverse, 0);
-  s.launch(s.init.reverse, -1);
+  s.run_pass(1, [&] { s.go_back(last); });
   if (!s.lanes->failure().empty()) return Failure{s.lanes->failure()};
   return Done{};
 }
