@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "compiler/support/memory.h"
 #include "compiler/support/text.h"
 #include "runtime/device/device.h"
 #include "runtime/random.h"
@@ -19,7 +20,13 @@ Result<GradientDevice> GradientDevice::create(const Setup& setup) {
   out.code_ = kernels->device;
   const auto least = DeviceTrajectory::least_bytes(out.setup_of(0, 1));
   if (!least) return least.failure();
-  const uint64_t most = std::min<uint64_t>(setup.max_bytes, setup.device->free_memory());
+  const uint64_t free = setup.device->free_memory();
+  const uint64_t most = std::min<uint64_t>(setup.max_bytes, free - free / 16) / static_cast<uint64_t>(setup.runs);   // a driver never gives all
+  out.setup_.max_bytes = most;
+  if (*least > most)
+    return Failure{cat("the gradient of ", setup.prepared->options.steps, " steps needs ", bytes_text(static_cast<double>(*least)),
+                       " of the GPU's memory even with checkpoints, ", bytes_text(static_cast<double>(most)),
+                       setup.max_bytes < free ? " allowed" : " free", setup.runs > 1 ? cat(" for each of ", setup.runs, " runs") : "")};
   const int64_t lanes = setup.prepared->lanes;
   out.together_ = std::clamp<int64_t>(static_cast<int64_t>(std::min<uint64_t>(most / std::max<uint64_t>(*least, 1), INT64_MAX)), 1, lanes);
   for (int64_t first = 0; first < lanes; first += out.together_)

@@ -17,6 +17,7 @@ class GradientDevice {
     Precision precision = Precision::Float64;
     std::shared_ptr<const CudaDevice> device;
     uint64_t max_bytes = 0;
+    int64_t runs = 1;    // of the loss, that share the memory
   };
   /// Failure: the device refuses the kernels, or one recording takes more memory than there is.
   static Result<GradientDevice> create(const Setup& setup);

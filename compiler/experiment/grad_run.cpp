@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <ostream>
+#include <set>
 
 #include "compiler/adjoint/in_place.h"
 #include "compiler/experiment/engine.h"
@@ -332,8 +333,12 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
   s.recorded.resize(s.prepared.lanes);
   s.kept.resize(s.prepared.lanes);
   if (e.options.device != nullptr) {
+    std::set<const ast::Run*> runs;
+    for (const LossLeaf& leaf : graph.leaves)
+      if (leaf.run != nullptr) runs.insert(leaf.run);
     auto device = GradientDevice::create({.adjoint = s.adjoint, .prepared = &s.prepared, .feeds = &s.feeds, .outputs = s.read,
-                                          .precision = options.precision, .device = e.options.device, .max_bytes = e.options.device_memory});
+                                          .precision = options.precision, .device = e.options.device, .max_bytes = e.options.device_memory,
+                                          .runs = static_cast<int64_t>(runs.size())});
     if (!device) {
       e.diags.report(DiagKind::CannotRun, run.network.span, device.error());
       return std::nullopt;
