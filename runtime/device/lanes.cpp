@@ -1,6 +1,7 @@
 #include "runtime/device/lanes.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace hebb {
 
@@ -14,6 +15,7 @@ DeviceLanes::~DeviceLanes() {
   code_->device->enter();
   if (stream_ != nullptr) driver_.stream_wait(stream_);
   staging_.reset();
+  if (landing_ != nullptr) driver_.host_free(landing_);
   if (stream_ != nullptr) driver_.stream_destroy(stream_);
 }
 
@@ -101,17 +103,30 @@ void DeviceLanes::write(int64_t lane, uint64_t place, const void* from, uint64_t
   check(staging_->copy(at(lane, place), from, bytes), "a copy");
 }
 
-void DeviceLanes::read(int64_t lane, uint64_t place, void* into, uint64_t bytes) {
-  if (bytes == 0 || !failure_.empty()) return;
-  code_->device->enter();
-  if (check(driver_.copy_to_host(into, at(lane, place), bytes, stream_), "a copy to the host"))
-    check(driver_.stream_wait(stream_), "to finish");
-}
+void DeviceLanes::read(int64_t lane, uint64_t place, void* into, uint64_t bytes) { read(std::span(&lane, 1), place, std::span(&into, 1), bytes); }
 
 void DeviceLanes::fill(int64_t lane, uint64_t place, uint32_t word, uint64_t bytes) {
   if (bytes == 0 || !failure_.empty()) return;
   code_->device->enter();
   check(driver_.fill_words(at(lane, place), word, bytes / sizeof(uint32_t), stream_), "to fill memory");
+}
+
+void DeviceLanes::read(std::span<const int64_t> lanes, uint64_t place, std::span<void* const> into, uint64_t bytes) {
+  constexpr uint64_t kLanding = uint64_t{1} << 20;
+  if (bytes == 0 || !failure_.empty()) return;
+  code_->device->enter();
+  if (lanes.size() > 1 && bytes <= kLanding && landing_ == nullptr && !check(driver_.host_alloc(&landing_, kLanding), "host memory")) return;
+  const size_t most = std::max<size_t>(kLanding / bytes, 1);
+  for (size_t first = 0; first < lanes.size(); first += most) {
+    const size_t count = std::min(most, lanes.size() - first);
+    const bool lands = count > 1;
+    for (size_t k = 0; k < count; ++k) {
+      void* const to = lands ? static_cast<char*>(landing_) + k * bytes : into[first + k];
+      if (!check(driver_.copy_to_host(to, at(lanes[first + k], place), bytes, stream_), "a copy to the host")) return;
+    }
+    if (!check(driver_.stream_wait(stream_), "to finish")) return;
+    for (size_t k = 0; lands && k < count; ++k) std::memcpy(into[first + k], static_cast<char*>(landing_) + k * bytes, bytes);
+  }
 }
 
 /// Step and keys as a launch that begins with `lane` sees them.

@@ -51,6 +51,8 @@ class DeviceLanes {
   void write(int64_t lane, uint64_t place, const void* from, uint64_t bytes);
   /// Waits for all that was launched.
   void read(int64_t lane, uint64_t place, void* into, uint64_t bytes);
+  /// The same place of several runs: one wait for all of them.
+  void read(std::span<const int64_t> lanes, uint64_t place, std::span<void* const> into, uint64_t bytes);
   void fill(int64_t lane, uint64_t place, uint32_t word, uint64_t bytes);
   /// Kernels of the loaded program, in order.
   void launch(std::span<const KernelId> kernels, LaneRange lanes, int64_t step);
@@ -106,6 +108,7 @@ class DeviceLanes {
   std::vector<uint64_t> keys_;
   cuda::Stream stream_ = nullptr;
   std::optional<Staging> staging_;
+  void* landing_ = nullptr;           // host memory that a device writes to while the host goes on
   uint64_t reserved_ = 0;
   DeviceMemory memory_;
   std::vector<DeviceMemory> kept_;

@@ -54,10 +54,20 @@ class Batch : public DeviceBatch, public std::enable_shared_from_this<Batch> {
 
   // --- columns ---
 
+  /// What one lane reads the others will read too.
   void host_reads(int64_t lane, ColumnId id) {
     if (state(lane, id) != State::DeviceNewer) return;
-    set_state(lane, id, State::Same);
-    lanes_->read(lane, lanes_->place(id), columns(lane).memory(id), columns(lane).bytes(id));
+    constexpr uint64_t kSmall = 1 << 16;
+    const uint64_t bytes = columns(lane).bytes(id);
+    reading_.clear();
+    into_.clear();
+    for (int64_t other = bytes <= kSmall ? 0 : lane; other < (bytes <= kSmall ? all() : lane + 1); ++other) {
+      if (state(other, id) != State::DeviceNewer) continue;
+      reading_.push_back(other);
+      into_.push_back(columns(other).memory(id));
+      set_state(other, id, State::Same);
+    }
+    lanes_->read(reading_, lanes_->place(id), into_, bytes);
   }
 
   void host_wrote(int64_t lane, ColumnId id) {
@@ -87,6 +97,10 @@ class Batch : public DeviceBatch, public std::enable_shared_from_this<Batch> {
 
   const std::string& failure() const { return lanes_->failure(); }
   std::unique_ptr<DeviceRun> of(int64_t lane) override;
+  /// Its columns may be gone.
+  void leaves(int64_t lane) {
+    for (uint32_t k = 0; k < program_.columns.size(); ++k) set_state(lane, {k}, State::None);
+  }
 
  private:
   enum class State : uint8_t { None /* not on the device */, Same, HostNewer, DeviceNewer };
@@ -212,6 +226,8 @@ class Batch : public DeviceBatch, public std::enable_shared_from_this<Batch> {
   std::vector<Columns*> columns_;           // of each lane
   std::optional<DeviceLanes> lanes_;
   std::vector<State> states_;               // of lanes and columns
+  std::vector<int64_t> reading_;            // lanes, and where to
+  std::vector<void*> into_;
   std::vector<Touched> touched_;            // by kernels
   std::map<List, std::vector<KernelId>> lists_;
   std::map<List, Touched> list_touched_;
@@ -222,6 +238,7 @@ class Batch : public DeviceBatch, public std::enable_shared_from_this<Batch> {
 class Run : public DeviceRun {
  public:
   Run(std::shared_ptr<Batch> batch, int64_t lane) : batch_(std::move(batch)), lane_(lane) {}
+  ~Run() override { batch_->leaves(lane_); }
   void host_reads(ColumnId column) override { batch_->host_reads(lane_, column); }
   void host_wrote(ColumnId column) override { batch_->host_wrote(lane_, column); }
   void host_filled(ColumnId column, double value) override { batch_->host_filled(lane_, column, value); }

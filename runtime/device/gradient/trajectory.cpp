@@ -219,18 +219,22 @@ Result<std::vector<ByLane>> DeviceTrajectory::forward() {
   s.find_clocks();
   for (int64_t lane = s.active.first; lane < s.active.first + s.active.count; ++lane) s.write_column(s.program->dt, lane, std::span(&s.setup.dt_ms, 1));
   s.run_pass(0, [&] { s.go_forward(); });
+  std::vector<int64_t> lanes;
+  for (int64_t lane = s.active.first; lane < s.active.first + s.active.count; ++lane) lanes.push_back(lane);
   std::vector<ByLane> out(s.setup.keys.size(), ByLane(s.setup.outputs.size()));
-  for (int64_t lane = s.active.first; lane < s.active.first + s.active.count; ++lane) {
-    for (size_t k = 0; k < s.recorded.size(); ++k) {
-      const RowArray& rows = s.recorded[k];
-      std::vector<std::byte> read(rows.bytes());
-      s.lanes->read(lane, rows.begin, read.data(), read.size());
-      const size_t size = static_cast<size_t>(s.layouts->layout(rows.column).size());
-      std::vector<double>& into = out[static_cast<size_t>(lane)][k];
-      into.resize(size * static_cast<size_t>(rows.count));
-      for (int64_t n = 0; n < rows.count; ++n) {
-        std::memcpy(s.layouts->memory(rows.column), read.data() + static_cast<size_t>(n) * rows.stride, s.bytes(rows.column));
-        s.layouts->read_stored(rows.column, std::span(into).subspan(static_cast<size_t>(n) * size, size));
+  for (size_t k = 0; k < s.recorded.size(); ++k) {
+    const RowArray& rows = s.recorded[k];
+    std::vector<std::vector<std::byte>> read(lanes.size(), std::vector<std::byte>(rows.bytes()));
+    std::vector<void*> into;
+    for (auto& one : read) into.push_back(one.data());
+    s.lanes->read(lanes, rows.begin, into, rows.bytes());
+    const size_t size = static_cast<size_t>(s.layouts->layout(rows.column).size());
+    for (size_t n = 0; n < lanes.size(); ++n) {
+      std::vector<double>& values = out[static_cast<size_t>(lanes[n])][k];
+      values.resize(size * static_cast<size_t>(rows.count));
+      for (int64_t row = 0; row < rows.count; ++row) {
+        std::memcpy(s.layouts->memory(rows.column), read[n].data() + static_cast<size_t>(row) * rows.stride, s.bytes(rows.column));
+        s.layouts->read_stored(rows.column, std::span(values).subspan(static_cast<size_t>(row) * size, size));
       }
     }
   }
