@@ -86,6 +86,8 @@ struct DeviceTrajectory::State {
   void write_rows(const RowArray& rows, int64_t lane, const std::function<std::span<const double>(int64_t)>& values);
   void write_column(ColumnId id, int64_t lane, std::span<const double> values);
   std::vector<double> read_column(ColumnId id, int64_t lane, uint64_t place);
+  /// Numbers of all rows, one after another, as a run's memory holds them.
+  std::vector<double> numbers(const RowArray& rows, std::span<const std::byte> bytes);
   void find_clocks();
   void bind(uint64_t state, uint64_t next, int64_t small_slot, int64_t step);
   uint64_t place(int64_t slot) const {

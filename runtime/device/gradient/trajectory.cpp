@@ -30,6 +30,16 @@ std::vector<double> DeviceTrajectory::State::read_column(ColumnId id, int64_t la
   return out;
 }
 
+std::vector<double> DeviceTrajectory::State::numbers(const RowArray& rows, std::span<const std::byte> from) {
+  const size_t size = static_cast<size_t>(layouts->layout(rows.column).size());
+  std::vector<double> out(size * static_cast<size_t>(rows.count));
+  for (size_t row = 0; row < static_cast<size_t>(rows.count); ++row) {
+    std::memcpy(layouts->memory(rows.column), from.data() + row * rows.stride, bytes(rows.column));
+    layouts->read_stored(rows.column, std::span(out).subspan(row * size, size));
+  }
+  return out;
+}
+
 void DeviceTrajectory::State::bind(uint64_t state, uint64_t next, int64_t small_slot, int64_t step) {
   for (size_t k = 0; k < a().now.size(); ++k) {
     lanes->bind(a().now[k], state + states.places[k]);
@@ -228,15 +238,7 @@ Result<std::vector<ByLane>> DeviceTrajectory::forward() {
     std::vector<void*> into;
     for (auto& one : read) into.push_back(one.data());
     s.lanes->read(lanes, rows.begin, into, rows.bytes());
-    const size_t size = static_cast<size_t>(s.layouts->layout(rows.column).size());
-    for (size_t n = 0; n < lanes.size(); ++n) {
-      std::vector<double>& values = out[static_cast<size_t>(lanes[n])][k];
-      values.resize(size * static_cast<size_t>(rows.count));
-      for (int64_t row = 0; row < rows.count; ++row) {
-        std::memcpy(s.layouts->memory(rows.column), read[n].data() + static_cast<size_t>(row) * rows.stride, s.bytes(rows.column));
-        s.layouts->read_stored(rows.column, std::span(values).subspan(static_cast<size_t>(row) * size, size));
-      }
-    }
+    for (size_t n = 0; n < lanes.size(); ++n) out[static_cast<size_t>(lanes[n])][k] = s.numbers(rows, read[n]);
   }
   if (!s.lanes->failure().empty()) return Failure{s.lanes->failure()};
   return out;
@@ -292,12 +294,12 @@ std::vector<double> DeviceTrajectory::gradient_of_feed(ColumnId fed, int64_t lan
   std::vector<double> out;
   for (size_t k = 0; k < s.fed.size(); ++k) {
     if (s.a().fed[k].column != fed) continue;
-    const int64_t last = s.last_owed[static_cast<size_t>(lane)];
-    for (int64_t step = 0; step < s.setup.steps; ++step) {
-      std::vector<double> one = s.read_column(s.fed[k].column, lane, s.fed[k].row(step));
-      if (step > last) std::fill(one.begin(), one.end(), 0.0);
-      out.insert(out.end(), one.begin(), one.end());
-    }
+    std::vector<std::byte> read(s.fed[k].bytes());
+    s.lanes->read(lane, s.fed[k].begin, read.data(), read.size());
+    out = s.numbers(s.fed[k], read);
+    // Steps after the last that the loss reads were not gone.
+    const int64_t gone = s.last_owed[static_cast<size_t>(lane)] + 1;
+    std::fill(out.begin() + gone * s.layouts->layout(s.fed[k].column).size(), out.end(), 0.0);
   }
   return out;
 }
