@@ -1,6 +1,7 @@
 #include "compiler/experiment/evaluate.h"
 
 #include <cmath>
+#include <ostream>
 #include <utility>
 
 #include "compiler/experiment/arithmetic.h"
@@ -389,6 +390,10 @@ std::optional<Tensor> over_ranges(Evaluation& e, const ast::Argument& argument, 
 }
 
 }  // namespace
+
+void note_once(Evaluation& e, const std::string& text) {
+  if (e.options.notes != nullptr && e.noted.insert(text).second) *e.options.notes << text << '\n';
+}
 
 std::optional<Value> evaluate(Evaluation& e, const ast::Expr& expr) {
   if (e.interrupted) return std::nullopt;

@@ -54,10 +54,13 @@ struct Evaluation {
   bool interrupted = false;
   int plots = 0;                           // without a file name, so far
   std::set<std::string> told_seeds = {};   // what note_seeds said
+  std::set<std::string> noted;             // what is said once
 };
 
 /// Says on the notes, once, with which seeds something is drawn, unless the command gave one.
 void note_seeds(Evaluation& e, std::span<const uint64_t> seeds);
+/// Says where something runs, once in an experiment.
+void note_once(Evaluation& e, const std::string& text);
 
 std::optional<Value> evaluate(Evaluation& e, const ast::Expr& expr);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ostream>
 #include <set>
 
 #include "compiler/adjoint/in_place.h"
@@ -344,11 +343,8 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
       return std::nullopt;
     }
     s.device = std::move(*device);
-    if (e.options.notes != nullptr) {
-      *e.options.notes << "the gradient of " << s.network->name << " is computed on " << e.options.device->name();
-      if (s.prepared.lanes > 1) *e.options.notes << ", " << s.device->together() << " of " << s.prepared.lanes << " recordings at a time";
-      *e.options.notes << '\n';
-    }
+    note_once(e, cat("the gradient of ", s.network->name, " is computed on ", e.options.device->name(),
+                     s.prepared.lanes > 1 ? cat(", ", s.device->together(), " of ", s.prepared.lanes, " recordings at a time") : ""));
   }
   return RunGradient(std::move(state));
 }

@@ -5,7 +5,6 @@
 #include <bit>
 #include <cmath>
 #include <filesystem>
-#include <ostream>
 
 #include "compiler/experiment/abort.h"
 #include "compiler/experiment/actions.h"
@@ -259,7 +258,7 @@ void run_together(const Lane::From& from, const Kernels& kernels, const std::vec
 }
 
 /// Several lanes at once, where they go together on a device. False: they are yet to be run.
-Result<bool> run_on_device(const Lane::From& from, const Kernels& kernels, std::ostream* notes, const std::string& name, std::vector<LaneResult>& results) {
+Result<bool> run_on_device(Evaluation& e, const Lane::From& from, const Kernels& kernels, std::vector<LaneResult>& results) {
   std::vector<int64_t> lanes;
   std::vector<SimulationOptions> options;
   for (int64_t lane = 0; lane < from.prepared.lanes; ++lane) {
@@ -270,10 +269,8 @@ Result<bool> run_on_device(const Lane::From& from, const Kernels& kernels, std::
   if (lanes.size() < 2) return false;
   const auto most = Simulation::together(from.prepared.program, kernels, options);
   if (!most) return most.failure();
-  if (notes != nullptr) {
-    *notes << from.prepared.lanes << " lanes of " << from.prepared.program->name << " on " << name << ", "
-           << (*most > 1 ? cat(*most, " at a time") : std::string("one by one: each has synapses of its own, or takes its memory")) << '\n';
-  }
+  note_once(e, cat(from.prepared.lanes, " lanes of ", from.prepared.program->name, " on ", e.options.device->name(), ", ",
+                   *most > 1 ? cat(*most, " at a time") : "one by one: each has synapses of its own, or takes its memory"));
   if (*most < 2) return false;
   for (int64_t lane = 0; lane < from.prepared.lanes; ++lane)
     if (const RunStore::Lane before = stored_lane(from.stored, lane); before.progress == RunStore::Progress::Done)
@@ -325,8 +322,8 @@ std::vector<char> run_packed(Evaluation& e, const PreparedRun& prepared, std::ve
       done[lane] = 1;
     }
   });
-  if (const auto together = std::count(done.begin(), done.end(), 1); together > 0 && e.options.notes != nullptr)
-    *e.options.notes << together << " runs of " << prepared.program->name << " share vectors, " << kLanesTogether << " at a time\n";
+  if (const auto together = std::count(done.begin(), done.end(), 1); together > 0)
+    note_once(e, cat(together, " runs of ", prepared.program->name, " share vectors, ", kLanesTogether, " at a time"));
   return done;
 }
 
@@ -351,7 +348,7 @@ std::vector<LaneResult> run_lanes(Evaluation& e, const PreparedRun& prepared, co
   }
   std::vector<LaneResult> results(prepared.lanes);
   if (kernels.device != nullptr) {
-    const auto done = run_on_device({e.model, prepared, e.options.interrupted, stored, &file}, kernels, e.options.notes, e.options.device->name(), results);
+    const auto done = run_on_device(e, {e.model, prepared, e.options.interrupted, stored, &file}, kernels, results);
     if (!done) results[0].failure = done.error();
     if (!done || *done) return results;
   }
