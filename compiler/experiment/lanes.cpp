@@ -257,6 +257,12 @@ void run_together(const Lane::From& from, const Kernels& kernels, const std::vec
   for (size_t k = 0; k < going.size(); ++k) results[lanes[k]] = going[k]->end(done[k]);
 }
 
+bool has_drawn_synapses(const Program& program) {
+  return std::any_of(program.spaces.begin(), program.spaces.end(), [](const Space& space) {
+    return space.kind == SpaceKind::Sparse && space.connect.wiring != Wiring::List && space.connect.wiring != Wiring::OneToOne;
+  });
+}
+
 /// Several lanes at once, where they go together on a device. False: they are yet to be run.
 Result<bool> run_on_device(Evaluation& e, const Lane::From& from, const Kernels& kernels, std::vector<LaneResult>& results) {
   std::vector<int64_t> lanes;
@@ -267,10 +273,14 @@ Result<bool> run_on_device(Evaluation& e, const Lane::From& from, const Kernels&
     options.push_back(options_of(from.prepared, lane, 1, from.interrupted));
   }
   if (lanes.size() < 2) return false;
+  const bool own_draws = std::any_of(options.begin(), options.end(), [&](const SimulationOptions& one) {
+    return one.seed != options[0].seed || one.lane != options[0].lane;
+  });
   const auto most = Simulation::together(from.prepared.program, kernels, options);
   if (!most) return most.failure();
+  const char* const alone = own_draws && has_drawn_synapses(*from.prepared.program) ? "each draws synapses of its own" : "its memory holds one";
   note_once(e, cat(from.prepared.lanes, " lanes of ", from.prepared.program->name, " on ", e.options.device->name(), ", ",
-                   *most > 1 ? cat(*most, " at a time") : "one by one: each has synapses of its own, or takes its memory"));
+                   *most > 1 ? cat(*most, " at a time") : cat("one by one: ", alone)));
   if (*most < 2) return false;
   for (int64_t lane = 0; lane < from.prepared.lanes; ++lane)
     if (const RunStore::Lane before = stored_lane(from.stored, lane); before.progress == RunStore::Progress::Done)
