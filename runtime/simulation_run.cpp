@@ -12,6 +12,7 @@ namespace {
 constexpr int64_t kWindow = 512;  // steps between two full searches for values that are not finite: with
                                   // fewer, searching and copying large matrices would cost percents
 constexpr int64_t kSparseWindow = 4096;  // where a step looks at few synapses
+constexpr int64_t kCopyWindow = 16384;   // and where all of them would have to be copied
 
 }  // namespace
 
@@ -34,6 +35,7 @@ class Simulation::Going {
  private:
   Going(State& state, Recorder recorder) : s_(state), recorder_(std::move(recorder)) {}
   void begin_plan();
+  void narrow(int64_t done);
   void find_divergence(int64_t done);
 
   State& s_;
@@ -101,7 +103,9 @@ Result<Simulation::Going> Simulation::Going::begin(State& s, int64_t steps, doub
   out.search_ = s.options.stop_on_nonfinite;
   out.replay_ = s.large && s.replayable && s.time.step == 0 && !resumed;
   out.copy_ = out.search_ && !out.replay_ && s.room_for_snapshot();
-  out.window_ = !out.replay_ && !out.copy_ ? 1 : s.sparse ? kSparseWindow : kWindow;
+  // What is recorded waits for a search.
+  const int64_t sparse_window = out.copy_ && s.large && s.sink == nullptr ? kCopyWindow : kSparseWindow;
+  out.window_ = !out.replay_ && !out.copy_ ? 1 : s.sparse ? sparse_window : kWindow;
   if (out.search_ && !s.finite(s.states)) s.divergence = s.find_divergence(s.time.step - 1);
   if (!resumed) out.begin_plan();
   if (out.copy_) out.snapshot_ = s.take_snapshot(out.recorder_, std::move(out.snapshot_));
@@ -119,6 +123,18 @@ void Simulation::Going::begin_plan() {
   s_.runner->run_begin();
 }
 
+/// Finds the part of a long window where it happened: up to there everything is finite, and there the copy is from.
+void Simulation::Going::narrow(int64_t done) {
+  s_.restore(snapshot_, recorder_);
+  for (int64_t again = searched_; again < done; ++again) {
+    s_.one_step(again, dt_ms_, bound_, &recorder_);
+    if (again + 1 - searched_ < kWindow) continue;
+    if (!s_.finite(s_.states)) return;
+    searched_ = again + 1;
+    snapshot_ = s_.take_snapshot(recorder_, std::move(snapshot_));
+  }
+}
+
 /// Runs the steps since the last full search again; some state is not finite now.
 void Simulation::Going::find_divergence(int64_t done) {
   if (done - searched_ > 1) {
@@ -127,6 +143,7 @@ void Simulation::Going::find_divergence(int64_t done) {
       recorder_.rewind(kept_samples_);
       begin_plan();
     } else {
+      if (done - searched_ > kWindow) narrow(done);
       s_.restore(snapshot_, recorder_);
     }
     for (int64_t again = replay_ ? 0 : searched_; again < done; ++again) {

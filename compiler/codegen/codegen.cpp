@@ -8,6 +8,7 @@
 #include <llvm/Target/TargetMachine.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "compiler/codegen/emit_lanes.h"
 #include "compiler/codegen/jit.h"
@@ -36,21 +37,29 @@ void assert_valid(const llvm::Module& module) {
   }
 }
 
-/// Kernels that run once and for one row: compiling one takes a thousand times as long as interpreting it, with
-/// the same bits. Networks with sparse projections have dozens, and are the ones that must start fast.
-std::vector<bool> run_once(const Program& program) {
-  std::vector<bool> once(program.kernels.size());
+/// How kernels of a network with sparse projections get their code; they are dozens, and must start fast.
+struct Ways {
+  std::vector<bool> interpreted;   // run once, for few rows: compiling takes a thousand times as long, with the same bits
+  std::vector<bool> late;          // compiled when they are first called: a run may end before
+};
+
+Ways ways(const Program& program) {
+  constexpr int64_t kFew = 100'000;  // nodes of all rows
+  Ways out{std::vector<bool>(program.kernels.size()), std::vector<bool>(program.kernels.size())};
   const bool sparse = std::any_of(program.spaces.begin(), program.spaces.end(), [](const Space& space) { return space.kind == SpaceKind::Sparse; });
-  if (!sparse) return once;
-  for (const Launch& launch : program.plan.init)
-    once[launch.kernel.value] = program[program[launch.kernel].domain].kind == SpaceKind::Uniform;
-  for (const auto* launches : {&program.plan.begin, &program.plan.step})
-    for (const Launch& launch : *launches) once[launch.kernel.value] = false;
-  for (const Deferred& deferred : program.plan.deferred) {
-    once[deferred.now.value] = false;
-    for (const KernelId kernel : deferred.settle) once[kernel.value] = false;
+  if (!sparse) return out;
+  for (const Launch& launch : program.plan.init) {
+    const Kernel& kernel = program[launch.kernel];
+    const auto nodes = static_cast<int64_t>(nodes_below(program.pool, roots(kernel)).size());
+    out.interpreted[launch.kernel.value] = !is_synaptic(program[kernel.domain].kind) && program[kernel.domain].size * nodes <= kFew;
   }
-  return once;
+  for (const Deferred& deferred : program.plan.deferred) {
+    out.late[deferred.now.value] = true;
+    for (const KernelId kernel : deferred.settle) out.late[kernel.value] = !out.interpreted[kernel.value];
+  }
+  for (const auto* launches : {&program.plan.begin, &program.plan.step})
+    for (const Launch& launch : *launches) out.interpreted[launch.kernel.value] = out.late[launch.kernel.value] = false;
+  return out;
 }
 
 Result<Compiled> compile_module(const Program& program, const CodegenOptions& options, const std::vector<bool>& leave_out = {}) {
@@ -69,12 +78,35 @@ Result<Compiled> compile_module(const Program& program, const CodegenOptions& op
   return result;
 }
 
+/// Compiles a kernel when it is first called, by whichever thread; should that fail, interprets it.
+std::function<void(const hebb_launch*)> compiled_late(std::shared_ptr<const Program> program, uint32_t kernel, CodegenOptions options,
+                                                      std::function<void(const hebb_launch*)> interpreted) {
+  struct Late {
+    std::once_flag once;
+    Kernels code;
+  };
+  options.wanted.assign(program->kernels.size(), false);
+  options.wanted[kernel] = true;
+  return [program = std::move(program), kernel, options = std::move(options), interpreted = std::move(interpreted),
+          late = std::make_shared<Late>()](const hebb_launch* launch) {
+    std::call_once(late->once, [&] {
+      if (Result<Kernels> code = jit(*program, options)) late->code = *std::move(code);
+    });
+    late->code.run.empty() ? interpreted(launch) : late->code.run[kernel](launch);
+  };
+}
+
 }  // namespace
 
 Result<Kernels> jit(const Program& program, const CodegenOptions& options) {
   const bool exact = options.math == MathMode::Exact;
   const bool partly = !options.wanted.empty();
-  std::vector<bool> left_out = exact && !partly ? run_once(program) : std::vector<bool>(program.kernels.size());
+  std::vector<bool> left_out(program.kernels.size()), late(program.kernels.size());
+  if (exact && !partly) {
+    const Ways how = ways(program);
+    late = how.late;
+    for (size_t k = 0; k < left_out.size(); ++k) left_out[k] = how.interpreted[k] || late[k];
+  }
   if (partly)
     for (size_t k = 0; k < left_out.size(); ++k) left_out[k] = !options.wanted[k];
   auto compiled = compile_module(program, options, left_out);
@@ -86,8 +118,11 @@ Result<Kernels> jit(const Program& program, const CodegenOptions& options) {
   if (!loaded || symbols.size() == program.kernels.size()) return loaded;
   // The compiled ones take their places among the others.
   Kernels all;
+  const auto shared = partly ? nullptr : std::make_shared<const Program>(program);
   if (partly) all.run.resize(program.kernels.size());
-  else all = interpret(std::make_shared<const Program>(program), options.precision);
+  else all = interpret(shared, options.precision);
+  for (uint32_t k = 0; k < program.kernels.size(); ++k)
+    if (late[k]) all.run[k] = compiled_late(shared, k, options, std::move(all.run[k]));
   auto next = loaded->run.begin();
   for (uint32_t k = 0; k < program.kernels.size(); ++k)
     if (!left_out[k]) all.run[k] = std::move(*next++);

@@ -769,6 +769,33 @@ TEST(Divergence, IsFoundInAStateTooLargeToCopy) {
   }
 }
 
+// Synapses that would take long to copy are copied seldom; what is found late is then looked for in parts.
+TEST(Divergence, IsFoundInALongWindow) {
+  for (const int64_t bad_step : {20, 511, 512, 1234, 2999}) {
+    Bench bench;
+    const SpaceId n = bench.neurons(2100);
+    const SpaceId synapses = bench.program->add(Space{.kind = SpaceKind::Sparse, .name = "W", .pre = n, .post = n, .connect = {.p = 1}});
+    const ColumnId w = bench.column("W.w", synapses, Role::State);
+    const ColumnId count = bench.column("count", bench.uniform(), Role::State);
+    bench.step(bench.kernel({.name = "grow", .domain = synapses, .stores = {{.into = w}, {.into = count}}}, [=](const hebb_launch* l) {
+      base<float>(l, count)[0] += 1;
+      if (l->step == bad_step) base<float>(l, w)[1'000'003] = kInf;
+    }));
+    Simulation simulation = bench.simulation();
+    simulation.initialise();
+    ASSERT_TRUE(simulation.run(7, 1, {}, {}).ok());
+    const Recording recording{.name = "count", .column = count};
+    ASSERT_TRUE(simulation.run(3000, 1, {}, std::span(&recording, 1)).ok());
+    ASSERT_TRUE(simulation.divergence().has_value()) << bad_step;
+    EXPECT_EQ(simulation.divergence()->step, bad_step);
+    EXPECT_EQ(simulation.divergence()->index, (std::vector<int64_t>{476, 403}));
+    EXPECT_EQ(simulation.steps_done(), bad_step + 1);
+    EXPECT_EQ(simulation.get(count)[0], static_cast<double>(bad_step + 1));
+    EXPECT_EQ(simulation.recorded()[0].samples, bad_step + 1 - 7);
+    EXPECT_EQ(simulation.recorded()[0].values.back(), static_cast<double>(bad_step + 1));
+  }
+}
+
 TEST(Divergence, InNeuronsThatHealIsStillSeen) {
   Bench bench;
   const SpaceId n = bench.neurons(3);
