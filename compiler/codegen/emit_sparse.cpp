@@ -1,0 +1,194 @@
+// Kernels over some of the pairs.
+
+#include "compiler/codegen/kernel_emitter.h"
+
+namespace hebb::emitting {
+namespace {
+
+/// Synapses of a neuron from which on vectors of them pay; and where each takes so many multiply-adds.
+constexpr double kShortRow = 64, kShortLongRow = 4;
+constexpr int kLongSynapse = 100;
+
+/// Rows of spiking neurons that are asked for before they are computed.
+constexpr int64_t kRowsAhead = 2;
+
+/// Synapses of a row for which it is decided together whether some post neuron spikes; a multiple of every vector.
+constexpr int64_t kSynapseChunk = 64;
+
+}  // namespace
+
+Value* KernelEmitter::index_at(Value* array, Value* at, unsigned bits, const char* name) {
+  llvm::Type* type = b_.getIntNTy(bits);
+  llvm::LoadInst* load = b_.CreateLoad(type, b_.CreateInBoundsGEP(type, array, at), name);
+  load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context_, {}));
+  note_parallel(load);
+  return bits == 64 ? load : b_.CreateZExt(load, b_.getInt64Ty(), name);
+}
+
+unsigned KernelEmitter::index_bits(SpaceId neurons) const {
+  return static_cast<unsigned>(8 * index_bytes(program_[neurons].size));
+}
+
+llvm::MDNode* KernelEmitter::synapse_hints() {
+  if (options_.vector_bits < 512 || has_sum(At::Pre) || has_sum(At::Uniform)) return nullptr;
+  const bool is_long = synapse_work(program_, kernel_, stages_) >= kLongSynapse;
+  if (expected_row() < (is_long ? kShortLongRow : kShortRow)) return nullptr;
+  parallel_ = llvm::MDNode::getDistinct(context_, {});
+  return vector_hints(is_long);
+}
+
+double KernelEmitter::expected_row() const {
+  const Space& domain = program_[kernel_.domain];
+  const auto pres = static_cast<double>(program_[domain.pre].size), posts = static_cast<double>(program_[domain.post].size);
+  const Connect& how = domain.connect;
+  double count = 0;
+  switch (how.wiring) {
+    case Wiring::All: count = pres * posts; break;
+    case Wiring::OneToOne: count = pres; break;
+    case Wiring::Random: count = how.p * pres * posts; break;
+    case Wiring::FixedIndegree: count = static_cast<double>(how.degree) * posts; break;
+    case Wiring::FixedOutdegree: count = static_cast<double>(how.degree) * pres; break;
+    case Wiring::Distance: {  // posts in the disc, or under the bell
+      const double disc = how.within > 0 ? 3.14 * how.within * how.within : posts;
+      const double bell = how.sigma > 0 ? 6.28 * how.sigma * how.sigma : disc;
+      count = pres * std::min(posts, how.p * std::min(disc, bell));
+      break;
+    }
+    case Wiring::List: count = how.edges ? static_cast<double>(how.edges->size()) : 0; break;
+  }
+  return count / (kernel_.rows == Rows::OfPost ? posts : pres);
+}
+
+void KernelEmitter::emit_sparse() {
+  if (kernel_.rows == Rows::All)
+    return loop("pre", launch_.pre_begin, launch_.pre_end, b_.getInt64(1),
+                [&](Value* pre) { emit_synapses_of_pre(pre); });
+  const bool ahead = kernel_.rows == Rows::OfPre;
+  if (ahead)
+    for (int64_t k = 0; k < kRowsAhead; ++k) fetch_row(b_.CreateNSWAdd(launch_.list_begin, b_.getInt64(k)));
+  loop("list", launch_.list_begin, launch_.list_end, b_.getInt64(1), [&](Value* at) {
+    Value* neuron = index_at(launch_.list, at, 32, "neuron");
+    if (ahead) fetch_row(b_.CreateNSWAdd(at, b_.getInt64(kRowsAhead)));
+    ahead ? emit_synapses_of_pre(neuron) : emit_synapses_of_post(neuron);
+  });
+}
+
+void KernelEmitter::fetch_row(Value* at) {
+  llvm::BasicBlock* const fetch = llvm::BasicBlock::Create(context_, "fetch", function_);
+  llvm::BasicBlock* const after = llvm::BasicBlock::Create(context_, "fetched", function_);
+  b_.CreateCondBr(b_.CreateICmpSLT(at, launch_.list_end), fetch, after);
+  b_.SetInsertPoint(fetch);
+  Value* const neuron = index_at(launch_.list, at, 32, "next");
+  Value* const begin = index_at(launch_.row_begin, neuron, 64, "next_begin");
+  Value* const end = index_at(launch_.row_end, neuron, 64, "next_end");
+  std::map<Place, bool> written;
+  for (const Place& place : self_loads()) written[place];
+  for (const Store& effect : kernel_.stores) written[{effect.into, effect.element}] = true;
+  constexpr unsigned kLine = 64, kMostLines = 8;  // of a column: the machine sees what a long row goes on with
+  const auto lines = [&](Value* array, unsigned element_bytes, bool write) {
+    Value* const per_line = b_.getInt64(kLine / element_bytes);
+    Value* const most = b_.CreateNSWAdd(begin, b_.getInt64(kMostLines * kLine / element_bytes));
+    loop("line", begin, b_.CreateSelect(b_.CreateICmpSLT(most, end), most, end), per_line, [&](Value* synapse) {
+      Value* const where = b_.CreateInBoundsGEP(b_.getInt8Ty(), array, b_.CreateNSWMul(synapse, b_.getInt64(element_bytes)));
+      b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
+                         {where, b_.getInt32(write ? 1 : 0), b_.getInt32(3), b_.getInt32(1)});
+    });
+  };
+  lines(launch_.post_index, index_bits(program_[kernel_.domain].post) / 8, false);
+  for (const auto& [place, write] : written) lines(element_pointer(place), real_->getPrimitiveSizeInBits() / 8, write);
+  b_.CreateBr(after);
+  b_.SetInsertPoint(after);
+}
+
+void KernelEmitter::emit_synapses_of_pre(Value* pre) {
+  RowValues row;
+  row.nodes.resize(program_.pool.size());
+  row.index = pre;
+  for (const uint32_t id : stages_.pre) compute(id, nullptr, row, 0);
+  for (const Accumulate& sum : kernel_.accumulates)
+    if (sum.at == At::Pre) open_running(sum, 0, offset(element_pointer(place(sum)), pre));
+  Value* begin = index_at(launch_.row_begin, pre, 64, "row_begin");
+  Value* end = index_at(launch_.row_end, pre, 64, "row_end");
+  if (rare_.selects.empty()) {
+    emit_synapses(begin, end, row);
+  } else {
+    loop("chunk", begin, end, b_.getInt64(kSynapseChunk), [&](Value* from) {
+      Value* const past = b_.CreateNSWAdd(from, b_.getInt64(kSynapseChunk));
+      Value* const to = b_.CreateSelect(b_.CreateICmpSLT(past, end), past, end);
+      emit_either(b_.CreateIsNull(emit_spikes(from, to)), [&](bool nobody) {
+        nobody_spikes_ = nobody;
+        emit_synapses(from, to, row);
+      });
+      nobody_spikes_ = false;
+    });
+  }
+  for (const Accumulate& sum : kernel_.accumulates)
+    if (sum.at == At::Pre) close_running(sum, 0, offset(element_pointer(place(sum)), pre));
+}
+
+void KernelEmitter::emit_synapses(Value* begin, Value* end, RowValues& row) {
+  const unsigned bits = index_bits(program_[kernel_.domain].post);
+  llvm::MDNode* const hints = synapse_hints();
+  loop("synapse", begin, end, b_.getInt64(1), [&](Value* synapse) {
+    row.synapse = synapse;
+    emit_row_block(index_at(launch_.post_index, synapse, bits, "post"), {row}, 1);
+  }, hints);
+  parallel_ = nullptr;
+}
+
+Value* KernelEmitter::emit_spikes(Value* begin, Value* end) {
+  Value* const some = flag();
+  const unsigned bits = index_bits(program_[kernel_.domain].post);
+  parallel_ = llvm::MDNode::getDistinct(context_, {});
+  loop("spikes", begin, end, b_.getInt64(1), [&](Value* synapse) {
+    Value* const post = index_at(launch_.post_index, synapse, bits, "post");
+    Value* any = b_.CreateLoad(b_.getInt32Ty(), some);
+    for (const Place& place : rare_conditions()) {
+      Value* const spike = load(offset(element_pointer(place), post), place.column);
+      any = b_.CreateOr(any, b_.CreateZExt(b_.CreateFCmpUNE(spike, llvm::ConstantFP::get(real_, 0.0)), b_.getInt32Ty()));
+    }
+    b_.CreateStore(any, some);
+  }, options_.vector_bits < 512 ? nullptr : vector_hints());
+  parallel_ = nullptr;
+  return b_.CreateLoad(b_.getInt32Ty(), some);
+}
+
+std::vector<Place> KernelEmitter::rare_conditions() const {
+  std::map<Place, bool> places;
+  for (const uint32_t id : rare_.selects) {
+    const ExprNode condition = program_.pool[program_.pool[ExprId{id}].operands[0]];
+    places[{ColumnId{condition.leaf.index}, condition.leaf.element}];
+  }
+  std::vector<Place> out;
+  for (const auto& [place, known] : places) out.push_back(place);
+  return out;
+}
+
+void KernelEmitter::emit_synapses_of_post(Value* post) {
+  Value* begin = index_at(launch_.column_begin, post, 64, "column_begin");
+  Value* end = index_at(launch_.column_begin, b_.CreateNSWAdd(post, b_.getInt64(1)), 64, "column_end");
+  const unsigned bits = index_bits(program_[kernel_.domain].pre);
+  llvm::MDNode* const hints = synapse_hints();
+  loop("synapse", begin, end, b_.getInt64(1), [&](Value* at) {
+    RowValues row;
+    row.nodes.resize(program_.pool.size());
+    row.index = index_at(launch_.pre_index, at, bits, "pre");
+    row.synapse = index_at(launch_.synapse, at, 32, "synapse");
+    for (const uint32_t id : stages_.pre) compute(id, nullptr, row, 0);
+    emit_row_block(post, {row}, 1);
+  }, hints);
+  parallel_ = nullptr;
+}
+
+std::vector<Place> KernelEmitter::self_loads() const {
+  std::vector<Place> places;
+  for (const std::vector<uint32_t>& ids : stages_.rows)
+    for (const uint32_t id : ids) {
+      const ExprNode node = program_.pool[ExprId{id}];
+      if (node.op == Op::Load && node.leaf.at == At::Self)
+        places.push_back({ColumnId{node.leaf.index}, node.leaf.element});
+    }
+  return places;
+}
+
+}  // namespace hebb::emitting
