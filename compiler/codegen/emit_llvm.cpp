@@ -26,6 +26,8 @@ KernelEmitter::KernelEmitter(const Program& program, KernelId id, const EmitOpti
   function_->addParamAttr(0, llvm::Attribute::NoAlias);
   function_->addParamAttr(0, llvm::Attribute::ReadOnly);
   function_->getArg(0)->setName("launch");
+  // Vectors that do not fit the registers lie on the stack, and there each in one line of the cache.
+  if (options.pointer_bytes == 8) function_->addFnAttr(llvm::Attribute::getWithStackAlignment(context_, llvm::Align(options.vector_bits / 8)));
 }
 
 void KernelEmitter::emit() {
