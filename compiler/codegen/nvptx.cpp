@@ -121,6 +121,13 @@ Result<std::string> ptx(const DeviceProgram& device, const PtxOptions& options) 
   const auto module = threads_module(device, options.precision, ThreadTarget::Gpu, **machine, context);
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream stream(text);
+  for (llvm::Function& function : *module) {
+    // Passes of the back end that compare every address with many others take minutes for these, and gain nothing.
+    constexpr unsigned kLong = 2000;
+    if (function.isDeclaration() || function.getInstructionCount() < kLong) continue;
+    function.addFnAttr(llvm::Attribute::NoInline);
+    function.addFnAttr(llvm::Attribute::OptimizeNone);
+  }
   llvm::legacy::PassManager passes;
   if ((*machine)->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile))
     return Failure{"LLVM cannot print PTX"};

@@ -5,9 +5,10 @@
 
 #include <functional>
 #include <map>
+#include <set>
 
 #include "compiler/codegen/emit_expr.h"
-#include "compiler/program/row_order.h"
+#include "compiler/codegen/row_plan.h"
 #include "compiler/codegen/stages.h"
 
 namespace hebb {
@@ -19,19 +20,19 @@ using Kind = DeviceParameter::Kind;
 constexpr const char* kRereadAttribute = "hebb-reread";
 constexpr unsigned kGlobalMemory = 1;  // address space of NVPTX
 constexpr uint64_t kAlignment = 64;    // of planes and arrays, as in hebb_abi.h
-/// Values from outside the loop over rows that a thread keeps in registers. With more, fewer warps would fit: those that
-/// lie in memory are read in every row instead, where they come out of the first-level cache.
-constexpr size_t kHeld = 20;
-/// Columns that get a pointer of their own which moves from row to row.
-constexpr std::ptrdiff_t kColumns = 12;
-/// Values of a row that exist at once; with more, stores and sums take theirs as soon as they are there.
-constexpr size_t kLive = 20;
+/// Reads after which a new stretch of the row begins: what it needs it reads again.
+constexpr size_t kRead = 8;
+/// Of a thread whose row is careful with them: with more, fewer than half of the warps fit.
+constexpr int kRegisters = 64;
+/// Stretches after which what fades is made again.
+constexpr size_t kFade = 1;
 
 class ThreadEmitter {
  public:
   ThreadEmitter(const DeviceProgram& device, KernelId id, Precision precision, ThreadTarget target, llvm::Module& module)
       : program_(device.program), kernel_(program_[id]), device_(device.kernels[id.value]), target_(target),
-        context_(module.getContext()), b_(context_), stages_(stages(program_, kernel_)), domain_(program_[kernel_.domain].kind) {
+        context_(module.getContext()), b_(context_), stages_(stages(program_, kernel_)), plan_(plan_row(device, id, stages_)),
+        device_program_(device), id_(id), domain_(program_[kernel_.domain].kind) {
     real_ = precision == Precision::Float32 ? b_.getFloatTy() : b_.getDoubleTy();
     pointer_ = llvm::PointerType::get(context_, target == ThreadTarget::Gpu ? kGlobalMemory : 0);
     nodes_.resize(program_.pool.size());
@@ -43,8 +44,7 @@ class ThreadEmitter {
     exit_ = llvm::BasicBlock::Create(context_, "exit", function_);
     if (has(Kind::LaneStride))
       lane_ = b_.CreateMul(b_.CreateZExt(block_z_, b_.getInt64Ty()), parameter(Kind::LaneStride), "lane");
-    plan_row();
-    if (order_.empty() || domain_ != SpaceKind::Uniform) compute(stages_.uniform);
+    if (plan_.order.empty() || domain_ != SpaceKind::Uniform) compute(stages_.uniform);
     for (const Accumulate& sum : kernel_.accumulates)
       if (sum.at == At::Uniform) open(sum, nullptr);
     switch (device_.spread) {
@@ -61,6 +61,9 @@ class ThreadEmitter {
     b_.CreateBr(exit_);
     b_.SetInsertPoint(exit_);
     b_.CreateRetVoid();
+    // What the assembler would take for shorter waits inside one thread, other warps give as well.
+    if (plan_.crowded && target_ == ThreadTarget::Gpu) function_->addFnAttr("nvvm.maxnreg", std::to_string(kRegisters));
+    if (again_ > 0) function_->addFnAttr(kRereadAttribute, std::to_string(again_));
   }
 
  private:
@@ -144,7 +147,8 @@ class ThreadEmitter {
     assert(k < values_.size() && "a kernel is passed every column it touches");
     Value* index = lane_;
     if (row != nullptr) index = b_.CreateAdd(lane_, row);
-    if (row_zero_ != nullptr) index = b_.CreateAdd(index, row_zero_);
+    // Or, because of a sum the compiler would make a pointer for each column that goes along.
+    if (row_zero_ != nullptr) index = b_.CreateOr(index, row_zero_);
     Value* at = b_.CreateInBoundsGEP(real_, values_[k], index);
     return is_uniform(column) && element != 0 ? b_.CreateConstInBoundsGEP1_32(real_, at, element) : at;
   }
@@ -202,33 +206,17 @@ class ThreadEmitter {
   void compute(const std::vector<uint32_t>& ids) {
     for (const uint32_t id : ids) {
       const ExprNode node = program_.pool[ExprId{id}];
-      if (!info(node.op).is_leaf) compute_one(id);
-      else if (!in_row_ || !reread_[id]) nodes_[id] = leaf(node);
+      if (in_row_ && plan_.again[id]) continue;
+      nodes_[id] = info(node.op).is_leaf ? leaf(node) : operation(node);
     }
   }
-  void compute_one(uint32_t id) {
-    const ExprNode node = program_.pool[ExprId{id}];
+  NodeValue operation(const ExprNode& node) {
     NodeValue operands[3];
     for (int k = 0; k < node.count; ++k) operands[k] = value_of(node.operands[k]);
-    nodes_[id] = emit_operation(b_, node.op, {operands, size_t{node.count}}, real_);
+    return emit_operation(b_, node.op, {operands, size_t{node.count}}, real_);
   }
 
   // --- registers ---
-
-  /// Whether a value stays the same in the loop over rows.
-  bool stays(Level level) const {
-    if (level == kUniform) return domain_ != SpaceKind::Uniform;
-    switch (device_.spread) {
-      case Spread::Pairs: case Spread::ByPost: case Spread::ColumnBlocks: return level == kPost;
-      case Spread::One: case Spread::ByPre: case Spread::RowBlocks: return level == kPre;
-      case Spread::Neurons: break;
-    }
-    return false;
-  }
-  /// Of the present row alone: computed there, or read there when it is first needed.
-  bool of_row(uint32_t id) const {
-    return domain_ == SpaceKind::Uniform || stages_.level[id] == kRow;
-  }
 
   /// Whether a store may change what the row is yet to read.
   bool comes_too_early(const Store& store) const {
@@ -236,63 +224,50 @@ class ThreadEmitter {
       const ExprNode node = program_.pool[ExprId{id}];
       if (!stages_.live[id] || node.op != Op::Load || node.leaf.index != store.into.value) continue;
       const bool other = node.leaf.at != At::Fixed && node.leaf.element != store.element;
-      if (!other && reread_[id] && !row_reads_.contains(id)) return true;
+      if (!other && plan_.again[id] && !row_reads_.contains(id)) return true;
     }
     return false;
   }
 
-  /// The order of a row, stores and sums included, and whether it has to be careful with registers.
-  void plan_row() {
-    const ExprPool& pool = program_.pool;
-    reread_.resize(pool.size());
-    std::vector<bool> inside(pool.size());
-    std::vector<RowEffect> effects;
-    for (uint32_t id = 0; id < pool.size(); ++id)
-      inside[id] = stages_.live[id] && of_row(id) && !info(pool[ExprId{id}].op).is_leaf;
-    for (const Store& store : kernel_.stores) effects.push_back({{store.value}});
-    for (const Accumulate& sum : kernel_.accumulates) effects.push_back({taken_by(pool, sum)});
-    const auto columns = std::count_if(device_.parameters.begin(), device_.parameters.end(),
-                                       [](const DeviceParameter& each) { return each.kind == Kind::Column; });
-    size_t held = 0;
-    std::vector<bool> outside(pool.size());
-    for (uint32_t id = 0; id < pool.size(); ++id) {
-      if (!inside[id]) continue;
-      const ExprNode node = pool[ExprId{id}];
-      for (int k = 0; k < node.count; ++k) {
-        const uint32_t from = node.operands[k].value;
-        if (outside[from] || !stays(stages_.level[from]) || pool[node.operands[k]].op == Op::Const) continue;
-        outside[from] = true;
-        ++held;
-      }
+  NodeValue value_of(ExprId id) {
+    if (!in_row_ || !plan_.again[id.value]) {
+      if (in_row_ && plan_.fades[id.value] && made_in_[id.value] + kFade < stretch_) make(id.value);
+      return nodes_[id.value];
     }
-    // Running sums are read in between: such rows keep their order.
-    const RowOrder order = kernel_.scans.empty() ? order_of_row(pool, inside, effects) : RowOrder{};
-    crowded_ = held > kHeld || columns > kColumns || order.live > kLive;
-    if (!crowded_) return;
-    order_ = order.order;
-    for (uint32_t id = 0; id < pool.size(); ++id) {
-      if (!stages_.live[id] || !info(pool[ExprId{id}].op).is_leaf) continue;
-      reread_[id] = outside[id] ? held > kHeld : kernel_.scans.empty() && !stays(stages_.level[id]);
-    }
+    const auto known = row_reads_.find(id.value);
+    if (known != row_reads_.end()) return known->second;
+    const ExprNode node = program_.pool[id];
+    const NodeValue value = info(node.op).is_leaf ? leaf(node) : operation(node);
+    reads_ += node.op == Op::Load;
+    if (node.op == Op::Load) again_ += !first_reads_.insert(id.value).second || (row_loop_ && stays(device_program_, id_, stages_.level[id.value]));
+    return row_reads_[id.value] = value;
   }
 
-  NodeValue value_of(ExprId id) {
-    if (!in_row_ || !reread_[id.value]) return nodes_[id.value];
-    const auto known = row_reads_.find(id.value);
-    return known != row_reads_.end() ? known->second : row_reads_[id.value] = leaf(program_.pool[id]);
+  void make(uint32_t id) {
+    made_in_[id] = stretch_;
+    nodes_[id] = operation(program_.pool[ExprId{id}]);
+  }
+
+  /// Forgets what the row has read, once that is much. `made` was computed just now: addresses get a 0 made of its bits, so
+  /// that nobody reads in advance or takes what was read before.
+  void begin_stretch(const NodeValue& made) {
+    if (made.number == nullptr) return;
+    if (row_zero_ == nullptr || reads_ <= kRead) return;
+    reads_ = 0;
+    std::erase_if(row_reads_, [&](const auto& read) { return !plan_.once[read.first]; });
+    ++stretch_;
+    row_zero_ = b_.CreateAnd(first_zero_, bits_of(made.number));
   }
 
   /// One round of a loop. Where registers are few, every address in it gets a 0 made of the loop's index (which has 31 bits, or
   /// 63): nobody then moves reads out of the loop, or keeps a pointer for each column that goes along.
   void round(Value* index, const std::function<void()>& body) {
-    if (!crowded_) return body();
+    if (!plan_.crowded) return body();
     in_row_ = true;
     Value* const outer = std::exchange(row_zero_, b_.CreateZExt(b_.CreateLShr(index, index->getType()->getIntegerBitWidth() - 1), b_.getInt64Ty()));
     row_reads_.clear();
+    row_loop_ = true;
     body();
-    int again = 0;
-    for (const auto& [id, value] : row_reads_) again += stays(stages_.level[id]);
-    if (again > 0) function_->addFnAttr(kRereadAttribute, std::to_string(again));
     row_zero_ = outer;
     row_reads_.clear();
     in_row_ = outer != nullptr;
@@ -316,8 +291,14 @@ class ThreadEmitter {
                                     : b_.CreateLoad(real_, address(sum.into, sum.element, row));
     b_.CreateStore(start, sums_[&sum]);
   }
+  /// The address is made of the sum as well, by a 0, so that it comes into being now and not before the loop.
   void close(const Accumulate& sum, Value* row) {
-    b_.CreateStore(b_.CreateLoad(real_, sums_[&sum]), address(sum.into, sum.element, row));
+    Value* const total = b_.CreateLoad(real_, sums_[&sum]);
+    if (row != nullptr) row = b_.CreateOr(row, b_.CreateAnd(b_.CreateLShr(row, 31), bits_of(total)));
+    b_.CreateStore(total, address(sum.into, sum.element, row));
+  }
+  Value* bits_of(Value* number) {
+    return b_.CreateZExt(b_.CreateBitCast(number, b_.getIntNTy(real_->getPrimitiveSizeInBits())), b_.getInt64Ty());
   }
   void open_all(At at) {
     for (const Accumulate& sum : kernel_.accumulates)
@@ -355,34 +336,49 @@ class ThreadEmitter {
       b_.CreateStore(total, slot);
       for (const uint32_t id : stages_.scan_reads[s]) nodes_[id] = {.number = total};
     }
-    if (!order_.empty()) return row_in_order();
+    if (!plan_.order.empty()) return row_in_order();
     compute(stages_.rows.back());
-    for (const Store& store : kernel_.stores) put(store);
+    for (const Store& store : kernel_.stores) put(store, value_of(store.value));
     for (const Accumulate& sum : kernel_.accumulates) add(sum);
   }
-  void put(const Store& store) {
-    b_.CreateStore(value_of(store.value).number, address(store.into, store.element, self_of(store)));
+  void put(const Store& store, const NodeValue& value) {
+    b_.CreateStore(value.number, address(store.into, store.element, self_of(store)));
   }
   void add(const Accumulate& sum) { b_.CreateStore(combine(sum, b_.CreateLoad(real_, sums_[&sum])), sums_[&sum]); }
 
   void row_in_order() {
     const auto nodes = static_cast<uint32_t>(program_.pool.size()), stores = static_cast<uint32_t>(kernel_.stores.size());
     const bool inside = std::exchange(in_row_, true);
+    // Of a thread with one row: addresses have fewer bits.
+    Value* const outer = row_zero_;
+    if (row_zero_ == nullptr) row_zero_ = b_.CreateLShr(b_.CreatePtrToInt(any_column(), b_.getInt64Ty()), 63);
+    first_zero_ = row_zero_;
+    reads_ = stretch_ = 0;
+    made_in_.assign(nodes, 0);
     std::vector<const Store*> last;
-    for (const uint32_t step : order_) {
+    for (const uint32_t step : plan_.order) {
       if (step < nodes) {
-        compute_one(step);
+        make(step);
+        begin_stretch(nodes_[step]);
       } else if (step - nodes >= stores) {
         add(kernel_.accumulates[step - nodes - stores]);
       } else {
         const Store& store = kernel_.stores[step - nodes];
-        value_of(store.value);   // is read now: another store may change it
-        comes_too_early(store) ? last.push_back(&store) : put(store);
+        const NodeValue value = value_of(store.value);   // is read now: another store may change it
+        if (comes_too_early(store)) {
+          held_[&store] = value;
+          last.push_back(&store);
+        } else {
+          put(store, value);
+        }
+        begin_stretch(value);
       }
     }
-    for (const Store* store : last) put(*store);
+    for (const Store* store : last) put(*store, held_[store]);
+    row_zero_ = outer;
     in_row_ = inside;
   }
+  Value* any_column() const { return values_[find([](const DeviceParameter& each) { return each.kind == Kind::Column; })]; }
   Value* self_of(const Store& store) { return is_uniform(store.into) ? nullptr : self(); }
 
   void at_pre(Value* pre) {
@@ -575,6 +571,9 @@ class ThreadEmitter {
   llvm::LLVMContext& context_;
   llvm::IRBuilder<> b_;
   const Stages stages_;
+  const RowPlan plan_;
+  const DeviceProgram& device_program_;
+  const KernelId id_;
   const SpaceKind domain_;
   llvm::Type* real_ = nullptr;
   llvm::Type* pointer_ = nullptr;
@@ -587,11 +586,17 @@ class ThreadEmitter {
   Value *pre_ = nullptr, *post_ = nullptr;  // of 32 bits
   Value* synapse_ = nullptr;                // of 64 bits
   std::vector<NodeValue> nodes_;            // by ExprId, at the present row
-  std::vector<bool> reread_;                // by ExprId
-  std::map<uint32_t, NodeValue> row_reads_; // of these, what the present row has read
-  std::vector<uint32_t> order_;             // of a crowded row: RowOrder
-  bool crowded_ = false, in_row_ = false;
-  Value* row_zero_ = nullptr;               // in a round of a crowded loop
+  std::map<uint32_t, NodeValue> row_reads_; // of what is read again: what the present stretch of the row has
+  size_t reads_ = 0;                        // of memory, in this stretch
+  size_t stretch_ = 0;                      // of the row
+  std::vector<size_t> made_in_;             // by ExprId: the stretch
+  std::set<uint32_t> first_reads_;          // what the row has read at all
+  int again_ = 0;                           // reads of a row beyond these, and of what stays the same from row to row
+  bool row_loop_ = false;
+  bool in_row_ = false;
+  Value* row_zero_ = nullptr;               // in a crowded row: a part of every address
+  Value* first_zero_ = nullptr;             // where the row begins
+  std::map<const Store*, NodeValue> held_;  // what is to be stored last
   std::map<const Accumulate*, Value*> sums_;
   std::map<uint32_t, Value*> running_;      // scans
 };

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "compiler/program/share_sums.h"
 #include "compiler/support/text.h"
 
 namespace hebb {
@@ -88,7 +89,14 @@ class Splitter {
     if (!last.stores.empty()) add(id, std::move(last), spread);
   }
 
-  void split_uniform(KernelId id, const Kernel& kernel) { add_in_parts(id, kernel, Spread::One, 4); }
+  void split_uniform(KernelId id, const Kernel& kernel) {
+    if (kernel.accumulates.empty() || parts_of(kernel).size() <= 1) return add_in_parts(id, kernel, Spread::One, 4);
+    for (const At at : {At::Uniform, At::Pre, At::Post}) add_sums(id, kernel, at, Spread::One);
+    if (kernel.stores.empty()) return;
+    Kernel rest = kernel;
+    rest.accumulates.clear();
+    add_in_parts(id, rest, Spread::One, 4);
+  }
 
   // A row's loads come before its stores: sums go first, and see what the row held.
 
@@ -126,7 +134,8 @@ class Splitter {
 
   void split_dense(KernelId id, const Kernel& kernel) {
     const bool keeps = std::any_of(kernel.scans.begin(), kernel.scans.end(), [&](const Scan& scan) { return kept_.contains(scan.as.value); });
-    if (const auto spread = owner(kernel); spread && !keeps) return add(id, kernel, *spread);
+    if (const auto spread = owner(kernel); spread && !keeps && (!kernel.scans.empty() || parts_of(kernel).size() <= 1))
+      return add(id, kernel, *spread);
 
     // The result of a scan becomes a column like others.
     for (const Scan& scan : kernel.scans) {
@@ -142,22 +151,34 @@ class Splitter {
     // What is stored shares the reading of one of the sums.
     if (by_pre && by_post) add_sums(id, kernel, At::Pre, Spread::ByPre);
     if (!by_pre && !by_post) return add_stores(id, kernel, Spread::Pairs);
-    Kernel last = sums_of(kernel, by_post ? At::Post : At::Pre);
+    const At at = by_post ? At::Post : At::Pre;
+    const Spread spread = by_post ? Spread::ByPost : Spread::ByPre;
+    if (parts_of(sums_of(kernel, at)).size() > 1) {
+      add_sums(id, kernel, at, spread);
+      return add_stores(id, kernel, Spread::Pairs);
+    }
+    Kernel last = sums_of(kernel, at);
     last.stores = kernel.stores;
-    add(id, std::move(last), by_post ? Spread::ByPost : Spread::ByPre);
+    add(id, std::move(last), spread);
+  }
+
+  std::vector<std::vector<size_t>> parts_of(const Kernel& sums) const {
+    // Beside which there is room for addresses and for what a row works out; a power alone takes some.
+    constexpr size_t kValues = 16, kBesidePower = 6;
+    const std::vector<ExprId> below = nodes_below(out_.program.pool, roots(sums));
+    const bool powers = std::any_of(below.begin(), below.end(), [&](ExprId id) { return out_.program.pool[id].op == Op::Pow; });
+    return share_sums(out_.program.pool, sums, powers ? kBesidePower : kValues);
   }
 
   void add_sums(KernelId id, const Kernel& kernel, At at, Spread spread) {
     if (!has_sum(kernel, at)) return;
-    Kernel sums = sums_of(kernel, at);
-    constexpr size_t kSums = 4, kMany = 16;
-    if (at != At::Uniform || sums.accumulates.size() <= kMany) return add(id, std::move(sums), spread);
-    const std::vector<Accumulate> all = std::exchange(sums.accumulates, {});
-    for (size_t begin = 0; begin < all.size(); begin += kSums) {
+    const Kernel sums = sums_of(kernel, at);
+    const std::vector<std::vector<size_t>> parts = parts_of(sums);
+    for (size_t part = 0; part < parts.size(); ++part) {
       Kernel piece = sums;
-      piece.name += cat(" part ", begin / kSums);
-      const size_t end = std::min(begin + kSums, all.size());
-      piece.accumulates.assign(all.begin() + static_cast<std::ptrdiff_t>(begin), all.begin() + static_cast<std::ptrdiff_t>(end));
+      if (parts.size() > 1) piece.name += cat(" part ", part);
+      piece.accumulates.clear();
+      for (const size_t sum : parts[part]) piece.accumulates.push_back(sums.accumulates[sum]);
       add(id, std::move(piece), spread);
     }
   }

@@ -5,16 +5,24 @@
 namespace hebb {
 namespace {
 
+constexpr size_t kFew = 8;
+
 class Orderer {
  public:
-  Orderer(const ExprPool& pool, const std::vector<bool>& inside, const std::vector<RowEffect>& effects)
-      : pool_(pool), inside_(inside), effects_(effects), count_(static_cast<uint32_t>(pool.size() + effects.size())) {
+  Orderer(const ExprPool& pool, const std::vector<bool>& inside, const std::vector<RowEffect>& effects, const std::vector<ExprId>& kept,
+          const std::vector<ExprId>& lasting)
+      : pool_(pool), inside_(inside), effects_(effects), kept_(kept), lasting_(lasting), count_(static_cast<uint32_t>(pool.size() + effects.size())) {
     find_needed();
+    depth_.resize(pool_.size());
+    for (uint32_t id = 0; id < pool_.size(); ++id)
+      if (needed_[id])
+        for (const uint32_t need : inner_needs(id)) depth_[id] = std::max(depth_[id], depth_[need] + 1);
   }
 
-  /// Each effect in turn, and before it what it lacks. `eager`: whatever has all it needs comes at once, so that sums
-  /// over many terms take each term as soon as it is there.
-  RowOrder run(bool eager) {
+  /// Each effect in turn, and before it what it lacks. What has all it needs comes at once, so that sums
+  /// over many terms take each term as soon as it is there; but not what needs a value that more than `eager` others need. `deepest`: of what it lacks first what takes most operations one
+  /// after the other, so that a long sum is there before its last term.
+  RowOrder run(size_t eager, bool deepest) {
     RowOrder out;
     std::vector<bool> done(count_);
     std::vector<uint32_t> missing(count_), open, ready;
@@ -27,10 +35,9 @@ class Orderer {
         if (done[id]) continue;
         done[id] = true;
         out.order.push_back(id);
-        if (id >= pool_.size()) continue;
         const auto& users = users_[id];
         for (auto user = users.rbegin(); user != users.rend(); ++user)
-          if (--missing[*user] == 0 && eager) ready.push_back(*user);
+          if (--missing[*user] == 0 && users.size() <= eager) ready.push_back(*user);
       }
     };
     for (uint32_t effect = static_cast<uint32_t>(pool_.size()); effect < count_; ++effect) {
@@ -38,7 +45,9 @@ class Orderer {
       while (!open.empty()) {
         const uint32_t id = open.back();
         const std::vector<uint32_t> needs = done[id] ? std::vector<uint32_t>{} : inner_needs(id);
-        const auto lacks = std::find_if(needs.begin(), needs.end(), [&](uint32_t need) { return !done[need]; });
+        auto lacks = needs.end();
+        for (auto need = needs.begin(); need != needs.end(); ++need)
+          if (!done[*need] && (lacks == needs.end() || (deepest && depth(*need) > depth(*lacks)))) lacks = need;
         if (lacks != needs.end()) {
           open.push_back(*lacks);
           continue;
@@ -62,21 +71,35 @@ class Orderer {
 
  private:
   std::vector<ExprId> needs_of(uint32_t id) const {
-    if (id >= pool_.size()) return effects_[id - pool_.size()].needs;
-    const ExprNode node = pool_[ExprId{id}];
-    return {node.operands, node.operands + node.count};
+    std::vector<ExprId> out;
+    if (id >= pool_.size()) {
+      out = effects_[id - pool_.size()].needs;
+    } else {
+      const ExprNode node = pool_[ExprId{id}];
+      out.assign(node.operands, node.operands + node.count);
+    }
+    return replaced(std::move(out), kept_);
   }
-  /// What the row itself computes, each once.
+  static std::vector<ExprId> replaced(std::vector<ExprId> needs, const std::vector<ExprId>& by) {
+    if (by.empty()) return needs;
+    for (ExprId& need : needs) need = by[need.value];
+    std::erase_if(needs, [](ExprId need) { return !need.valid(); });
+    return needs;
+  }
+  uint32_t depth(uint32_t id) const { return id < pool_.size() ? depth_[id] : 0; }
+  /// What the row itself computes, and the effects that come first, each once.
   std::vector<uint32_t> inner_needs(uint32_t id) const {
     std::vector<uint32_t> out;
     for (const ExprId need : needs_of(id))
       if (inside_[need.value] && std::find(out.begin(), out.end(), need.value) == out.end()) out.push_back(need.value);
+    if (id >= pool_.size())
+      for (const uint32_t effect : effects_[id - pool_.size()].after) out.push_back(static_cast<uint32_t>(pool_.size()) + effect);
     return out;
   }
 
   void find_needed() {
     needed_.resize(count_);
-    users_.resize(pool_.size());
+    users_.resize(count_);
     for (uint32_t id = count_; id-- > 0;) {
       if (id >= pool_.size()) needed_[id] = true;
       if (!needed_[id]) continue;
@@ -92,11 +115,11 @@ class Orderer {
   size_t most_live(const std::vector<uint32_t>& order) const {
     std::vector<uint32_t> uses(pool_.size());
     for (const uint32_t id : order)
-      for (const ExprId need : needs_of(id)) ++uses[need.value];
+      for (const ExprId need : replaced(needs_of(id), lasting_)) ++uses[need.value];
     std::vector<bool> there(pool_.size());
     size_t live = 0, most = 0;
     for (const uint32_t id : order) {
-      const std::vector<ExprId> needs = needs_of(id);
+      const std::vector<ExprId> needs = replaced(needs_of(id), lasting_);
       const auto counts = [&](ExprId need) { return pool_[need].op != Op::Const; };
       for (const ExprId need : needs) {
         if (!counts(need) || there[need.value]) continue;
@@ -106,7 +129,7 @@ class Orderer {
       most = std::max(most, live);
       for (const ExprId need : needs)
         if (--uses[need.value] == 0 && counts(need)) --live;
-      if (id >= pool_.size()) continue;
+      if (id >= pool_.size() || uses[id] == 0) continue;
       there[id] = true;
       ++live;
     }
@@ -116,8 +139,10 @@ class Orderer {
   const ExprPool& pool_;
   const std::vector<bool>& inside_;
   const std::vector<RowEffect>& effects_;
+  const std::vector<ExprId> kept_, lasting_;
   const uint32_t count_;
   std::vector<bool> needed_;
+  std::vector<uint32_t> depth_;
   std::vector<std::vector<uint32_t>> users_;
 };
 
@@ -129,12 +154,19 @@ std::vector<ExprId> taken_by(const ExprPool& pool, const Accumulate& sum) {
   return {node.operands[0], node.operands[1]};
 }
 
-RowOrder order_of_row(const ExprPool& pool, const std::vector<bool>& inside, const std::vector<RowEffect>& effects) {
-  Orderer orderer(pool, inside, effects);
-  RowOrder best = orderer.as_they_are();
-  for (const bool eager : {false, true})
-    if (RowOrder other = orderer.run(eager); other.live < best.live) best = std::move(other);
+RowOrder order_of_row(const ExprPool& pool, const std::vector<bool>& inside, const std::vector<RowEffect>& effects,
+                      const std::vector<ExprId>& kept, const std::vector<ExprId>& lasting) {
+  Orderer orderer(pool, inside, effects, kept, lasting);
+  const bool any_order = std::all_of(effects.begin(), effects.end(), [](const RowEffect& effect) { return effect.after.empty(); });
+  RowOrder best = any_order ? orderer.as_they_are() : orderer.run(0, false);
+  for (const bool deepest : {false, true})
+    for (const size_t eager : {size_t{0}, kFew, SIZE_MAX})
+      if (RowOrder other = orderer.run(eager, deepest); other.live < best.live) best = std::move(other);
   return best;
+}
+
+size_t live_unordered(const ExprPool& pool, const std::vector<bool>& inside, const std::vector<RowEffect>& effects) {
+  return Orderer(pool, inside, effects, {}, {}).as_they_are().live;
 }
 
 }  // namespace hebb
