@@ -61,8 +61,8 @@ class ThreadEmitter {
     b_.CreateBr(exit_);
     b_.SetInsertPoint(exit_);
     b_.CreateRetVoid();
-    // What the assembler would take for shorter waits inside one thread, other warps give as well.
-    if (plan_.crowded && target_ == ThreadTarget::Gpu) function_->addFnAttr("nvvm.maxnreg", std::to_string(kRegisters));
+    // What the assembler would take for shorter waits inside one thread, other warps give as well, where there are any.
+    if (plan_.crowded && device_.spread != Spread::One && target_ == ThreadTarget::Gpu) function_->addFnAttr("nvvm.maxnreg", std::to_string(kRegisters));
     if (again_ > 0) function_->addFnAttr(kRereadAttribute, std::to_string(again_));
   }
 

@@ -100,6 +100,39 @@ void report_only_grows(Reading& reading) {
       .help = cat("give it one:  weight ", weight.name, " in [0, 1];");
 }
 
+/// One letter more, less or other, or two neighbours the wrong way round.
+bool one_slip(std::string_view a, std::string_view b) {
+  if (a.size() > b.size()) std::swap(a, b);
+  if (b.size() - a.size() > 1 || a == b) return false;
+  size_t at = 0;
+  while (at < a.size() && a[at] == b[at]) ++at;
+  if (a.size() < b.size()) return a.substr(at) == b.substr(at + 1);
+  if (a.substr(at + 1) == b.substr(at + 1)) return true;
+  return at + 1 < a.size() && a[at] == b[at + 1] && a[at + 1] == b[at] && a.substr(at + 2) == b.substr(at + 2);
+}
+
+/// "pre.spke", which the rule takes for a number.
+void report_near_events(Reading& reading) {
+  Session& session = reading.frame.session;
+  for (const VarId id : reading.dynamics.variables) {
+    const Variable& variable = session.model[id];
+    if (variable.kind != VarKind::PreValue && variable.kind != VarKind::PostValue) continue;
+    const std::string side = variable.kind == VarKind::PreValue ? "pre." : "post.";
+    std::set<std::string> events = {cat(side, "spike")};
+    for (const std::string& event : reading.frame.event_members)
+      if (event.starts_with(side)) events.insert(event);
+    const std::string name = cat(side, variable.member);
+    for (const std::string& event : events) {
+      if (!one_slip(name, event)) continue;
+      session.diags
+          .report(DiagKind::NearEvent, variable.span,
+                  cat(quoted(name), " is a value that the neuron must have, not the event ", quoted(event)))
+          .help = cat("did you mean ", quoted(event), "?");
+      break;
+    }
+  }
+}
+
 struct Mentions {
   std::set<std::string>& names;
 
@@ -150,6 +183,7 @@ void lint_rule(Reading& reading) {
   if (!wanted(reading)) return;
   report_unused(reading);
   report_only_grows(reading);
+  report_near_events(reading);
 }
 
 void lint_neuron(Reading& reading) {

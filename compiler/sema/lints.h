@@ -6,7 +6,7 @@
 
 namespace hebb::sema {
 
-/// W01 and W07 for one rule of the main file, when nothing else is wrong with it.
+/// W01, W07 and W10 for one rule of the main file, when nothing else is wrong with it.
 void lint_rule(Reading& reading);
 void lint_neuron(Reading& reading);
 /// Unknown names in functions that nothing of the file calls.

@@ -210,6 +210,52 @@ TEST_P(BackendSuite, RowsReadEveryPlaceBeforeTheyStore) {
   expect_same(b.program, Numbers::Plain, 4, "swap");
 }
 
+/// Rows with more values than a thread has registers, each of which overwrites what another store of the row keeps: a
+/// queue either way, which has an order that needs nothing kept, and a ring, which has none.
+TEST_P(BackendSuite, LongRowsReadWhatTheyOverwriteFirst) {
+  constexpr uint32_t kPlaces = 40;
+  for (const int way : {1, -1, 0}) {
+    Bench b;
+    ExprPool& pool = b.pool();
+    const ColumnId queue = b.program.add(Column{.name = "queue", .space = b.post, .role = Role::State, .width = kPlaces});
+    const ExprId comes = pool.make(Op::Less, pool.load(b.y, At::Self, 0), pool.constant(0.5));
+    Kernel shift{.name = "shift", .domain = b.post};
+    for (uint32_t k = 0; k < kPlaces; ++k) {
+      const uint32_t from = way == 0 ? (k + 1) % kPlaces : static_cast<uint32_t>(std::clamp<int>(static_cast<int>(k) + way, 0, kPlaces - 1));
+      const ExprId kept = pool.load(queue, At::Self, k), moved = pool.load(queue, At::Self, from);
+      shift.stores.push_back({.into = queue, .element = k, .value = pool.make(Op::Select, comes, pool.mul(moved, pool.load(b.y, At::Self, 1)), kept)});
+    }
+    shift.stores.push_back({.into = b.y, .element = 0, .value = pool.add(pool.load(queue, At::Self, 0), pool.load(queue, At::Self, kPlaces - 1))});
+    b.step(std::move(shift));
+    expect_same(b.program, Numbers::Both, 4, "queue");
+  }
+}
+
+/// More sums than a thread should keep, behind a network that all of them need.
+TEST_P(BackendSuite, ManySumsBehindOneNetwork) {
+  constexpr uint32_t kUnits = 24;
+  Bench b(5, 17);
+  ExprPool& pool = b.pool();
+  const ColumnId weights = b.program.add(Column{.name = "weights", .space = b.one, .role = Role::Param, .width = 2 * kUnits});
+  const ColumnId sums = b.program.add(Column{.name = "sums", .space = b.post, .width = kUnits});
+  const ColumnId totals = b.program.add(Column{.name = "totals", .space = b.pre, .width = kUnits});
+  const ExprId w = pool.load(b.w, At::Self);
+  std::vector<ExprId> hidden;
+  ExprId out = pool.load(b.x, At::Pre);
+  for (uint32_t k = 0; k < kUnits; ++k) {
+    hidden.push_back(pool.make(Op::Tanh, pool.mul(pool.load(weights, At::Uniform, k), w)));
+    out = pool.make(Op::Fma, pool.load(weights, At::Uniform, kUnits + k), hidden[k], out);
+  }
+  Kernel kernel{.name = "network", .domain = b.dense};
+  kernel.stores.push_back({.into = b.w, .value = pool.add(out, w)});
+  for (uint32_t k = 0; k < kUnits; ++k) {
+    kernel.accumulates.push_back({.into = sums, .element = k, .at = At::Post, .value = pool.mul(out, hidden[k])});
+    kernel.accumulates.push_back({.into = totals, .element = k, .at = At::Pre, .value = pool.mul(hidden[k], pool.mul(out, hidden[(k + 1) % kUnits]))});
+  }
+  b.step(std::move(kernel));
+  expect_same(b.program, Numbers::Plain, 3, "network");
+}
+
 TEST_P(BackendSuite, SumsRunInIndexOrder) {
   const std::pair<int64_t, int64_t> sizes[] = {{1, 1}, {1, 33}, {33, 1}, {7, 16}, {17, 17}, {16, 33}};
   for (const auto& [pres, posts] : sizes)

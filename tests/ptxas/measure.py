@@ -133,7 +133,7 @@ def moved(text):
     and what the compiler says, from the program alone: the least for one row, and what stays the same and is read again."""
     out = {}
     for match in re.finditer(r"// ([^\n]*)\n(?:// for one row: (\d+) bytes(?:, and (\d+) again that stay the same)?\n)?"
-                             r"\.visible \.entry (\w+)\((.*?)\)\s*\{(.*?)\n\}", text, re.S):
+                             r"\.visible \.entry (\w+)\((.*?)\)(?:\s*\.maxnreg \d+)?\s*\{(.*?)\n\}", text, re.S):
         what, least, again, name, parameters, body = match.groups()
         code = loop_of(body) or body
         accesses = re.findall(r"(?:ld|st)\.global(?:\.nc)?\.(?:v(\d)\.)?[bf](\d+)\s", code)

@@ -565,6 +565,18 @@ TEST(Lints, GrowthIsOnlyReportedWhenItIsProved) {
   EXPECT_TRUE(warns("weight w; on step { w += A * post.r^2 * tau / 1 ms; }"));
 }
 
+TEST(Lints, OneSlipFromAnEventIsReported) {
+  const auto warns = [](const std::string& name, const std::string& handler = "") {
+    const auto r = check_text(cat("rule R { weight w in [0, 1]; w' = 0.1 [1/s] * ", name, "; ", handler, " }"));
+    EXPECT_FALSE(r->diags.has_errors()) << r->text();
+    return std::ranges::count(kinds(*r), DiagKind::NearEvent) == 1;
+  };
+  for (const char* name : {"pre.spke", "post.spikes", "pre.pike", "post.spkie", "pre.spiek", "post.spiky", "pre.Spike"}) EXPECT_TRUE(warns(name)) << name;
+  for (const char* name : {"pre.r", "post.spark", "pre.strike", "post.spi"}) EXPECT_FALSE(warns(name)) << name;
+  EXPECT_TRUE(warns("post.burts", "on post.burst { w += 0.1; }"));
+  EXPECT_FALSE(warns("pre.burts", "on post.burst { w += 0.1; }")) << "of the other side";
+}
+
 TEST(Lints, UsedNamesAreNotReported) {
   // In a bound, a start value, a clock, a shape, a drive, an experiment.
   const auto r = check_text(R"(import std.neurons.LIF;
