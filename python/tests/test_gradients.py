@@ -46,9 +46,47 @@ def test_spikes_of_the_moment_have_a_gradient():
         np.testing.assert_allclose(found[name], wanted[name], rtol=1e-5, atol=1e-8)
 
 
-def test_sparse_blocks_say_that_they_have_none_and_names_are_checked():
-    s = hebb.compile(OJA).synapses(2, 2, pairs=([0], [1]))
-    with pytest.raises(hebb.SettingError, match="sparse"):
-        s.vjp(1.0, {"w": np.zeros(1)})
+MODULATED = """rule M { param A = 0.01, tau = 20 ms, T = 7 ms; signal R; event punish; weight w in [0, 1] = 0.5;
+  x' = -x / tau + pre.spike; y' = -y / tau + post.spike; e' = -e / (5 * tau) + A * x * post.spike - A * w * y * pre.spike;
+  w' = 0.1 [1/s] * e * R; on every T { w := 0.9 * w; } on punish { w -= 0.1; } }"""
+
+
+@pytest.mark.parametrize("text", [PAIR, MODULATED])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_pairs_have_the_bits_of_all_pairs_and_their_gradient(text, dtype):
+    rule, random = hebb.compile(text), np.random.default_rng(4)
+    there = random.random((13, 9)) < 0.4
+    there[3], there[:, 2] = False, False
+    dense, sparse = rule.synapses(13, 9, dtype=dtype), rule.synapses(13, 9, dtype=dtype, pairs=np.nonzero(there))
+    start = random.random((13, 9))
+    dense["w"][...], sparse["w"][...] = start, start[there]
+    signals = {"R": 0.0} if text is MODULATED else {}
+    for step in range(150):
+        # From nobody to nearly everybody: few spikes are looked for one by one, many are not.
+        share = [0, 0.05, 0.2, 0.8][step % 4]
+        moment = dict(pre_spike=random.random(13) < share, post_spike=random.random(9) < share, **signals)
+        if signals:
+            moment["R"] = float(random.normal())
+            if step % 31 == 5:
+                moment["punish"] = True
+        for one in (dense, sparse):
+            one.instant(**moment) if step % 3 == 0 else one.step(0.5, **moment)
+    assert np.array_equal(sparse["w"], dense["w"][there])
+    bar = random.normal(size=(13, 9)) * there
+    for dt in (0.0, 0.5):
+        moment = dict(pre_spike=[1, 5], post_spike=[0, 3], **signals)
+        wanted = dense.vjp(dt, {"w": bar}, ["A", "tau"], **moment)
+        found = sparse.vjp(dt, {"w": bar[there]}, ["A", "tau"], **moment)
+        np.testing.assert_array_equal(found["w"], wanted["w"][there])
+        for name in ("A", "tau"):
+            np.testing.assert_allclose(found[name], wanted[name], rtol=1e-5 if dtype == "float32" else 1e-13)
+    assert np.array_equal(sparse["w"], dense["w"][there]), "a gradient changes nothing"
+
+
+def test_names_of_gradients_are_checked():
+    with pytest.raises(ValueError, match=r"'w': expected \[1\], found float64\[2\]"):
+        hebb.compile(OJA).synapses(2, 2, pairs=([0], [1])).vjp(1.0, {"w": np.zeros(2)})
+    with pytest.raises(KeyError, match="'post.q'"):
+        hebb.compile(OJA).synapses(2, 2, pairs=([0], [1])).vjp(1.0, {"w": np.zeros(1)}, ["post.q"])
     with pytest.raises(KeyError, match="'post.q'"):
         hebb.compile(OJA).synapses(2, 2).vjp(1.0, {"w": np.zeros((2, 2))}, ["post.q"])

@@ -163,7 +163,7 @@ typedef struct hebb_api {
   int (*get_clock)(hebb_instance *instance, int64_t *steps, double *time_ms);
   int (*set_clock)(hebb_instance *instance, int64_t steps, double time_ms);
   /* The gradient of the step that would come next (dt 0: of the instant alone) with what was given for it, from the
-   * values as they are now. Changes nothing, and does not use up what was given. Not of sparse instances. */
+   * values as they are now. Changes nothing, and does not use up what was given. */
   int (*vjp)(hebb_instance *instance, double dt, const hebb_bar *bars, int64_t count, char **error);
 
   /* Keeps a value at every so many steps of each coming run; every_steps 0: no longer. */

@@ -328,13 +328,42 @@ int set_clock(hebb_instance* handle, int64_t steps, double time_ms) {
   return hebb_block_set_clock(&instance->rule->rule(), instance->head(), steps, time_ms);
 }
 
+namespace {
+
+int sparse_vjp(Instance& instance, double dt, const hebb_bar* bars, int64_t count, char** error) {
+  if (!(dt >= 0 && std::isfinite(dt))) return fail(HEBB_DT, error);
+  const auto gradient = instance.sparse->gradient(instance.rule->unit());
+  if (!gradient) return fail(HEBB_ERROR_SETTING, gradient.error(), error);
+  std::vector<SparseGradient::Wanted> wanted;
+  for (int64_t k = 0; k < count; ++k) {
+    const hebb_bar& bar = bars[k];
+    if (bar.field == nullptr || bar.values == nullptr) return fail(HEBB_NULL, error);
+    const EmbedField* field = field_named(instance, bar.field);
+    const ObjectGradient::Bar* found = field ? (*gradient)->bar_of(field->column) : nullptr;
+    if (!found) return fail(HEBB_ERROR_NAME, cat("there is no derivative by ", quoted(std::string(bar.field))), error);
+    const int64_t size = instance.sparse->layout(field->column).size();
+    if (bar.count != size) return fail(HEBB_COUNT, cat(quoted(field->name), " has ", size, " values, got ", bar.count), error);
+    wanted.push_back({.bar = found, .values = {bar.values, bar.values + size}});
+  }
+  const int code = instance.sparse->run_gradient(instance.rule->rule(), *instance.rule, instance.inputs.data(), dt, wanted);
+  if (code < 0) return fail(code, error);
+  for (int64_t k = 0; k < count; ++k)
+    for (int64_t i = 0; i < bars[k].count; ++i) {
+      const double found = wanted[static_cast<size_t>(k)].values[static_cast<size_t>(i)];
+      bars[k].values[i] = wanted[static_cast<size_t>(k)].bar->carried ? found : found + bars[k].values[i];
+    }
+  return HEBB_OK;
+}
+
+}  // namespace
+
 int vjp(hebb_instance* handle, double dt, const hebb_bar* bars, int64_t count, char** error) {
   return guarded(error, [&] {
     const auto instance = instances().find(handle);
     if (!instance) return fail(HEBB_ERROR_HANDLE, error);
     if (bars == nullptr && count != 0) return fail(HEBB_NULL, error);
     if (count < 0 || count > 1 << 20) return fail(HEBB_COUNT, error);
-    if (instance->sparse) return fail(HEBB_ERROR_SETTING, "sparse instances have no gradient", error);
+    if (instance->sparse) return sparse_vjp(*instance, dt, bars, count, error);
     const auto gradient = instance->rule->gradient();
     if (!gradient) return fail(HEBB_ERROR_SETTING, gradient.error(), error);
 
