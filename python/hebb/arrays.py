@@ -41,6 +41,20 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, shape))}]" if shape else "one number"
 
 
+def whole(value: Any, name: str, bits: int = 63) -> int:
+    """A whole number that the border can carry; floats may be whole too."""
+    try:
+        number = int(value)
+        good = number == value
+    except (TypeError, ValueError, OverflowError):
+        good = False
+    if not good:
+        raise TypeError(f"'{name}': expected a whole number, found {value!r}")
+    if not -(1 << 63) <= number < 1 << bits:
+        raise ValueError(f"'{name}': expected a number of at most {bits} bits, found {number}")
+    return number
+
+
 def numbers(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
     """float64 of that shape. Lists and single numbers are converted; arrays must be float and fit."""
     array = as_numpy(value, name)

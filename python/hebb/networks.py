@@ -31,7 +31,7 @@ class Network:
     """
 
     def __init__(self, module: Module, name: str | None = None, seed: int = 1, threads: int = 1, dtype: Any = np.float32):
-        self.module, self.seed, self.threads, self.dtype = module, int(seed), int(threads), np.dtype(dtype)
+        self.module, self.seed, self.threads, self.dtype = module, arrays.whole(seed, "seed", 64), arrays.whole(threads, "threads", 31), np.dtype(dtype)
         options = NetworkOptions(VERSION, real_bytes(dtype), self.seed, self.threads, 0)
         handle = opened(api.open_network, module._handle.value, None if name is None else name.encode(), c.byref(options))
         self._handle = Handle(handle, api.close_network)
@@ -72,7 +72,7 @@ class Network:
 
     def restart(self, seed: int | None = None) -> None:
         """Start values and draws anew; parameters that were set are kept."""
-        self.seed = self.seed if seed is None else int(seed)
+        self.seed = self.seed if seed is None else arrays.whole(seed, "seed", 64)
         check(api.network_restart(self._handle.value, self.seed))
         for name, value in self._parameters.items():
             check(api.network_set(self._handle.value, name.encode(), arrays.address(value), value.size), about=name)
@@ -91,7 +91,7 @@ class Network:
             if not (dt > 0 and np.isfinite(dt) and np.isfinite(float(duration))):  # type: ignore[arg-type]
                 raise SettingError(f"'duration' and 'dt': expected numbers of ms, dt above 0, found {duration} and {dt}")
             steps = round(float(duration) / dt)  # type: ignore[arg-type]
-        steps = int(steps)
+        steps = arrays.whole(steps, "steps")
         every = dict(record) if isinstance(record, Mapping) else {name: 1 for name in record}
         given = self._read_feeds(feeds, steps)
         pieces: list[Result] = []

@@ -216,8 +216,11 @@ class Synapses(Stepper):
     """
 
     def __init__(self, rule: Rule, n_pre: int, n_post: int, seed: int = 1, dtype: Any = np.float32, pairs: Any = None):
-        self.rule, self.n_pre, self.n_post, self.seed = rule, int(n_pre), int(n_post), int(seed)
+        self.rule, self.n_pre, self.n_post = rule, arrays.whole(n_pre, "n_pre"), arrays.whole(n_post, "n_post")
+        self.seed = arrays.whole(seed, "seed", 64)
         self.dtype = np.dtype(dtype)
+        if pairs is not None and (not hasattr(pairs, "__len__") or len(pairs) != 2):
+            raise TypeError(f"'pairs': expected (pre, post), two lists of neurons, found {type(pairs).__name__}")
         self._pairs = None if pairs is None else tuple(arrays.spikes(side, n, f"pairs[{k}]")
                                                        for k, (side, n) in enumerate(zip(pairs, (n_pre, n_post), strict=True)))
         compiled = rule.handle(dtype)

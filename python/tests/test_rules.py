@@ -255,3 +255,16 @@ def test_displays():
     assert s._repr_svg_().startswith("<svg") and "hebb.Synapses(Pair, 200 x 3" in repr(s)
     p = hebb.compile(PAIR).protocol(pre=[0], post=[10], w=0.5)
     assert "<table>" in p._repr_html_() and "dw" in repr(p)
+
+
+@pytest.mark.parametrize("wrong, kind, says", [
+    (dict(n_pre=2**70), ValueError, "'n_pre': expected a number of at most 63 bits, found 1180591620717411303424"),
+    (dict(n_post=2.5), TypeError, "'n_post': expected a whole number, found 2.5"),
+    (dict(n_pre=float("nan")), TypeError, "'n_pre': expected a whole number"),
+    (dict(n_pre="many"), TypeError, "'n_pre': expected a whole number, found 'many'"),
+    (dict(seed=2**64), ValueError, "'seed': expected a number of at most 64 bits"),
+    (dict(pairs=3), TypeError, r"'pairs': expected \(pre, post\), two lists of neurons, found int"),
+])
+def test_sizes_and_pairs_that_cannot_be(wrong, kind, says):
+    with pytest.raises(kind, match=says):
+        hebb.compile(PAIR).synapses(**{"n_pre": 2, "n_post": 2, **wrong})
