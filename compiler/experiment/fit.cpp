@@ -363,9 +363,22 @@ class Fitting {
       std::vector<double> x = s_.x;
       for (size_t i = 0; i < x.size(); ++i) x[i] += t * d[i];
       move_inside(x);
-      const auto answer = ask(x, lanes, true);
+      auto answer = ask(x, lanes, true);
       if (failed_) return false;
-      if (!answer || !(answer->loss <= s_.lbfgs_loss + kArmijo * t * descent)) continue;
+      const auto good = [&](const std::optional<Answer>& found, double step) {
+        return found && found->loss <= s_.lbfgs_loss + kArmijo * step * descent;
+      };
+      if (!good(answer, t)) continue;
+      // Nothing is known of the curvature yet: a step this long may be far too short.
+      for (int longer = 0; s_.lbfgs.moves.empty() && trial == 0 && longer < kMostTrials; ++longer) {
+        std::vector<double> further = s_.x;
+        for (size_t i = 0; i < further.size(); ++i) further[i] += 2 * t * d[i];
+        move_inside(further);
+        auto there = ask(further, lanes, true);
+        if (failed_) return false;
+        if (!good(there, 2 * t) || !(there->loss < answer->loss)) break;
+        x = std::move(further), answer = std::move(there), t *= 2;
+      }
       const double before = s_.lbfgs_loss;
       accept(s_.lbfgs, x, answer->gradient);
       s_.lbfgs_loss = answer->loss;

@@ -191,6 +191,13 @@ std::optional<LossCut> cut_of(const LossProblem& problem, const LossQuestion& qu
   return out;
 }
 
+bool is_one_number(Evaluation& e, const LossProblem& problem, const Tensor& loss) {
+  if (loss.values.size() == 1) return true;
+  e.diags.report(DiagKind::LossShape, problem.span, cat("a loss is one number, this is ", shape_text(loss.shape)))
+      .help = "take  mean(…)  or  sum(…)  of it";
+  return false;
+}
+
 std::optional<LossValue> evaluate_problem(Evaluation& e, LossProblem& problem, const LossQuestion& question) {
   std::vector<Tensor> leaves(problem.graph.leaves.size());
   for (size_t k = 0; k < leaves.size(); ++k)
@@ -203,12 +210,7 @@ std::optional<LossValue> evaluate_problem(Evaluation& e, LossProblem& problem, c
   }
   const auto tape = evaluate_loss(e, problem.graph, leaves, cut ? &*part : nullptr);
   if (!tape) return std::nullopt;
-  if (!tape->back().scalar() && tape->back().values.size() != 1) {
-    e.diags.report(DiagKind::LossShape, problem.span,
-                   cat("a loss is one number, this is ", shape_text(tape->back().shape)))
-        .help = "take  mean(…)  or  sum(…)  of it";
-    return std::nullopt;
-  }
+  if (!is_one_number(e, problem, tape->back())) return std::nullopt;
   LossValue out{.loss = tape->back().values[0], .gradients = {}, .terms = {}};
   if (!question.gradient) return out;
   const std::vector<Tensor> adjoints = pull_loss(problem.graph, *tape);

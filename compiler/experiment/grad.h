@@ -43,6 +43,8 @@ struct LossQuestion {
 };
 /// The recordings of the question alone; none: the loss looks at all.
 std::optional<LossCut> cut_of(const LossProblem& problem, const LossQuestion& question);
+/// False: reported.
+bool is_one_number(Evaluation& e, const LossProblem& problem, const Tensor& loss);
 /// None: reported.
 std::optional<LossValue> evaluate_problem(Evaluation& e, LossProblem& problem, const LossQuestion& question);
 

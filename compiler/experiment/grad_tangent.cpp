@@ -580,7 +580,7 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
     }
   }
   const auto tape = evaluate_loss(e, problem.graph, leaves, cut);
-  if (!tape || !tape->back().scalar()) return std::nullopt;
+  if (!tape || !is_one_number(e, problem, tape->back())) return std::nullopt;
   const std::vector<Tensor> adjoints = pull_loss(problem.graph, *tape);
   SecondOrder out{.loss = tape->back().values[0], .gradient = std::vector<double>(n),
                   .matrix = std::vector<double>(n * n), .terms = likelihood_terms(problem.graph, *tape)};
