@@ -191,8 +191,8 @@ Program folded(Bench& b) {
 }
 
 TEST(Codegen, ManyValuesPerPostAgree) {
-  // Rows of 128 and 256 numbers meet in the cache and go row by row.
-  for (const auto& [pre, post] : {std::pair{77, 101}, {41, 128}, {300, 14}, {18, 250}, {4099, 1}}) {
+  // Rows of 128 and 256 numbers meet in the cache and go row by row, and so does what is larger than it.
+  for (const auto& [pre, post] : {std::pair{77, 101}, {41, 128}, {300, 14}, {18, 250}, {4099, 1}, {523, 517}}) {
     Bench b(pre, post);
     expect_engines_agree(folded(b), b.dense);
   }
