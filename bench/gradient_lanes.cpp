@@ -131,17 +131,29 @@ Result<bool> measure(int repeats) {
   }
   std::vector<double> each_alone, each_together;
   bool same = true;
+  // As in a fit: several updates in a row, one way and then the other.
+  constexpr int kInARow = 4;
   for (int turn = 0; turn <= repeats; ++turn) {
-    const auto a = alone(runs, b, turn), t = together(packs, b, turn);
-    if (!a) return a.failure();
-    if (!t) return t.failure();
-    same = same && a->gradients == t->gradients;
-    if (turn == 0) continue;   // the first warms up
-    each_alone.push_back(a->seconds / kRecordings);
-    each_together.push_back(t->seconds / kRecordings);
+    std::vector<Turn> one, other;
+    for (int k = 0; k < kInARow; ++k) {
+      auto a = alone(runs, b, kInARow * turn + k);
+      if (!a) return a.failure();
+      one.push_back(*std::move(a));
+    }
+    for (int k = 0; k < kInARow; ++k) {
+      auto t = together(packs, b, kInARow * turn + k);
+      if (!t) return t.failure();
+      other.push_back(*std::move(t));
+    }
+    for (int k = 0; k < kInARow; ++k) {
+      same = same && one[k].gradients == other[k].gradients;
+      if (turn == 0) continue;   // the first warm up
+      each_alone.push_back(one[k].seconds / kRecordings);
+      each_together.push_back(other[k].seconds / kRecordings);
+    }
   }
   std::printf("\n2-10-1, 81 coefficients, %d steps, %zu recordings; run and gradient of one, median of %d\n\n", static_cast<int>(kSteps),
-              kRecordings, repeats);
+              kRecordings, kInARow * repeats);
   const double single = median(each_alone), shared = median(each_together);
   std::printf("%-46s %8.1f us %8.0f kB\n", "Hebb, one by one", 1e6 * single, static_cast<double>(runs[0].memory().bytes) / 1e3);
   std::printf("%-46s %8.1f us %8.0f kB  1/%.1f of one alone (1/6)\n", "Hebb, sixteen at a time", 1e6 * shared,
