@@ -1,7 +1,6 @@
 #include "compiler/experiment/grad_tangent.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cassert>
 #include <cmath>
 #include <deque>
@@ -9,6 +8,7 @@
 #include "compiler/adjoint/activity.h"
 #include "compiler/adjoint/tangent.h"
 #include "compiler/experiment/engine.h"
+#include "compiler/experiment/loss_curvature.h"
 #include "compiler/experiment/run_packs.h"
 #include "compiler/program/interpret.h"
 #include "compiler/program/uncoupled.h"
@@ -199,20 +199,6 @@ std::optional<LossTangent> LossTangent::create(Evaluation& e, LossProblem& probl
 }
 
 namespace {
-
-/// d(leaf)/d(element) of the numbers of a leaf from `first` on; 0 elsewhere.
-struct Slope {
-  size_t first = 0;
-  std::vector<double> values;
-  size_t end() const { return first + values.size(); }
-  void resize(size_t begin, size_t size) {
-    if (values.empty()) first = begin;
-    if (end() < begin + size) values.resize(begin + size - first, 0.0);
-  }
-  double& at(size_t i) { return values[i - first]; }
-};
-/// slopes[leaf][k], of element k.
-using Slopes = std::vector<std::vector<Slope>>;
 
 struct LaneResult {
   std::vector<Recorded> recorded;
@@ -444,63 +430,6 @@ void run_together(const PreparedRun& prepared, Moving& moving, const Lanes& chos
   });
 }
 
-/// Each recording goes into one mean over independent terms by itself, and the loss into nothing else: then the
-/// curvature in the recordings is diagonal, where that mean goes into the loss linearly.
-bool may_be_diagonal(const LossGraph& graph) {
-  std::vector<int> uses(graph.nodes.size());
-  for (const LossNode& node : graph.nodes) {
-    for (size_t k = 0; k < node.operands.size(); ++k) {
-      const LossNode& operand = graph.nodes[node.operands[k]];
-      if (operand.leaf < 0) continue;
-      if (++uses[node.operands[k]] > 1 || k > 0 || node.likelihood == LossNode::Likelihood::None) return false;
-      if (!graph.leaves[operand.leaf].run) return false;
-      for (size_t other = 1; other < node.operands.size(); ++other)
-        if (!graph.nodes[node.operands[other]].constant) return false;
-    }
-  }
-  return true;
-}
-
-/// The diagonal of the curvature of the loss in the recordings; none: it is not diagonal.
-std::optional<std::vector<Tensor>> diagonal_curvature(Evaluation& e, const LossGraph& graph, const std::vector<Tensor>& leaves,
-                                                      const std::vector<LikelihoodTerm>& here, const LossCut* cut) {
-  if (!may_be_diagonal(graph)) return std::nullopt;
-  constexpr double kStep = 1e-4;
-  std::vector<Tensor> difference;
-  for (const double sign : {1.0, -1.0}) {
-    std::vector<Tensor> moved = leaves;
-    for (Tensor& leaf : moved)
-      for (double& value : leaf.values) value += sign * kStep;
-    const auto there = evaluate_loss(e, graph, moved, cut);
-    if (!there) return std::nullopt;
-    const std::vector<LikelihoodTerm> terms = likelihood_terms(graph, *there);
-    for (size_t k = 0; k < terms.size(); ++k)
-      if (terms[k].weight != here[k].weight) return std::nullopt;
-    std::vector<Tensor> gradient = pull_loss(graph, *there);
-    if (sign > 0) {
-      difference = std::move(gradient);
-      continue;
-    }
-    for (size_t leaf = 0; leaf < gradient.size(); ++leaf)
-      for (size_t i = 0; i < gradient[leaf].values.size(); ++i)
-        difference[leaf].values[i] = (difference[leaf].values[i] - gradient[leaf].values[i]) / (2 * kStep);
-  }
-  return difference;
-}
-
-/// Of elements k and l, where the curvature in the recordings is diagonal.
-double curvature_along(const std::vector<Tensor>& diagonal, const Slopes& slopes, size_t k, size_t l) {
-  double sum = 0;
-  for (size_t leaf = 0; leaf < slopes.size(); ++leaf) {
-    const Slope &a = slopes[leaf][k], &b = slopes[leaf][l];
-    for (size_t i = std::max(a.first, b.first); i < std::min(a.end(), b.end()); ++i) {
-      const double curved = diagonal[leaf].values[i] * a.values[i - a.first];
-      if (curved != 0) sum += curved * b.values[i - b.first];
-    }
-  }
-  return sum;
-}
-
 }  // namespace
 
 std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& problem, const LossQuestion& question) {
@@ -584,64 +513,11 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
   const std::vector<Tensor> adjoints = pull_loss(problem.graph, *tape);
   SecondOrder out{.loss = tape->back().values[0], .gradient = std::vector<double>(n),
                   .matrix = std::vector<double>(n * n), .terms = likelihood_terms(problem.graph, *tape)};
-  const auto along = [&](const std::vector<Tensor>& by, size_t k) {
-    double sum = 0;
-    for (size_t leaf = 0; leaf < leaves.size(); ++leaf) {
-      const Slope& line = slopes[leaf][k];
-      for (size_t i = 0; i < line.values.size(); ++i) {
-        const double a = by[leaf].values[line.first + i];
-        if (a != 0) sum += a * line.values[i];
-      }
-    }
-    return sum;
-  };
-  for (size_t k = 0; k < n; ++k) out.gradient[k] = along(adjoints, k);
+  for (size_t k = 0; k < n; ++k) out.gradient[k] = sum_along(adjoints, slopes, k);
   if (!question.matrix) return out;
-  std::vector<std::vector<double>> rows(n, std::vector<double>(n));
-  const auto add_row = [&](size_t k, const std::vector<Tensor>& by) {
-    for (size_t l = 0; l < n; ++l) rows[k][l] = along(by, l);
-  };
-  const auto diagonal = diagonal_curvature(e, problem.graph, leaves, out.terms, cut);
-  if (diagonal) {
-    for (size_t k = 0; k < n; ++k)
-      for (size_t l = 0; l <= k; ++l)
-        out.matrix[k * n + l] = out.matrix[l * n + k] = curvature_along(*diagonal, slopes, k, l);
-    return out;
-  }
-  // H times a direction, by central differences of the exact gradient of the loss in its recordings: exact
-  // for squares.
-  std::atomic<bool> failed = false;
-  in_parallel(1, static_cast<int64_t>(n), [&](int64_t k) {
-    double largest = 0;
-    for (size_t leaf = 0; leaf < leaves.size(); ++leaf)
-      for (const double s : slopes[leaf][k].values) largest = std::max(largest, std::fabs(s));
-    if (largest == 0 || !std::isfinite(largest)) return;
-    const double h = 1e-4 / largest;
-    std::vector<Tensor> difference;
-    for (const double sign : {1.0, -1.0}) {
-      std::vector<Tensor> moved = leaves;
-      for (size_t leaf = 0; leaf < leaves.size(); ++leaf)
-        for (size_t i = slopes[leaf][k].first; i < slopes[leaf][k].end(); ++i)
-          moved[leaf].values[i] += sign * h * slopes[leaf][k].at(i);
-      const auto there = evaluate_loss(e, problem.graph, moved, cut);
-      if (!there) {
-        failed = true;
-        return;
-      }
-      std::vector<Tensor> gradient = pull_loss(problem.graph, *there);
-      if (sign > 0) {
-        difference = std::move(gradient);
-        continue;
-      }
-      for (size_t leaf = 0; leaf < gradient.size(); ++leaf)
-        for (size_t i = 0; i < gradient[leaf].values.size(); ++i)
-          difference[leaf].values[i] = (difference[leaf].values[i] - gradient[leaf].values[i]) / (2 * h);
-    }
-    add_row(static_cast<size_t>(k), difference);
-  });
-  if (failed) return std::nullopt;
-  for (size_t k = 0; k < n; ++k)
-    for (size_t l = 0; l < n; ++l) out.matrix[k * n + l] = 0.5 * (rows[k][l] + rows[l][k]);
+  auto matrix = curvature_along_slopes(e, problem.graph, leaves, slopes, out.terms, cut);
+  if (!matrix) return std::nullopt;
+  out.matrix = std::move(*matrix);
   return out;
 }
 
