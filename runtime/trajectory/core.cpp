@@ -2,20 +2,33 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 
 #include "compiler/support/memory.h"
 #include "compiler/support/text.h"
 #include "runtime/finite.h"
+#include "runtime/plan_runner.h"
 
 namespace hebb {
 
-void run_launches(std::vector<PreparedLaunch>& list, int64_t step) {
+void run_launches(std::vector<PreparedLaunch>& list, int64_t step, bool share) {
+  const auto run = [](const PreparedLaunch& each, const hebb_launch& launch) {
+    if (each.function) each.function(&launch);
+    else (*each.other)(&launch);
+  };
   for (PreparedLaunch& each : list) {
     each.launch.step = step;
-    if (each.function) each.function(&each.launch);
-    else (*each.other)(&each.launch);
+    if (!share || each.parts.empty()) {
+      run(each, each.launch);
+      continue;
+    }
+    each.pool->run(static_cast<int>(each.parts.size()), [&](int k) {
+      hebb_launch& part = each.parts[static_cast<size_t>(k)];
+      part.step = step;
+      run(each, part);
+    });
   }
 }
 
@@ -116,6 +129,7 @@ PreparedLaunch TrajectoryCore::prepare(KernelId id) {
   const int64_t pres = is_dense ? program()[space.pre].size : 1;
   constexpr int64_t kVector = 16;
   PreparedLaunch out;
+  out.kernel = id;
   const auto* compiled = kernels.run[id.value].target<void (*)(const hebb_launch*)>();
   if (compiled) out.function = *compiled;
   out.other = &kernels.run[id.value];
@@ -165,6 +179,35 @@ void TrajectoryCore::prepare_launches() {
   };
   written = written_by(&StepAdjoint::forward);
   written_back = written_by(&StepAdjoint::reverse);
+}
+
+void TrajectoryCore::share_among(int threads) {
+  constexpr int64_t kRowsPerPart = 1 << 14;   // fewer take less time than threads take to meet
+  pool = std::make_unique<ThreadPool>(threads);
+  for (PreparedStep* step : {&quiet, &eventful, &once, &begun, &init}) {
+    for (auto* list : {&step->forward, &step->reverse, &step->moved, &step->again}) {
+      for (PreparedLaunch& each : *list) {
+        const std::vector<Part> parts = cut(program(), program()[each.kernel], threads, kRowsPerPart);
+        if (parts.size() < 2) continue;
+        each.pool = pool.get();
+        for (const Part& part : parts) {
+          hebb_launch& own = each.parts.emplace_back(each.launch);
+          own.pre_begin = part.pre_begin, own.pre_end = part.pre_end;
+          own.post_begin = part.post_begin, own.post_end = part.post_end;
+        }
+      }
+    }
+  }
+}
+
+/// Threads that others keep busy make each other wait: whether they pay is found by trying.
+void TrajectoryCore::run_step(std::vector<PreparedLaunch>& launches, int64_t step, FlavourList list) {
+  if (!pool) return run_launches(launches, step);
+  FasterWay& way = list == &PreparedStep::reverse ? back : forth;
+  const auto begun = std::chrono::steady_clock::now();
+  run_launches(launches, step, way.second());
+  if (list != &PreparedStep::forward && list != &PreparedStep::reverse) return;
+  way.took(std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
 }
 
 Segments plan_segments(int64_t steps, uint64_t state, uint64_t step, double cosy) {

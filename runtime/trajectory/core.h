@@ -6,6 +6,8 @@
 #include <functional>
 #include <map>
 
+#include "runtime/faster_way.h"
+#include "runtime/threads.h"
 #include "runtime/trajectory/slots.h"
 #include "runtime/trajectory/trajectory.h"
 
@@ -13,11 +15,15 @@ namespace hebb {
 
 /// A kernel over all its rows.
 struct PreparedLaunch {
+  KernelId kernel;
   void (*function)(const hebb_launch*) = nullptr;                  // compiled code, or
   const std::function<void(const hebb_launch*)>* other = nullptr;  // another engine
   hebb_launch launch{};
+  std::vector<hebb_launch> parts;                                  // that threads of `pool` share; none: it is not cut
+  ThreadPool* pool = nullptr;
 };
-void run_launches(std::vector<PreparedLaunch>& list, int64_t step);
+/// `share`: those that are cut, among threads.
+void run_launches(std::vector<PreparedLaunch>& list, int64_t step, bool share = false);
 
 /// Bytes of states and of what each step keeps, and how many steps lie between two checkpoints: all where that takes no
 /// more than `cosy`, else about sqrt(steps).
@@ -73,6 +79,8 @@ struct TrajectoryCore {
   TrajectoryMemory memory;
 
   PreparedStep quiet, eventful, init, once, begun;
+  std::unique_ptr<ThreadPool> pool;
+  FasterWay forth, back;                         // alone or among threads
   /// Where a step is eventful for some of several runs both flavours are computed, and each run keeps its own: the
   /// columns that either writes, and memory for them.
   std::vector<ColumnId> written, written_back;
@@ -108,6 +116,9 @@ struct TrajectoryCore {
                                                         std::vector<uint64_t> keys = {});
   const Program& program() const { return *program_; }
 
+  /// Large kernels may be cut by neurons among so many threads from now on, where that turns out to be faster; no bit
+  /// depends on it.
+  void share_among(int threads);
   void set(ColumnId column, std::span<const double> values);
   void initialise();
   /// Makes ready for `steps` steps. Every step is kept in up to `cosy` bytes, else there are checkpoints; a failure
@@ -147,6 +158,7 @@ struct TrajectoryCore {
   void show_ticks(int64_t step);
   using FlavourList = std::vector<PreparedLaunch> PreparedStep::*;
   void run_flavours(int64_t step, FlavourList list, std::span<const ColumnId> writes);
+  void run_step(std::vector<PreparedLaunch>& launches, int64_t step, FlavourList list);
   enum class Compute { All, Moved, ForReverse };
   void compute_step(int64_t step, int64_t small_slot, Compute what);
   void load_segment(int64_t begin);

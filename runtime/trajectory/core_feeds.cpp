@@ -136,7 +136,7 @@ void TrajectoryCore::show_ticks(int64_t step) {
 
 void TrajectoryCore::run_flavours(int64_t step, FlavourList list, std::span<const ColumnId> writes) {
   const uint32_t eventful_runs = fires[static_cast<size_t>(step)];
-  if (eventful_runs == 0 || eventful_runs == all_runs()) return run_launches((eventful_runs != 0 ? eventful : quiet).*list, step);
+  if (eventful_runs == 0 || eventful_runs == all_runs()) return run_step((eventful_runs != 0 ? eventful : quiet).*list, step, list);
   size_t bytes = 0;
   for (const ColumnId id : writes) bytes += columns.bytes(id);
   before_step.resize(std::max(bytes, before_step.size()));

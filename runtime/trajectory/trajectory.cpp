@@ -233,6 +233,7 @@ Result<Trajectory> Trajectory::create(std::shared_ptr<const Adjoint> adjoint, Ke
   if (!whole) return whole.failure();
   state->whole = std::move(*whole);
   state->make_tiles();
+  if (!state->cut && options.threads > 1) state->whole->share_among(options.threads);
   return Trajectory(std::move(state));
 }
 

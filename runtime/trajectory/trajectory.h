@@ -20,7 +20,7 @@ struct TrajectoryOptions {
   uint64_t seed = 1;
   uint32_t lane = 0;
   uint64_t max_bytes = uint64_t{2} << 30;  // for everything a gradient keeps
-  int threads = 1;                         // that share the neurons where they hear nothing of each other
+  int threads = 1;                         // that share the neurons: whole runs of them where they hear nothing of each other
   /// Postsynaptic neurons that are taken through the whole run together where they hear nothing of each other;
   /// 0: as many as suit the cache. Bits do not depend on it.
   int64_t tile_posts = 0;
