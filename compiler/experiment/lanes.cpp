@@ -302,12 +302,22 @@ bool is_plain(const PreparedRun& prepared) {
   });
 }
 
+/// So little that it is over before code for several runs would be ready, whatever they are.
+bool is_short(const PreparedRun& prepared) {
+  constexpr double kOperations = 1e8;
+  std::vector<KernelId> kernels;
+  for (const Launch& launch : prepared.program->plan.step) kernels.push_back(launch.kernel);
+  constexpr double kLaunch = 300;   // of a kernel, whatever it computes
+  const double of_step = interpreted_work(*prepared.program, kernels) + kLaunch * static_cast<double>(kernels.size());
+  return of_step * static_cast<double>(prepared.options.steps) * static_cast<double>(prepared.lanes) < kOperations;
+}
+
 /// Lanes of a small network that share vectors. By lane: whether it is done; one that became infinite is not, and
 /// says where when it runs alone.
 std::vector<char> run_packed(Evaluation& e, const PreparedRun& prepared, std::vector<LaneResult>& results) {
   std::vector<char> done(results.size());
   const bool may = e.options.engine == ExperimentOptions::Engine::Jit && e.options.device == nullptr && prepared.options.steps > 0;
-  if (!may || !is_plain(prepared) || !TrajectoryPack::obstacle(*prepared.program).empty()) return done;
+  if (!may || prepared.lanes < RunPacks::kEnough || is_short(prepared) || !is_plain(prepared) || !TrajectoryPack::obstacle(*prepared.program).empty()) return done;
   std::vector<TrajectoryOutput> read;
   for (const Kept& kept : prepared.kept) read.push_back({kept.recording.column, kept.recording.final_only, kept.recording.every_steps});
   const auto adjoint = only_forwards(*prepared.program, read);

@@ -12,8 +12,6 @@ namespace hebb {
 
 namespace {
 
-constexpr int64_t kEnough = 4;   // that many runs take as long one by one as sixteen together
-
 /// Runs that take as long, one by one, as code for several takes to compile; measured, in operations.
 double runs_to_compile(const Adjoint& adjoint, int64_t steps) {
   constexpr double kCompileNode = 2.5e6, kLaunch = 300;

@@ -23,6 +23,7 @@ std::vector<std::vector<FeedValues>> feeds_of_lanes(const PreparedRun& prepared)
 
 class RunPacks {
  public:
+  static constexpr int64_t kEnough = 4;   // that many runs take as long one by one as sixteen together
   struct Setup {
     std::shared_ptr<const Adjoint> adjoint;
     const PreparedRun* prepared = nullptr;                         // its columns have the same numbers in the adjoint
