@@ -53,6 +53,19 @@ class EdgeFile {
     return out;
   }
 
+  /// Start values stay in the bounds of their variable, as far as those are numbers.
+  bool within(const Variable& variable, const InitDef& init, const std::vector<double>& values) {
+    const bool known = !variable.low.valid() && !variable.high.valid();
+    for (size_t k = 0; known && k < values.size(); ++k) {
+      if (values[k] >= variable.bounds.low && values[k] <= variable.bounds.high) continue;
+      e_.diags.report(DiagKind::DataContent, init.span,
+                      cat(quoted(init.file_column), " of ", quoted(projection_.file), " holds ", shortest(values[k]), " for synapse ", order_[k], ", and ",
+                          variable.name, " is in [", shortest(variable.bounds.low), ", ", shortest(variable.bounds.high), "]"));
+      return false;
+    }
+    return true;
+  }
+
   /// Delays are whole steps.
   std::optional<std::vector<double>> delays(const std::string& name, Span span, double dt_ms) {
     auto values = column(name, span);
@@ -152,7 +165,7 @@ std::optional<std::vector<EdgeValues>> read_edges(Evaluation& e, const Network& 
     for (const InitDef& init : projection.inits) {
       if (init.file_column.empty()) continue;
       auto values = file.column(init.file_column, init.span);
-      if (!values) return std::nullopt;
+      if (!values || !file.within(e.model[init.variable], init, *values)) return std::nullopt;
       out.push_back({cat(projection.name, ".", e.model[init.variable].name), std::move(*values), init.span});
     }
   }

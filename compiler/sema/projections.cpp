@@ -295,6 +295,16 @@ void read_init(ProjectionReading& p, const ast::Init& init) {
         .help = cat("write one number, or [", n_pre, ", ", n_post, "] numbers: pre first");
     return;
   }
+  const Variable& variable = model[id];
+  const bool known = !variable.low.valid() && !variable.high.valid();
+  for (const ExprId element : value.elements) {
+    const auto number = known ? constant_of(frame, element) : std::nullopt;
+    if (!number || (*number >= variable.bounds.low && *number <= variable.bounds.high)) continue;
+    report(frame, DiagKind::BadBounds, init.value->span,
+           cat(quoted(init.name.text), " cannot start at ", quoted(source_text(frame, init.value->span)), ": it is outside of its bounds"))
+        .labels.push_back({variable.span, "these"});
+    return;
+  }
   p.def.inits.push_back({.variable = id, .value = value.elements, .drawn = value.drawn, .file_column = {}, .span = init.span});
 }
 

@@ -115,7 +115,7 @@ constexpr CodeText kTexts[] = {
     {"E12", "Sizes, exponents and periods are known before anything runs: numbers and 'const's.", "const H = 10;   param W[H] = 0;"},
     {"E13", "The function is known, but takes other arguments.", "let y = max(a, b);"},
     {"E14", "A parameter has a value; who uses the rule may set another.", "param eta = 0.01 [1/s];"},
-    {"E15", "Bounds are [low, high] with low below high, in the unit of the variable.", "weight w in [0, 1];"},
+    {"E15", "Bounds are [low, high] with low below high, in the unit of the variable, and a start value lies between them.", "weight w in [0, 1];"},
     {"S01", "Arrays are added and multiplied element by element when their shapes agree or one is a number; '@'\n"
             "is the matrix product.",
      "let h = W1 @ [pre.r, post.r, w] + b1;"},
