@@ -33,10 +33,18 @@ void Buckets::show(ColumnId column, Shown& shown, const std::vector<uint32_t>& r
   write(shown.rows, 1);
 }
 
+std::vector<uint32_t> Buckets::at_the_start(const Bucketed::Late& late) const {
+  return late.start.valid() ? columns_.row(late.start) : std::vector<uint32_t>(columns_.bytes(late.from) / sizeof(uint32_t), 0u);
+}
+
 void Buckets::deliver(std::vector<InFlight>& in_flight) {
   for (size_t k = 0; k < plan_.late.size(); ++k) {
     InFlight& flying = in_flight[first_ + k];
     while (static_cast<int64_t>(flying.size()) > longest_[k]) flying.pop_front();
+    if (plan_.late[k].values) {
+      if (flying.empty()) flying.assign(static_cast<size_t>(longest_[k]), at_the_start(plan_.late[k]));
+      continue;
+    }
     for (const Bucket& bucket : buckets()) shown_[k].try_emplace(delay(plan_.late[k], bucket));
     static const std::vector<uint32_t> none;
     const auto size = static_cast<int64_t>(flying.size());
@@ -60,8 +68,13 @@ void Buckets::deliver(std::vector<InFlight>& in_flight) {
   for (size_t b = 0; b < buckets().size(); ++b) {
     const Bucket& bucket = buckets()[b];
     bases_[b].assign(columns_.bases(), columns_.bases() + columns_.count());
-    for (size_t k = 0; k < plan_.late.size(); ++k)
-      bases_[b][plan_.late[k].into.value] = shown_[k].at(delay(plan_.late[k], bucket)).memory.data();
+    for (size_t k = 0; k < plan_.late.size(); ++k) {
+      const Bucketed::Late& late = plan_.late[k];
+      InFlight& flying = in_flight[first_ + k];
+      const int64_t steps = delay(late, bucket);
+      void*& base = bases_[b][late.into.value];
+      base = late.values ? static_cast<void*>(flying[flying.size() - static_cast<size_t>(steps)].data()) : shown_[k].at(steps).memory.data();
+    }
     for (size_t k = 0; k < plan_.sums.size(); ++k)
       bases_[b][plan_.sums[k].sum.value] = in_flight[first_ + plan_.late.size() + k][static_cast<size_t>(bucket.dend - 1)].data();
   }
@@ -85,7 +98,7 @@ bool Buckets::concerns(const Kernel& kernel) const {
 
 const std::vector<uint32_t>* Buckets::rows(ColumnId into, size_t b) const {
   for (size_t k = 0; k < plan_.late.size(); ++k)
-    if (plan_.late[k].into == into) return &shown_[k].at(delay(plan_.late[k], buckets()[b])).rows;
+    if (plan_.late[k].into == into && !plan_.late[k].values) return &shown_[k].at(delay(plan_.late[k], buckets()[b])).rows;
   return nullptr;
 }
 

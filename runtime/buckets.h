@@ -20,7 +20,7 @@ class Buckets {
   /// `first`: the place of its own among all that is in flight: its late events, then its sums.
   Buckets(const Program& program, const Bucketed& plan, Columns& columns, size_t first);
 
-  /// Before the launches of a step: events that arrive now, sums that arrive now.
+  /// Before the launches of a step: events and values that are seen now, sums that arrive now.
   void deliver(std::vector<InFlight>& in_flight);
   /// What was in flight is another now.
   void forget();
@@ -45,6 +45,7 @@ class Buckets {
     std::vector<std::byte> memory;    // 1 in these rows, else 0
   };
   int64_t delay(const Bucketed::Late& late, const Bucket& bucket) const { return late.pre ? bucket.axon : bucket.bap; }
+  std::vector<uint32_t> at_the_start(const Bucketed::Late& late) const;
   void show(ColumnId column, Shown& shown, const std::vector<uint32_t>& rows) const;
 
   const Program& program_;

@@ -278,4 +278,10 @@ void Columns::read_stored(ColumnId id, std::span<double> into) const {
   }
 }
 
+std::vector<uint32_t> Columns::row(ColumnId id) const {
+  std::vector<uint32_t> words(bytes(id) / sizeof(uint32_t));
+  std::memcpy(words.data(), base(id), words.size() * sizeof(uint32_t));
+  return words;
+}
+
 }  // namespace hebb

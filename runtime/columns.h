@@ -48,6 +48,8 @@ class Columns {
   size_t count() const { return layouts_.size(); }
   size_t bytes() const { return bytes_; }
   size_t bytes(ColumnId id) const { return sizes_[id.value]; }
+  /// A column as it lies in memory.
+  std::vector<uint32_t> row(ColumnId id) const;
 
   void* base(ColumnId id) {
     host_reads(id);

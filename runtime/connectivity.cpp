@@ -160,7 +160,8 @@ class Connector {
 
   void all() {
     for (int64_t i = 0; i < pres_; ++i) {
-      for (int64_t j = 0; j < posts_; ++j) add(j);
+      for (int64_t j = 0; j < posts_; ++j)
+        if (!skips_ || i != j) add(j);
       end_row();
     }
   }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -12,35 +11,6 @@ namespace hebb {
 namespace {
 
 constexpr int64_t kVector = 16;
-
-/// Time in a unit of its own: cheap to ask for.
-double ticks() {
-#ifdef __x86_64__
-  return static_cast<double>(__builtin_ia32_rdtsc());
-#else
-  return static_cast<double>(std::chrono::steady_clock::now().time_since_epoch().count());
-#endif
-}
-
-struct Extent {
-  int64_t pres = 1;
-  int64_t posts = 1;
-};
-
-Extent extent(const Program& program, SpaceId id) {
-  const Space& space = program[id];
-  if (!is_synaptic(space.kind)) return {1, space.size};
-  return {program[space.pre].size, program[space.post].size};
-}
-
-/// `count` things in `parts` runs of nearly equal length; inner boundaries are multiples of `grain`.
-std::vector<int64_t> boundaries(int64_t count, int64_t parts, int64_t grain) {
-  const int64_t grains = (count + grain - 1) / grain;
-  parts = std::clamp<int64_t>(parts, 1, std::max<int64_t>(grains, 1));
-  std::vector<int64_t> out;
-  for (int64_t k = 0; k <= parts; ++k) out.push_back(std::min(grains * k / parts * grain, count));
-  return out;
-}
 
 /// Is it 0 or 1, whatever the leaves are?
 bool is_truth(const ExprPool& pool, ExprId id) {
@@ -91,67 +61,6 @@ std::vector<ColumnId> accumulated(const Program& program, const std::vector<Laun
 
 }  // namespace
 
-std::optional<int64_t> delay_steps(const Program& program, const Columns& columns, const Delayed& delayed) {
-  double delay = 0, dt = 0;
-  columns.read(delayed.delay, std::span(&delay, 1));
-  columns.read(program.dt, std::span(&dt, 1));
-  const double steps = delay / dt;
-  constexpr double kRounding = 1e-5;  // of numbers that may be floats
-  if (!(steps >= 0.5) || steps > 1e9 || std::abs(steps - std::round(steps)) > kRounding * steps) return {};
-  return std::llround(steps);
-}
-
-Cut allowed_cut(const Program& program, const Kernel& kernel) {
-  if (kernel.rows == Rows::OfSpikes) return Cut::None;
-  if (program[kernel.domain].kind == SpaceKind::Sparse) {
-    const auto sums = [&](At at) {
-      return std::any_of(kernel.accumulates.begin(), kernel.accumulates.end(), [&](const Accumulate& sum) { return sum.at == at; });
-    };
-    if (sums(At::Uniform) || (sums(At::Pre) && sums(At::Post))) return Cut::None;
-    if (kernel.rows == Rows::OfPost) return Cut::ByList;
-    if (kernel.rows == Rows::OfPre) return sums(At::Pre) ? Cut::ByList : Cut::ByPost;
-    return sums(At::Post) ? Cut::ByPost : Cut::ByPre;
-  }
-  bool by_pre = program[kernel.domain].kind == SpaceKind::Dense;
-  bool by_post = program[kernel.domain].kind != SpaceKind::Uniform;
-  for (const Accumulate& accumulate : kernel.accumulates) {
-    if (accumulate.at != At::Pre) by_pre = false;
-    if (accumulate.at != At::Post) by_post = false;
-  }
-  for (const Scan& scan : kernel.scans) {
-    if (scan.along != At::Post) by_pre = false;
-    if (scan.along != At::Pre) by_post = false;
-  }
-  if (by_pre && by_post) return Cut::Either;
-  return by_pre ? Cut::ByPre : by_post ? Cut::ByPost : Cut::None;
-}
-
-std::vector<Part> cut(const Program& program, const Kernel& kernel, int threads, int64_t rows_per_part) {
-  const auto [pres, posts] = extent(program, kernel.domain);
-  const Part whole{.pre_begin = 0, .pre_end = pres, .post_begin = 0, .post_end = posts};
-  Cut way = allowed_cut(program, kernel);
-  if (way == Cut::ByList) return std::vector<Part>(static_cast<size_t>(std::max(threads, 1)), whole);
-  const int64_t rows = program[kernel.domain].kind == SpaceKind::Sparse ? static_cast<int64_t>(expected_synapses(program, program[kernel.domain])) : pres * posts;
-  const int64_t parts = std::min<int64_t>(threads, rows / std::max<int64_t>(rows_per_part, 1));
-  // Whole rows when there are enough of them: each thread then reads one stretch of memory.
-  if (way == Cut::Either) way = pres >= parts ? Cut::ByPre : Cut::ByPost;
-  if (parts <= 1 || way == Cut::None) return {whole};
-
-  const bool by_pre = way == Cut::ByPre;
-  // Sums per pre neuron of different threads keep to different cache lines when that costs no balance.
-  const int64_t pre_grain = pres >= parts * kVector * 2 ? kVector : 1;
-  const std::vector<int64_t> at =
-      by_pre ? boundaries(pres, parts, pre_grain) : boundaries(posts, parts, kVector);
-  std::vector<Part> out;
-  for (size_t k = 0; k + 1 < at.size(); ++k) {
-    Part part = whole;
-    (by_pre ? part.pre_begin : part.post_begin) = at[k];
-    (by_pre ? part.pre_end : part.post_end) = at[k + 1];
-    out.push_back(part);
-  }
-  return out;
-}
-
 PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& columns, uint64_t key,
                        int threads, int64_t rows_per_part)
     : program_(program), kernels_(kernels), columns_(columns), pool_(threads), rows_per_part_(rows_per_part),
@@ -173,7 +82,8 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
   for (const Bucketed& bucketed : program.plan.bucketed) {
     buckets_.emplace_back(program, bucketed, columns, flying);
     flying += bucketed.late.size() + bucketed.sums.size();
-    for (const Bucketed::Late& late : bucketed.late) list_of(late.from);
+    for (const Bucketed::Late& late : bucketed.late)
+      if (!late.values) list_of(late.from);
   }
   in_flight_.resize(flying);
   // What single synapses see late differs from launch to launch within a step: no plan for threads knows it.
@@ -199,50 +109,6 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
     if (launch.when != When::Quiet) eventful_.push_back(prepared);
   }
   if (shares_) prepare_sharing(key);
-}
-
-/// Rounding of the sums grows as the scale falls: up to this it stays near that of the weights.
-constexpr double kLeastScaleFloat = 2.5e-3, kLeastScaleDouble = 6e-6;
-/// A scale that does not fall bounds nothing: then the sums are kept short.
-constexpr int64_t kMostSteps = 1 << 14;
-
-void PlanRunner::settle(Late& late) {
-  for (Prepared& prepared : late.settle) launch(prepared, -1);
-}
-
-/// 0: nothing has begun.
-double PlanRunner::least_scale(const Late& late) const {
-  double least = begun_ ? 1 : 0;
-  const bool is_float = columns_.precision() == Precision::Float32;
-  for (const ColumnId column : late.scales) {  // in every step: as it lies in memory
-    const void* const at = std::as_const(columns_).base(column);
-    least = std::min(least, is_float ? static_cast<double>(*static_cast<const float*>(at)) : *static_cast<const double*>(at));
-  }
-  return least;
-}
-
-void PlanRunner::settle() {
-  for (Late& late : late_)
-    if (least_scale(late) != 0) settle(late);
-}
-
-void PlanRunner::settle_what_is_due(int64_t step) {
-  const double least = columns_.precision() == Precision::Float32 ? kLeastScaleFloat : kLeastScaleDouble;
-  for (Late& late : late_)
-    if (least_scale(late) < least || (step > 0 && step % kMostSteps == 0)) settle(late);
-}
-
-/// What is stored stays behind: reading must not change what happens.
-void PlanRunner::read_now(Late& late, ColumnId column, std::span<double> into) {
-  std::vector<std::vector<std::byte>> before;
-  for (const ColumnId behind : late.behind) {
-    auto* const base = static_cast<std::byte*>(columns_.base(behind));
-    before.emplace_back(base, base + columns_.bytes(behind));
-  }
-  if (least_scale(late) != 0) launch(late.now, -1);
-  columns_.read_stored(column, into);
-  for (size_t k = 0; k < before.size(); ++k)
-    std::copy(before[k].begin(), before[k].end(), static_cast<std::byte*>(columns_.base(late.behind[k])));
 }
 
 hebb_launch PlanRunner::whole_launch(SpaceId domain, uint64_t key) const {
@@ -446,155 +312,6 @@ const SpikeList& PlanRunner::current_list(int index) {
 std::span<const uint32_t> PlanRunner::spikes(ColumnId column) {
   const SpikeList& list = current_list(list_of(column));
   return std::span(list.rows).first(static_cast<size_t>(list.count));
-}
-
-void PlanRunner::reset(const std::vector<ColumnId>& accumulated) {
-  for (const ColumnId id : accumulated) columns_.fill(id, program_[id].reset);
-}
-
-/// Runs a list of the plan on the device, if there is one.
-bool PlanRunner::on_device(DeviceRun::List list, int64_t step) {
-  if (columns_.device() == nullptr) return false;
-  columns_.device()->run(list, step);
-  for (SpikeList& spikes : lists_) spikes.current = false;
-  return true;
-}
-
-bool PlanRunner::fits(const std::vector<InFlight>& spikes) const {
-  if (spikes.size() != in_flight_.size()) return false;
-  for (const Buckets& buckets : buckets_)
-    for (size_t k = 0; k < buckets.plan().late.size() + buckets.plan().sums.size(); ++k) {
-      const bool late = k < buckets.plan().late.size();
-      const ColumnId column = late ? buckets.plan().late[k].from : buckets.plan().sums[k - buckets.plan().late.size()].arrives;
-      const InFlight& flying = spikes[buckets.first() + k];
-      if (!late && !flying.empty() && static_cast<int64_t>(flying.size()) != buckets.longest(k)) return false;
-      for (const auto& step : flying) {
-        if (!late && step.size() != columns_.bytes(column) / sizeof(uint32_t)) return false;
-        for (const uint32_t row : step)
-          if (late && row >= columns_.layout(column).posts) return false;
-      }
-    }
-  for (size_t k = 0; k < program_.plan.delays.size(); ++k) {
-    const Delayed& delayed = program_.plan.delays[k];
-    const int64_t rows = columns_.layout(delayed.from).posts;
-    for (const auto& step : spikes[k]) {
-      if (delayed.values && step.size() != words_of(delayed.from)) return false;
-      for (const uint32_t row : step)
-        if (!delayed.values && row >= rows) return false;
-    }
-  }
-  return true;
-}
-
-void PlanRunner::run_init() {
-  if (on_device(DeviceRun::List::Init, -1)) return;
-  reset(init_resets_);
-  begun_ = true;
-  for (Prepared& prepared : init_) launch(prepared, -1);
-}
-
-void PlanRunner::run_begin() {
-  if (on_device(DeviceRun::List::Begin, -1)) return;
-  for (Prepared& prepared : begin_) launch(prepared, -1);
-}
-
-void PlanRunner::before_launches(bool untouched) {
-  begun_ = true;
-  for (SpikeList& list : lists_) list.current = list.current && untouched && program_[list.column].role == Role::State;
-  for (size_t k = 0; k < program_.plan.delays.size(); ++k) deliver(k, false);
-}
-
-void PlanRunner::after_launches() {
-  for (SpikeList& spikes : lists_) spikes.current = false;
-  for (size_t k = 0; k < program_.plan.delays.size(); ++k) depart(k);
-}
-
-void PlanRunner::run_step(int64_t step, bool eventful, bool untouched) {
-  if (columns_.device() != nullptr) {
-    before_launches(untouched);
-    on_device(eventful ? DeviceRun::List::Eventful : DeviceRun::List::Quiet, step);
-    return after_launches();
-  }
-  begun_ = true;
-  if (!late_.empty()) settle_what_is_due(step);
-  for (SpikeList& list : lists_) list.current = list.current && untouched && program_[list.column].role == Role::State;
-  const bool stay = constants_stay();
-  const bool share = shares_ && stay && (rows_per_part_ <= 1 || faster_.second());
-  const double begun = shares_ ? ticks() : 0;
-  for (size_t k = 0; k < program_.plan.delays.size(); ++k) deliver(k, share);
-  for (Buckets& buckets : buckets_) buckets.deliver(in_flight_);
-  if (share) {
-    run_shared(eventful ? shared_eventful_ : shared_quiet_, step);
-  } else {
-    reset(step_resets_);
-    for (Prepared& prepared : eventful ? eventful_ : quiet_)
-      if (!stay || !constants_.kernels[prepared.kernel.value]) launch(prepared, step);
-  }
-  for (size_t k = 0; k < program_.plan.delays.size(); ++k) depart(k);
-  for (Buckets& buckets : buckets_)
-    for (size_t k = 0; k < buckets.plan().late.size(); ++k) {
-      const std::span<const uint32_t> now = spikes(buckets.plan().late[k].from);
-      in_flight_[buckets.first() + k].emplace_back(now.begin(), now.end());
-    }
-  if (shares_) faster_.took(ticks() - begun);
-}
-
-/// Whether what depends on parameters alone is what an earlier step computed.
-bool PlanRunner::constants_stay() {
-  return std::exchange(constants_of_, std::as_const(columns_).parameter_changes()) == columns_.parameter_changes();
-}
-
-size_t PlanRunner::words_of(ColumnId column) const {
-  return columns_.bytes(column) / sizeof(uint32_t);
-}
-
-/// A column as it lies in memory.
-std::vector<uint32_t> PlanRunner::row_of(ColumnId column) const {
-  std::vector<uint32_t> row(words_of(column));
-  std::memcpy(row.data(), std::as_const(columns_).base(column), row.size() * sizeof(uint32_t));
-  return row;
-}
-
-/// What departed that many steps ago arrives now. The row before it arrived in the last step.
-void PlanRunner::deliver(size_t k, bool shared) {
-  const Delayed& delayed = program_.plan.delays[k];
-  const int64_t steps = delay_steps(program_, columns_, delayed).value_or(1);
-  InFlight& flying = in_flight_[k];
-  if (delayed.values) {
-    if (flying.empty() && delayed.start.valid()) flying.assign(static_cast<size_t>(steps), row_of(delayed.start));
-    while (static_cast<int64_t>(flying.size()) > steps) flying.pop_front();
-    if (static_cast<int64_t>(flying.size()) < steps) columns_.fill(delayed.into, 0);
-    else std::memcpy(columns_.base(delayed.into), flying.front().data(), flying.front().size() * sizeof(uint32_t));
-    return;
-  }
-  while (static_cast<int64_t>(flying.size()) > steps + 1) {
-    spare_.push_back(std::move(flying.front()));
-    flying.pop_front();
-  }
-  const auto size = static_cast<int64_t>(flying.size());
-  SpikeList& list = lists_[static_cast<size_t>(list_of(delayed.into))];
-  const auto of_steps_ago = [&](int64_t ago, std::vector<uint32_t>& rows) {
-    if (ago > size) rows.clear();
-    else rows = flying[static_cast<size_t>(size - ago)];
-  };
-  of_steps_ago(steps + 1, list.leaving);
-  of_steps_ago(steps, list.rows);
-  list.current = true;
-  list.count = static_cast<int64_t>(list.rows.size());
-  if (!shared) mark(list, 0, columns_.layout(delayed.into).posts);
-}
-
-void PlanRunner::depart(size_t k) {
-  const Delayed& delayed = program_.plan.delays[k];
-  if (delayed.values) {
-    in_flight_[k].push_back(row_of(delayed.from));
-    return;
-  }
-  const std::span<const uint32_t> now = spikes(program_.plan.delays[k].from);
-  if (spare_.empty()) spare_.emplace_back();
-  in_flight_[k].push_back(std::move(spare_.back()));
-  spare_.pop_back();
-  in_flight_[k].back().assign(now.begin(), now.end());
 }
 
 }  // namespace hebb

@@ -30,6 +30,13 @@ struct Part {
 /// Steps that a delay takes at the current dt; nothing when it is not a whole number of at least one.
 std::optional<int64_t> delay_steps(const Program& program, const Columns& columns, const Delayed& delayed);
 
+/// The rows of a space: of neurons, 1 and their number.
+struct Extent {
+  int64_t pres = 1;
+  int64_t posts = 1;
+};
+Extent extent(const Program& program, SpaceId id);
+
 /// Which way a kernel may be cut. A sum must not be shared by two threads.
 /// ByList: each thread takes some of the neurons that spike.
 enum class Cut { None, ByPre, ByPost, Either, ByList };
@@ -114,7 +121,6 @@ class PlanRunner {
   double least_scale(const Late& late) const;
   int list_of(ColumnId column);
   size_t words_of(ColumnId column) const;
-  std::vector<uint32_t> row_of(ColumnId column) const;
   void deliver(size_t delay, bool shared);
   void depart(size_t delay);
   const SpikeList& current_list(int list);

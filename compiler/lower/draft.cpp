@@ -7,10 +7,9 @@
 #include <limits>
 
 #include "compiler/expr/transform.h"
-#include "compiler/lower/forms.h"
+#include "compiler/lower/draft_parts.h"
 #include "compiler/lower/names.h"
 #include "compiler/lower/reader.h"
-#include "compiler/lower/sites.h"
 #include "compiler/support/text.h"
 
 namespace hebb {
@@ -42,7 +41,7 @@ class Drafter {
     for (const ProjectionDef& projection : draft_.network->projections) add_projection(projection);
     for (Instance& population : draft_.populations) feed_what_nothing_drives(population);
     keep_recorded();
-    number_draws();
+    number_draws(draft_);
     say_delays();
     return std::move(draft_);
   }
@@ -54,7 +53,7 @@ class Drafter {
     Instance& synapse = draft_.projections.back();
     for (const VarId id : rule.variables) add_let(synapse, id);
     for (uint32_t i = 0; i < draft_.program.columns.size(); ++i) draft_.visible.insert(i);
-    number_draws();
+    number_draws(draft_);
     return std::move(draft_);
   }
 
@@ -72,7 +71,7 @@ class Drafter {
     add_only_rule(rule);
     for (uint32_t i = 0; i < draft_.program.columns.size(); ++i)
       if (draft_.program.columns[i].role == Role::Indicator) draft_.passing.insert(i);
-    number_draws();
+    number_draws(draft_);
     return std::move(draft_);
   }
 
@@ -338,12 +337,12 @@ class Drafter {
   }
 
   void add_rule(Instance instance, const std::string& space_name) {
-    const bool sparse = instance.projection && (instance.projection->connect != ConnectKind::All || listed(instance));
+    const bool sparse = instance.projection && (instance.projection->connect != ConnectKind::All || listed(draft_, options_, instance));
     instance.space = draft_.program.add(Space{.kind = sparse ? SpaceKind::Sparse : SpaceKind::Dense,
                                               .name = space_name,
                                               .pre = draft_.populations[instance.pre].space,
                                               .post = draft_.populations[instance.post].space,
-                                              .connect = sparse ? connect_of(instance) : Connect{}});
+                                              .connect = sparse ? connect_of(draft_, options_, instance) : Connect{}});
     if (instance.projection) {
       const ProjectionDef& projection = *instance.projection;
       if (projection.axon_ms > 0 && !projection.axon.each()) delay_events(instance, "pre.", "delay_axon", projection.axon_ms, draft_.populations[instance.pre], instance.arrivals);
@@ -359,49 +358,6 @@ class Drafter {
     for (const Event& event : instance.rule->events)
       if (event.kind == EventKind::Port) add_port(instance, event.name, draft_.uniform);
     draft_.projections.push_back(std::move(instance));
-  }
-
-  /// Are its synapses, all pairs, kept as a list? Where spikes are all that ever looks at one.
-  bool listed(const Instance& instance) const {
-    const ProjectionDef& projection = *instance.projection;
-    constexpr double kMostPairs = 1 << 27;  // 1 GB of indices
-    const double pairs = static_cast<double>(draft_.populations[instance.pre].population->size) *
-                         static_cast<double>(draft_.populations[instance.post].population->size);
-    if (options_.lists_from <= 0 || pairs < static_cast<double>(options_.lists_from) || pairs > kMostPairs) return false;
-    if (!projection.self && projection.pre == projection.post) return false;
-    if (draft_.populations[instance.pre].events.empty()) return false;
-    for (const InitDef& init : projection.inits)
-      if (given_by_synapse(model(), instance, init.variable)) return false;
-    for (const DriveDef& drive : projection.drives)
-      if (model()[drive.port].kind != VarKind::Receive) return false;
-    return !projection.plastic || waits_for_spikes(model(), projection.rule);
-  }
-
-  Connect connect_of(const Instance& instance) const {
-    const ProjectionDef& projection = *instance.projection;
-    Connect connect{.p = projection.p, .degree = projection.degree, .self = projection.self};
-    switch (projection.connect) {
-      case ConnectKind::All: connect.wiring = Wiring::All; break;
-      case ConnectKind::OneToOne: connect.wiring = Wiring::OneToOne; break;
-      case ConnectKind::Random: connect.wiring = Wiring::Random; break;
-      case ConnectKind::FixedIndegree: connect.wiring = Wiring::FixedIndegree; break;
-      case ConnectKind::FixedOutdegree: connect.wiring = Wiring::FixedOutdegree; break;
-      case ConnectKind::Distance:
-        connect.wiring = Wiring::Distance;
-        connect.sigma = projection.sigma;
-        connect.within = projection.within;
-        connect.wrap = projection.wrap;
-        connect.pre_grid = draft_.populations[instance.pre].population->grid;
-        connect.post_grid = draft_.populations[instance.post].population->grid;
-        break;
-      case ConnectKind::File: {
-        connect.wiring = Wiring::List;
-        const auto listed = options_.edges.find(projection.name);
-        connect.edges = listed != options_.edges.end() ? listed->second : std::make_shared<const std::vector<Edge>>();
-        break;
-      }
-    }
-    return connect;
   }
 
   ColumnId delay_parameter(Instance& instance, const std::string& name, double ms) {
@@ -595,151 +551,11 @@ class Drafter {
     }
   }
 
-  /// Each instance has sites of its own; which ones does not depend on the order of declarations.
-  void number_draws() {
-    std::vector<Instance*> instances = {&draft_.outside};
-    for (Instance& instance : draft_.populations) instances.push_back(&instance);
-    for (Instance& instance : draft_.projections) instances.push_back(&instance);
-    std::stable_sort(instances.begin(), instances.end(),
-                     [](const Instance* a, const Instance* b) { return a->name < b->name; });
-    uint32_t next = 0;
-    for (Instance* instance : instances) {
-      for (const uint32_t site : sites_in_order(model(), expressions(*instance)))
-        instance->sites[site] = next++;
-    }
-    for (const Instance* instance : instances)
-      if (instance->projection && instance->projection->connect != ConnectKind::All)
-        draft_.program.spaces[instance->space.value].connect.site = next++;
-    assert(next <= 65536 && "the counter of a draw has room for 65536 sites");
-  }
-
-  /// What an instance computes, by the names of what it belongs to.
-  std::vector<DrawRoot> expressions(const Instance& instance) const {
-    std::vector<DrawRoot> all;
-    const auto take = [&](const std::string& key, const std::vector<ExprId>& values) {
-      for (uint32_t i = 0; i < values.size(); ++i) all.push_back({key, i, values[i]});
-    };
-    const auto name = [&](VarId id) { return model()[id].name; };
-    const auto take_variable = [&](VarId id) {
-      take(name(id) + " starts", model()[id].init);
-      take(name(id) + " is", model()[id].value);
-    };
-    if (&instance == &draft_.outside)
-      for (const auto& [id, column] : draft_.signals) take_variable(id);
-    if (const Dynamics* dynamics = instance.dynamics) {
-      for (const VarId id : dynamics->variables) take_variable(id);
-      for (const Jump& jump : dynamics->jumps)
-        all.push_back({cat(name(jump.variable), jump.assign ? " := " : " += ", events_text(*dynamics, jump)),
-                       jump.element, jump.value});
-      for (const Solution& solution : dynamics->solutions)
-        all.push_back({name(solution.variable) + " flows", solution.element, solution.next});
-    }
-    if (instance.population)
-      for (const Assignment& setting : instance.population->settings)
-        take(name(setting.variable) + " set", setting.value);
-    if (instance.neuron)
-      for (const Emission& emission : instance.neuron->emissions)
-        all.push_back({emission.event + " emitted", 0, emission.condition});
-    if (instance.rule)
-      for (const Reduction& reduction : instance.rule->reductions)
-        all.push_back({name(reduction.variable) + " is", 0, reduction.argument});
-    if (const ProjectionDef* projection = instance.projection) {
-      for (const Assignment& setting : projection->settings) take(name(setting.variable) + " set", setting.value);
-      for (const InitDef& init : projection->inits) take(name(init.variable) + " set", init.value);
-      for (const DriveDef& drive : projection->drives) all.push_back({name(drive.port) + " driven", 0, drive.value});
-      for (const BindDef& bind : projection->binds) all.push_back({name(bind.target) + " bound", 0, bind.value});
-      for (const auto& [key, delay] : {std::pair("axon", &projection->axon), {"bap", &projection->bap}, {"dend", &projection->dend}})
-        if (delay->drawn.valid()) all.push_back({cat("delay ", key), 0, delay->drawn});
-    }
-    return all;
-  }
-
-  static std::string events_text(const Dynamics& dynamics, const Jump& jump) {
-    std::vector<std::string> names;
-    for (const EventId id : jump.events) {
-      const Event& event = dynamics.events[id.value];
-      names.push_back(cat(static_cast<int>(event.kind), event.name));
-    }
-    std::sort(names.begin(), names.end());
-    return joined(names, ", ");
-  }
-
   const LowerOptions& options_;
   Draft draft_;
 };
 
 }  // namespace
-
-const Assignment* find_setting(const std::vector<Assignment>& settings, VarId variable) {
-  for (const Assignment& setting : settings)
-    if (setting.variable == variable) return &setting;
-  return nullptr;
-}
-
-ColumnId whole_signal(const Draft& draft, const Instance& population, const Assignment& setting) {
-  if (!setting.per_neuron) return {};
-  ColumnId found;
-  for (uint32_t i = 0; i < setting.value.size(); ++i) {
-    const ExprNode node = draft.model->pool[setting.value[i]];
-    if (node.op != Op::Var || node.leaf.element != i) return {};
-    const auto signal = draft.signals.find(VarId{node.leaf.index});
-    if (signal == draft.signals.end() || (i > 0 && signal->second != found)) return {};
-    found = signal->second;
-  }
-  const Space& space = draft.program[draft.program[found].space];
-  if (space.kind != SpaceKind::Neurons || space.size != population.population->size) return {};
-  return found;
-}
-
-bool driven(const Draft& draft, const Instance& population, VarId port) {
-  for (const Instance& projection : draft.projections)
-    for (const DriveDef& drive : projection.projection->drives)
-      if (&draft.populations[projection.post] == &population && drive.port == port) return true;
-  return false;
-}
-
-bool instantaneous(const Draft& draft, const Instance& population, const Emission& emission) {
-  for (const ExprId id : nodes_below(draft.model->pool, {&emission.condition, 1})) {
-    const ExprNode node = draft.model->pool[id];
-    if (node.op == Op::Var && population.moving.contains(VarId{node.leaf.index})) return false;
-  }
-  return true;
-}
-
-bool given_by_synapse(const Model& model, const Instance& projection, VarId variable) {
-  if (!projection.projection || !model[variable].shape.scalar()) return false;
-  for (const InitDef& init : projection.projection->inits)
-    if (init.variable == variable) return init.value.size() > 1;
-  return false;
-}
-
-bool is_sparse(const Draft& draft, const Instance& projection) {
-  return draft.program[projection.space].kind == SpaceKind::Sparse;
-}
-
-ColumnId arriving(const Draft& draft, const Instance& projection, const std::string& event) {
-  const auto late = projection.arrivals.find(event);
-  return late != projection.arrivals.end() ? late->second
-                                           : draft.populations[projection.pre].events.at(event);
-}
-
-ColumnId returning(const Draft& draft, const Instance& projection, const std::string& event) {
-  const auto late = projection.returns.find(event);
-  return late != projection.returns.end() ? late->second
-                                          : draft.populations[projection.post].events.at(event);
-}
-
-ColumnId driving(const Draft& draft, const Instance& projection) {
-  const Instance& pre = draft.populations[projection.pre];
-  assert(!pre.events.empty() && "a population that drives an event port emits events");
-  return arriving(draft, projection, pre.events.contains("spike") ? "spike" : pre.events.begin()->first);
-}
-
-std::string member_of(const Variable& requirement) {
-  const std::string& name = requirement.member.empty() ? requirement.name : requirement.member;
-  const size_t dot = name.find('.');
-  return dot == std::string::npos ? name : name.substr(dot + 1);
-}
 
 Draft draft(const Model& model, const Network& network, const LowerOptions& options) {
   return Drafter(model, &network, options).network();

@@ -169,20 +169,29 @@ ColumnId Reader::held(ColumnId state) {
 
 /// A value of a neuron as a projection with a delay sees it.
 ExprId Reader::late_value(ColumnId from, uint32_t element, Locus side) {
-  const std::string name = cat(instance_.prefix, side == Locus::Pre ? "delay_axon" : "delay_bap");
+  const bool pre = side == Locus::Pre;
+  const ProjectionDef* projection = instance_.projection;
+  const bool each = projection != nullptr && instance_.bucketed >= 0 && (pre ? projection->axon.each() : projection->bap.each());
+  const std::string name = cat(instance_.prefix, pre ? "delay_axon" : "delay_bap");
   const auto delay = std::find_if(instance_.delays.begin(), instance_.delays.end(),
                                   [&](const auto& known) { return draft_.program[known.first].name == name; });
   const Role role = draft_.program[from].role;
   const bool moves = role == Role::Value || role == Role::Fed || role == Role::State;
-  if (!instance_.projection || delay == instance_.delays.end() || !moves || draft_.program[from].space == draft_.uniform) return load(from, element, side);
+  const bool late_here = projection != nullptr && (each || delay != instance_.delays.end());
+  if (!late_here || !moves || draft_.program[from].space == draft_.uniform) return load(from, element, side);
   const ColumnId start = role == Role::State ? from : ColumnId{};
   if (start.valid()) from = held(from);
   const Column source = draft_.program[from];
   const ColumnId late = draft_.program.find_or_add(
-      Column{.name = cat(instance_.prefix, side == Locus::Pre ? "pre." : "post.", source.name), .space = source.space, .role = Role::Fed, .width = source.width});
-  auto& delays = draft_.program.plan.delays;
-  if (std::none_of(delays.begin(), delays.end(), [&](const Delayed& known) { return known.into == late; }))
-    delays.push_back({.from = from, .into = late, .delay = delay->first, .values = true, .start = start});
+      Column{.name = cat(instance_.prefix, pre ? "pre." : "post.", source.name), .space = source.space, .role = Role::Fed, .width = source.width});
+  Plan& plan = draft_.program.plan;
+  const auto known = [&](const auto& one) { return one.into == late; };
+  if (each) {
+    auto& list = plan.bucketed[static_cast<size_t>(instance_.bucketed)].late;
+    if (std::none_of(list.begin(), list.end(), known)) list.push_back({.from = from, .into = late, .pre = pre, .values = true, .start = start});
+  } else if (std::none_of(plan.delays.begin(), plan.delays.end(), known)) {
+    plan.delays.push_back({.from = from, .into = late, .delay = delay->first, .values = true, .start = start});
+  }
   draft_.visible.insert(from.value);
   return load(late, element, side);
 }

@@ -52,6 +52,9 @@ ColumnId only_read_at(const Program& program, const std::vector<Kernel>& kernels
     if (reads(program, store.value, other.into)) return {};
   for (const Delayed& delayed : program.plan.delays)
     if (delayed.from == store.into || delayed.into == store.into) return {};
+  for (const Bucketed& bucketed : program.plan.bucketed)
+    for (const Bucketed::Late& late : bucketed.late)
+      if (late.from == store.into || late.into == store.into) return {};
   for (const Store& event : maker.stores) {
     if (event.into == store.into || program[event.into].width != 1 || program[event.into].space != maker.domain) continue;
     bool fits = true;

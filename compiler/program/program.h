@@ -175,12 +175,14 @@ struct Delayed {
 };
 
 /// A sparse space whose synapses see or act with delays of their own. Those with the same delays are a bucket, and kernels
-/// that read `into` or add to `sum` run once for each bucket, with what these columns stand for there: the events of
+/// that read `into` or add to `sum` run once for each bucket, with what these columns stand for there: the events and values of
 /// the bucket's delay ago; what arrives after its delay.
 struct Bucketed {
   struct Late {
-    ColumnId from, into;        // events of pre or of post neurons
+    ColumnId from, into;        // of pre or of post neurons
     bool pre = true;
+    bool values = false;        // any numbers; else events
+    ColumnId start = {};        // as in Delayed
   };
   struct Sum {
     ColumnId sum, arrives;      // columns of post neurons
@@ -235,7 +237,8 @@ struct Program {
 /// Synapses have a pre and a post neuron.
 /// Its columns are matrices [pre, post]: every pair has a synapse, by pre and then by post.
 inline bool is_matrix(const Space& space) {
-  return space.kind == SpaceKind::Dense || (space.kind == SpaceKind::Sparse && space.connect.wiring == Wiring::All);
+  const bool all = space.connect.wiring == Wiring::All && (space.connect.self || space.pre != space.post);
+  return space.kind == SpaceKind::Dense || (space.kind == SpaceKind::Sparse && all);
 }
 inline bool is_synaptic(SpaceKind kind) {
   return kind == SpaceKind::Dense || kind == SpaceKind::Sparse;

@@ -224,22 +224,11 @@ void check_sparse(Frame& frame, const ast::Projection& decl, const ProjectionDef
     for (const Reduction& reduction : def.rule.reductions)
       if (reduction.function == ReduceFunction::CumSum)
         report(frame, DiagKind::NotSupportedYet, span, "not supported yet: a running sum over synapses that are not all there").help = "write  connect all;";
-  for (const SynapseDelayDef* delay : {&def.axon, &def.dend, &def.bap})
-    if (delay->each() && def.connect == ConnectKind::All) {
-      report(frame, DiagKind::NotSupportedYet, delay->span, "not supported yet: delays that differ between the synapses of a projection with all pairs")
-          .help = "write  connect random(p = 1);  its weights are a list, by source and then by target";
-      return;
-    }
-  for (const VarId id : def.rule.variables) {
-    const Variable& variable = frame.session.model[id];
-    const bool pre = def.axon.each() && variable.kind == VarKind::PreValue;
-    const bool post = def.bap.each() && variable.kind == VarKind::PostValue;
-    if (!pre && !post) continue;
-    report(frame, DiagKind::NotSupportedYet, span,
-           cat("not supported yet: ", pre ? "pre." : "post.", variable.name, " seen with a delay of each synapse"))
-        .help = post ? "events can be; 'delay bap = 0 ms' shows the synapse its target as it is" : "events can be; one delay for all synapses shows it late";
-    return;
-  }
+  const bool each = def.axon.each() || def.dend.each() || def.bap.each();
+  for (const InitDef& init : def.inits)
+    if (each && def.connect == ConnectKind::All && !init.drawn && static_cast<int64_t>(init.value.size()) > frame.session.model[init.variable].shape.size())
+      report(frame, DiagKind::NotSupportedYet, init.span, "not supported yet: a matrix of values for synapses with delays of their own")
+          .help = "set it in the run:  with (S.w = matrix)";
 }
 
 }  // namespace hebb::sema

@@ -66,8 +66,8 @@ class Placing {
     if (floor != floor_.end()) return floor->second;
     switch (model_[id].kind) {
       case VarKind::Weight: case VarKind::Draw: return Locus::Synapse;
-      case VarKind::PreValue: return Locus::Pre;
-      case VarKind::PostValue: return Locus::Post;
+      case VarKind::PreValue: return pre_;
+      case VarKind::PostValue: return post_;
       case VarKind::Param: case VarKind::State: case VarKind::Signal: case VarKind::Input:
       case VarKind::Receive: case VarKind::Let: case VarKind::Reduce: case VarKind::Population:
         return Locus::Shared;

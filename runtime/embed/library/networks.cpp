@@ -26,8 +26,8 @@ std::vector<int64_t> shape_of(const RunningNetwork& network, ColumnId id) {
   const Space& space = program[program[id].space];
   std::vector<int64_t> shape;
   if (space.kind == SpaceKind::Neurons) shape = {space.size};
-  if (space.kind == SpaceKind::Dense) shape = {program[space.pre].size, program[space.post].size};
-  if (space.kind == SpaceKind::Sparse) shape = {network.simulation->connections(program[id].space).count()};
+  if (is_matrix(space)) shape = {program[space.pre].size, program[space.post].size};
+  else if (space.kind == SpaceKind::Sparse) shape = {network.simulation->connections(program[id].space).count()};
   if (program[id].width > 1) shape.push_back(program[id].width);
   return shape;
 }
