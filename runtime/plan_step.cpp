@@ -95,7 +95,10 @@ bool PlanRunner::fits(const std::vector<InFlight>& spikes) const {
       const bool of_late = k < buckets.plan().late.size(), late = of_late && !buckets.plan().late[k].values;
       const ColumnId column = of_late ? buckets.plan().late[k].from : buckets.plan().sums[k - buckets.plan().late.size()].arrives;
       const InFlight& flying = spikes[buckets.first() + k];
-      if (!late && !flying.empty() && static_cast<int64_t>(flying.size()) != buckets.longest(k)) return false;
+      const auto size = static_cast<int64_t>(flying.size());
+      // Of values the row of the last step comes on top, until the next one begins.
+      const bool long_enough = of_late ? size >= buckets.longest(k) : size == buckets.longest(k);
+      if (!late && !flying.empty() && !long_enough) return false;
       for (const auto& step : flying) {
         if (!late && step.size() != columns_.bytes(column) / sizeof(uint32_t)) return false;
         for (const uint32_t row : step)
