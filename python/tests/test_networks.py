@@ -2,6 +2,8 @@ import concurrent.futures
 import multiprocessing
 import os
 import pickle
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -41,6 +43,23 @@ def test_a_run_is_the_loop_by_hand():
     np.testing.assert_allclose(result.Y.r, ys, atol=1e-14)
     assert result["Y.r"].name == "Y.r" and result["Y.r"].unit == "1" and result["W.w"].shape == (10, 2, 3)
     np.testing.assert_allclose(net["W.w"], ws[-1], atol=1e-14)
+
+
+def test_progress_is_shown_with_tqdm_and_changes_nothing(monkeypatch):
+    odor = np.random.default_rng(1).random((250, 2))
+    plain = hebb.network(NETWORK).run(steps=250, record=["Y.r"], odor=odor)["Y.r"]
+    seen = []
+
+    def bar(pieces, **settings):
+        seen.append((sum(pieces), settings["unit"]))
+        return iter(pieces)
+
+    monkeypatch.setitem(sys.modules, "tqdm.auto", types.SimpleNamespace(tqdm=bar))
+    shown = hebb.network(NETWORK).run(steps=250, record=["Y.r"], odor=odor, progress=True)["Y.r"]
+    assert seen == [(250, " steps")] and np.array_equal(shown, plain)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)   # importing it fails
+    without = hebb.network(NETWORK).run(steps=250, record=["Y.r"], odor=odor, progress=True)["Y.r"]
+    assert len(seen) == 1 and np.array_equal(without, plain)
 
 
 def test_runs_go_on_and_begin_again():
