@@ -439,6 +439,33 @@ inline Program step_and_reverse(Adjoint adjoint) {
 }
 
 /// Sums, units, a rule, noise: the step and its reverse.
+/// A network of twelve units inside each row, asked three times; its derivative wants every hidden value again.
+TEST_P(BackendSuite, NetworksInRowsAndTheirAdjoints) {
+  constexpr uint32_t kUnits = 12;
+  Bench b(3, 18);
+  ExprPool& pool = b.pool();
+  const ColumnId weights = b.program.add(Column{.name = "weights", .space = b.one, .role = Role::Param, .width = 2 * kUnits});
+  const ColumnId bias = b.program.add(Column{.name = "bias", .space = b.post, .role = Role::Param, .width = kUnits});
+  const ExprId start = pool.load(b.w, At::Self);
+  ExprId w = start;
+  for (int stage = 0; stage < 3; ++stage) {
+    ExprId sum = pool.load(b.x, At::Pre);
+    for (uint32_t k = 0; k < kUnits; ++k) {
+      const ExprId in = pool.make(Op::Fma, pool.load(weights, At::Uniform, k), w, pool.load(bias, At::Post, k));
+      sum = pool.make(Op::Fma, pool.load(weights, At::Uniform, kUnits + k), pool.make(Op::Tanh, in), sum);
+    }
+    w = pool.make(Op::Fma, pool.constant(0.1), sum, start);
+  }
+  Kernel update{.name = "update", .domain = b.dense};
+  update.stores.push_back({.into = b.w, .value = w});
+  b.step(update);
+  expect_same(b.program, Numbers::Plain, 2, "network");
+  const ColumnId targets[] = {weights, bias, b.w, b.x}, outputs[] = {b.w};
+  AdjointResult result = adjoint(b.program, targets, outputs);
+  ASSERT_TRUE(result.adjoint.has_value());
+  expect_same(step_and_reverse(*std::move(result.adjoint)), Numbers::Plain, 2, "adjoint of the network");
+}
+
 TEST_P(BackendSuite, AStepAndItsAdjoint) {
   for (const auto& [pres, posts] : {std::pair<int64_t, int64_t>{7, 33}, {17, 1}, {1, 16}}) {
     Bench b(pres, posts);
