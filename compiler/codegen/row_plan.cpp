@@ -16,6 +16,8 @@ constexpr size_t kHeld = 20;
 constexpr std::ptrdiff_t kColumns = 12;
 /// Values of a row that exist at once; with more, stores and sums take theirs as soon as they are there.
 constexpr size_t kLive = 20, kUnordered = 40;
+/// Values, sums included, for which 64 registers are enough beside addresses.
+constexpr size_t kRoom = 36;
 /// Two operations and two reads cost less than a register.
 constexpr int kLittle = 10;
 
@@ -49,14 +51,18 @@ class RowPlanner {
     for (uint32_t id = 0; id < pool_.size(); ++id)
       if (pool_[ExprId{id}].op == Op::Draw) leaves[id] = false;
     const Remakes little = remakes(pool_, stages_.live, leaves, kLittle, /*anchored=*/false);
-    const Remakes much = remakes(pool_, stages_.live, leaves, kRemakeOperations, /*anchored=*/true);
     for (uint32_t id = 0; id < pool_.size(); ++id) {
       if (is_leaf(id) || !stages_.live[id]) continue;
       plan.again[id] = little.again[id];
-      plan.fades[id] = much.again[id] && !little.again[id] && inside[id];
       if (little.again[id]) inside[id] = false;
     }
-    plan.order = order_of_row(pool_, inside, effects_, little.kept, much.kept).order;
+    RowOrder order = order_of_row(pool_, inside, effects_, little.kept);
+    if (order.live + kernel_.accumulates.size() > kRoom) {
+      const Remakes much = remakes(pool_, stages_.live, leaves, kRemakeOperations, /*anchored=*/true);
+      for (uint32_t id = 0; id < pool_.size(); ++id) plan.fades[id] = much.again[id] && inside[id];
+      order = order_of_row(pool_, inside, effects_, little.kept, much.kept);
+    }
+    plan.order = std::move(order.order);
     return plan;
   }
 
