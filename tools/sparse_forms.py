@@ -26,7 +26,7 @@ def forms(hebb: str, path: pathlib.Path):
             continue
         found = {}
         for line in lines[lines.index("  on a sparse projection") + 1 :]:
-            event, what = line[4:16].strip(), line[16:]
+            event, what = line[4:18].strip(), line[18:]
             found[event] = what if event in ("turn", "memory") else short(what)
         yield name.group(1) or name.group(2), found
 

@@ -172,7 +172,7 @@ std::string sparse_forms(const Model& model, const Rule& rule) {
 
   std::string out = "  on a sparse projection\n";
   const auto line = [&](const char* when, const std::string& what) {
-    out += cat("    ", when, std::string(12 - std::string_view(when).size(), ' '), what, "\n");
+    out += cat("    ", when, std::string(14 - std::string_view(when).size(), ' '), what, "\n");
   };
   const bool all = quiet.any(Rows::All);
   if (!all) line("pre spike", quiet.any(Rows::OfPre) ? cat("its row of synapses", after_colon(quiet.synapses(Rows::OfPre))) : "delivery only");
