@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "compiler/program/cut_row.h"
 #include "compiler/program/share_sums.h"
 #include "compiler/support/text.h"
 
@@ -90,6 +91,12 @@ class Splitter {
   }
 
   void split_uniform(KernelId id, const Kernel& kernel) {
+    // With more, 64 registers are not enough beside addresses and what one function (exp, a power) works with.
+    constexpr size_t kValues = 32;
+    const std::string between = cat(kernel.name, " (between ", out_.program.columns.size(), ")");
+    const std::vector<Kernel> pieces = cut_row(out_.program, kernel, between, kValues);
+    for (const Kernel& piece : pieces) add(id, piece, Spread::One);
+    if (!pieces.empty()) return;
     if (kernel.accumulates.empty() || parts_of(kernel).size() <= 1) return add_in_parts(id, kernel, Spread::One, 4);
     for (const At at : {At::Uniform, At::Pre, At::Post}) add_sums(id, kernel, at, Spread::One);
     if (kernel.stores.empty()) return;

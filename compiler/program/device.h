@@ -44,7 +44,8 @@ struct DeviceKernel {
 };
 
 struct DeviceProgram {
-  /// The same spaces, and columns by the same ids; kernels and plan made for a device. A scan whose result several threads need has memory for it.
+  /// The same spaces, and columns by the same ids; kernels and plan made for a device. A scan whose result several threads need has memory for it. What a
+  /// long row hands from one kernel to a later one (cut_row.h) has columns of its own, after all others.
   Program program;
   std::vector<DeviceKernel> kernels;            // KernelId of `program` indexes this
   std::vector<std::vector<KernelId>> pieces;    // by KernelId of the original: what it became, in order

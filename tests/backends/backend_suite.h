@@ -231,6 +231,35 @@ TEST_P(BackendSuite, LongRowsReadWhatTheyOverwriteFirst) {
   }
 }
 
+/// A row of one thread that needs values again in the reverse order, and overwrites what it reads: several kernels for a device.
+TEST_P(BackendSuite, LongRowsOfOneThreadHandOnWhatTheyNeedLater) {
+  constexpr uint32_t kTerms = 90;
+  for (const bool overwrites : {false, true}) {
+    Bench b;
+    ExprPool& pool = b.pool();
+    const ColumnId state = b.program.add(Column{.name = "state", .space = b.one, .role = Role::State, .width = 3});
+    const auto held = [&](uint32_t k) { return pool.load(state, At::Uniform, k); };
+    std::vector<ExprId> powers = {held(0)}, terms = {held(1)};
+    for (uint32_t k = 0; k < kTerms; ++k) {
+      powers.push_back(pool.mul(powers.back(), pool.load(b.theta, At::Uniform, 0)));
+      terms.push_back(pool.make(Op::Fma, terms.back(), pool.load(b.theta, At::Uniform, 1), powers.back()));
+    }
+    ExprId series = pool.constant(1), slope = held(2);
+    for (uint32_t k = kTerms; k-- > 0;) {
+      series = pool.add(pool.mul(series, terms[k]), pool.constant(1.0 / (k + 1)));
+      const ExprId positive = pool.make(Op::Less, terms[k / 2], powers[k]);
+      slope = pool.select(positive, pool.make(Op::Fma, slope, powers[k], series), pool.sub(slope, terms[k]));
+    }
+    Kernel kernel{.name = "series", .domain = b.one};
+    const ColumnId into = overwrites ? state : b.program.add(Column{.name = "result", .space = b.one, .role = Role::State, .width = 3});
+    kernel.stores.push_back({.into = into, .element = 1, .value = series});
+    kernel.stores.push_back({.into = into, .element = 0, .value = pool.add(slope, held(1))});
+    kernel.accumulates.push_back({.into = b.sum_all, .at = At::Uniform, .value = pool.mul(terms[7], slope)});
+    b.step(std::move(kernel));
+    expect_same(b.program, Numbers::Both, 4, overwrites ? "in place" : "elsewhere");
+  }
+}
+
 /// More sums than a thread should keep, behind a network that all of them need.
 TEST_P(BackendSuite, ManySumsBehindOneNetwork) {
   constexpr uint32_t kUnits = 24;

@@ -59,7 +59,7 @@ class LaunchOnDevice {
     const Program& program = loaded_.device.program;
     const Column& column = program[id];
     const Space& space = program[column.space];
-    const int64_t plane = launch_.planes[id.value];
+    const int64_t plane = is_added(id) ? 0 : launch_.planes[id.value];
     switch (space.kind) {
       case SpaceKind::Uniform: return {.count = column.width};
       case SpaceKind::Neurons: return {.count = space.size, .planes = column.width, .plane = plane};
@@ -71,6 +71,8 @@ class LaunchOnDevice {
     return {};
   }
 
+  /// What kernels hand on to each other: the host has none of it.
+  bool is_added(ColumnId id) const { return id.value >= loaded_.program->columns.size(); }
   bool is_scan(ColumnId id) const {
     for (const Kernel& kernel : loaded_.program->kernels)
       for (const Scan& scan : kernel.scans)
@@ -86,8 +88,8 @@ class LaunchOnDevice {
     }
     const Extent all = extent(id);
     const uint64_t bytes = loaded_.real_bytes(), address = memory_.allocate(static_cast<uint64_t>(all.elements()) * bytes);
-    const auto* host = static_cast<const char*>(launch_.columns[id.value]);
-    if (!is_scan(id))
+    const auto* host = is_added(id) ? nullptr : static_cast<const char*>(launch_.columns[id.value]);
+    if (!is_scan(id) && !is_added(id))
       all.for_each_row([&](int64_t at) {
         memory_.write(address + static_cast<uint64_t>(at) * bytes, host + static_cast<uint64_t>(at) * bytes, static_cast<uint64_t>(all.count) * bytes);
       });
@@ -97,7 +99,7 @@ class LaunchOnDevice {
   }
 
   void fetch(uint32_t id, uint64_t address) {
-    if (is_scan({id})) return;
+    if (is_scan({id}) || is_added({id})) return;
     const Extent all = extent({id});
     const uint64_t bytes = loaded_.real_bytes();
     auto* host = static_cast<char*>(launch_.columns[id]);
@@ -137,7 +139,7 @@ class LaunchOnDevice {
       uint64_t value = 0;
       switch (each.kind) {
         case Kind::Column:
-          value = column(each.column, each.written) + static_cast<uint64_t>(each.element * launch_.planes[each.column.value]) * loaded_.real_bytes();
+          value = column(each.column, each.written) + (each.element == 0 ? 0 : static_cast<uint64_t>(each.element * launch_.planes[each.column.value]) * loaded_.real_bytes());
           break;
         case Kind::LaneStride: value = 0; break;
         case Kind::Pres: value = static_cast<uint64_t>(pres); break;

@@ -55,7 +55,7 @@ struct Shared {
   HostThreads threads;
   Precision precision;
   bool backwards = false;
-  std::vector<std::vector<double>> scans;   // memory for results of scans, by column
+  std::vector<std::vector<double>> own;   // by column: memory for results of scans, and for what kernels hand on
 };
 
 void run_piece(Shared& shared, KernelId id, const hebb_launch& launch) {
@@ -74,9 +74,9 @@ void run_piece(Shared& shared, KernelId id, const hebb_launch& launch) {
   for (const DeviceParameter& each : kernel.parameters) {
     switch (each.kind) {
       case Kind::Column: {
-        const size_t plane = static_cast<size_t>(each.element * launch.planes[each.column.value]);
-        auto& scan = shared.scans[each.column.value];
-        const auto* base = scan.empty() ? static_cast<const char*>(launch.columns[each.column.value]) : reinterpret_cast<const char*>(scan.data());
+        auto& own = shared.own[each.column.value];
+        const size_t plane = each.element == 0 ? 0 : static_cast<size_t>(each.element * launch.planes[each.column.value]);
+        const auto* base = own.empty() ? static_cast<const char*>(launch.columns[each.column.value]) : reinterpret_cast<const char*>(own.data());
         values.push_back(address(base + plane * bytes));
         break;
       }
@@ -108,12 +108,15 @@ Result<Kernels> compile_threads(std::shared_ptr<const Program> program, Precisio
   shared->threads = *std::move(threads);
   shared->precision = precision;
   shared->backwards = backwards;
-  shared->scans.resize(shared->device.program.columns.size());
+  const std::vector<Column>& columns = shared->device.program.columns;
+  shared->own.resize(columns.size());
+  for (size_t k = shared->program->columns.size(); k < columns.size(); ++k)
+    if (shared->program->spaces[columns[k].space.value].kind == SpaceKind::Uniform) shared->own[k].resize(static_cast<size_t>(columns[k].width));
   for (const Kernel& kernel : shared->program->kernels)
     for (const Scan& scan : kernel.scans) {
       const Space& space = (*shared->program)[kernel.domain];
       const int64_t row = ((*shared->program)[space.post].size + 15) / 16 * 16;
-      shared->scans[scan.as.value].resize(static_cast<size_t>((*shared->program)[space.pre].size * row));
+      shared->own[scan.as.value].resize(static_cast<size_t>((*shared->program)[space.pre].size * row));
     }
   Kernels kernels;
   for (uint32_t k = 0; k < shared->program->kernels.size(); ++k)
