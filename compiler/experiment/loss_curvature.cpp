@@ -7,6 +7,17 @@ namespace hebb {
 
 namespace {
 
+/// The slope between two gradients that are `apart`: the one above comes first.
+void take_difference(std::vector<Tensor>& difference, std::vector<Tensor> gradient, bool above, double apart) {
+  if (above) {
+    difference = std::move(gradient);
+    return;
+  }
+  for (size_t leaf = 0; leaf < gradient.size(); ++leaf)
+    for (size_t i = 0; i < gradient[leaf].values.size(); ++i)
+      difference[leaf].values[i] = (difference[leaf].values[i] - gradient[leaf].values[i]) / apart;
+}
+
 /// Each recording goes into one mean over independent terms by itself, and the loss into nothing else: then the
 /// curvature in the recordings is diagonal, where that mean goes into the loss linearly.
 bool may_be_diagonal(const LossGraph& graph) {
@@ -40,13 +51,7 @@ std::optional<std::vector<Tensor>> diagonal_curvature(Evaluation& e, const LossG
     for (size_t k = 0; k < terms.size(); ++k)
       if (terms[k].weight != here[k].weight) return std::nullopt;
     std::vector<Tensor> gradient = pull_loss(graph, *there);
-    if (sign > 0) {
-      difference = std::move(gradient);
-      continue;
-    }
-    for (size_t leaf = 0; leaf < gradient.size(); ++leaf)
-      for (size_t i = 0; i < gradient[leaf].values.size(); ++i)
-        difference[leaf].values[i] = (difference[leaf].values[i] - gradient[leaf].values[i]) / (2 * kStep);
+    take_difference(difference, std::move(gradient), sign > 0, 2 * kStep);
   }
   return difference;
 }
@@ -106,13 +111,7 @@ std::optional<std::vector<double>> curvature_along_slopes(Evaluation& e, const L
       const auto there = evaluate_loss(e, graph, moved, cut);
       if (!there) return std::nullopt;
       std::vector<Tensor> gradient = pull_loss(graph, *there);
-      if (sign > 0) {
-        difference = std::move(gradient);
-        continue;
-      }
-      for (size_t leaf = 0; leaf < gradient.size(); ++leaf)
-        for (size_t i = 0; i < gradient[leaf].values.size(); ++i)
-          difference[leaf].values[i] = (difference[leaf].values[i] - gradient[leaf].values[i]) / (2 * h);
+      take_difference(difference, std::move(gradient), sign > 0, 2 * h);
     }
     for (size_t l = 0; l < n; ++l) rows[k * n + l] = sum_along(difference, slopes, l);
   }

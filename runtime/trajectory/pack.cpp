@@ -9,6 +9,19 @@
 
 namespace hebb {
 
+int64_t last_step_owed(const ByLane& seeds, std::span<const TrajectoryOutput> outputs, int64_t steps) {
+  int64_t last = -1;
+  for (size_t k = 0; k < seeds.size(); ++k) {
+    size_t end = seeds[k].size();
+    while (end > 0 && seeds[k][end - 1] == 0) --end;
+    if (end == 0 || steps == 0) continue;
+    const size_t each = seeds[k].size() / static_cast<size_t>(outputs[k].samples(steps));
+    const auto sample = static_cast<int64_t>((end - 1) / each);
+    last = std::max(last, outputs[k].final_only ? steps - 1 : sample * outputs[k].every);
+  }
+  return last;
+}
+
 namespace {
 
 /// Numbers of a column of one run.
@@ -36,20 +49,6 @@ Program packed(Program program) {
     program.columns[k].width = 1;
   }
   return program;
-}
-
-/// The last step of which something is owed; -1: none.
-int64_t last_step(const ByLane& seeds, std::span<const TrajectoryOutput> outputs, int64_t steps) {
-  int64_t last = -1;
-  for (size_t k = 0; k < seeds.size(); ++k) {
-    size_t end = seeds[k].size();
-    while (end > 0 && seeds[k][end - 1] == 0) --end;
-    if (end == 0 || steps == 0) continue;
-    const size_t each = seeds[k].size() / static_cast<size_t>(outputs[k].samples(steps));
-    const auto sample = static_cast<int64_t>((end - 1) / each);
-    last = std::max(last, outputs[k].final_only ? steps - 1 : sample * outputs[k].every);
-  }
-  return last;
 }
 
 constexpr size_t kLanes = kLanesTogether;
@@ -193,7 +192,7 @@ void TrajectoryPack::reverse(std::span<const TrajectoryOutput> outputs, std::spa
   }
   s.last_owed.assign(kLanes, -1);
   for (size_t lane = 0; lane < seeds.size(); ++lane) {
-    s.last_owed[lane] = last_step(seeds[lane], outputs, s.steps);
+    s.last_owed[lane] = last_step_owed(seeds[lane], outputs, s.steps);
     for (size_t k = 0; k < seeds[lane].size(); ++k)
       for (size_t at = 0; at < seeds[lane][k].size(); ++at) together[k][at * kLanes + lane] = seeds[lane][k][at];
   }

@@ -11,6 +11,8 @@ namespace hebb {
 
 /// Numbers of each run.
 using ByLane = std::vector<std::vector<double>>;
+/// The last step of which something is owed; -1: none.
+int64_t last_step_owed(const ByLane& seeds, std::span<const TrajectoryOutput> outputs, int64_t steps);
 
 class TrajectoryPack {
  public:

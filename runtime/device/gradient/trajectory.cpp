@@ -244,23 +244,6 @@ Result<std::vector<ByLane>> DeviceTrajectory::forward() {
   return out;
 }
 
-namespace {
-
-/// The last step of which something is owed; -1: none.
-int64_t last_step(const ByLane& seeds, std::span<const TrajectoryOutput> outputs, int64_t steps) {
-  int64_t last = -1;
-  for (size_t k = 0; k < seeds.size(); ++k) {
-    size_t end = seeds[k].size();
-    while (end > 0 && seeds[k][end - 1] == 0) --end;
-    if (end == 0 || steps == 0) continue;
-    const size_t each = seeds[k].size() / static_cast<size_t>(outputs[k].samples(steps));
-    last = std::max(last, outputs[k].final_only ? steps - 1 : static_cast<int64_t>((end - 1) / each) * outputs[k].every);
-  }
-  return last;
-}
-
-}  // namespace
-
 Status DeviceTrajectory::reverse(std::span<const ByLane> seeds) {
   State& s = *state_;
   const DeviceAdjoint& a = *s.setup.adjoint;
@@ -268,7 +251,7 @@ Status DeviceTrajectory::reverse(std::span<const ByLane> seeds) {
   int64_t last = -1;
   for (int64_t lane = s.active.first; lane < s.active.first + s.active.count; ++lane) {
     const ByLane& own = seeds[static_cast<size_t>(lane)];
-    last = std::max(last, s.last_owed[static_cast<size_t>(lane)] = last_step(own, s.setup.outputs, steps));
+    last = std::max(last, s.last_owed[static_cast<size_t>(lane)] = last_step_owed(own, s.setup.outputs, steps));
     for (size_t k = 0; k < s.owed.size(); ++k) {
       if (!a.owed[k].rows.valid()) continue;
       const size_t size = static_cast<size_t>(s.layouts->layout(s.owed[k].column).size());
