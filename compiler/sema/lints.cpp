@@ -111,7 +111,7 @@ bool one_slip(std::string_view a, std::string_view b) {
   return at + 1 < a.size() && a[at] == b[at + 1] && a[at + 1] == b[at] && a.substr(at + 2) == b.substr(at + 2);
 }
 
-/// "pre.spke", which the rule takes for a number.
+/// "pre.spke", which the rule takes for a number, or for an event of that name.
 void report_near_events(Reading& reading) {
   Session& session = reading.frame.session;
   for (const VarId id : reading.dynamics.variables) {
@@ -130,6 +130,15 @@ void report_near_events(Reading& reading) {
           .help = cat("did you mean ", quoted(event), "?");
       break;
     }
+  }
+  for (const Event& event : reading.dynamics.events) {
+    const bool pre = event.kind == EventKind::PreEvent;
+    if (!(pre || event.kind == EventKind::PostEvent) || !one_slip(event.name, "spike")) continue;
+    const std::string side = pre ? "pre." : "post.";
+    session.diags
+        .report(DiagKind::NearEvent, event.span,
+                cat(quoted(cat(side, event.name)), " is an event that the neuron must emit, not ", quoted(cat(side, "spike"))))
+        .help = cat("did you mean ", quoted(cat(side, "spike")), "?");
   }
 }
 

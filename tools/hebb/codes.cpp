@@ -185,8 +185,8 @@ constexpr CodeText kTexts[] = {
     {"W09", "Times are rounded to dt. When dt is long against a time constant, pairs within a step are lost; where an equation is\n"
             "solved step by step (hebb explain says which are), a step longer than its time constant is inexact.",
      "run Net for 10 s with (dt = 0.1 ms)"},
-    {"W10", "A rule may ask its neurons for a value of any name, so a misspelt event is no mistake of the rule: it becomes a number "
-     "that neurons would have to have.", "x' = -x / tau + pre.spike;"},
+    {"W10", "A rule may ask its neurons for a value or an event of any name, so a misspelt event is no mistake of the rule: it becomes a "
+     "number that neurons would have to have, or after 'on' an event that they would have to emit.", "x' = -x / tau + pre.spike;"},
 };
 
 }  // namespace
