@@ -293,7 +293,10 @@ void index_by_post(Connections& c, int64_t pres, int64_t posts) {
   for (size_t s = 0; s < count; ++s) ++c.column_begin[c.post[s] + 1];
   for (int64_t j = 0; j < posts; ++j) c.column_begin[j + 1] += c.column_begin[j];
   std::vector<int64_t> next(c.column_begin.begin(), c.column_begin.end() - 1);
+  c.synapse.reserve(count);
+  prefer_large_pages(c.synapse.data(), count * sizeof(uint32_t));
   c.synapse.resize(count);
+  c.pre.reserve(count);
   c.pre.resize(count);
   for (int64_t i = 0; i < pres; ++i)
     for (int64_t s = c.row_begin[i]; s < c.row_begin[i + 1]; ++s) {

@@ -8,6 +8,7 @@
 
 #include "compiler/program/program.h"
 #include "compiler/support/result.h"
+#include "runtime/pages.h"
 
 namespace hebb {
 
@@ -20,7 +21,10 @@ class NeuronIndex {
   void push_back(uint32_t neuron) {
     narrow_ ? small_.push_back(static_cast<uint16_t>(neuron)) : large_.push_back(neuron);
   }
-  void reserve(size_t count) { narrow_ ? small_.reserve(count) : large_.reserve(count); }
+  void reserve(size_t count) {
+    narrow_ ? small_.reserve(count) : large_.reserve(count);
+    prefer_large_pages(data(), bytes());
+  }
   bool narrow() const { return narrow_; }
   void append(const std::vector<uint16_t>& neurons, size_t count) { small_.insert(small_.end(), neurons.begin(), neurons.begin() + static_cast<std::ptrdiff_t>(count)); }
   void append(const std::vector<uint32_t>& neurons, size_t count) { large_.insert(large_.end(), neurons.begin(), neurons.begin() + static_cast<std::ptrdiff_t>(count)); }

@@ -28,6 +28,15 @@ void FreeZeroed::operator()(void* memory) const {
   std::free(memory);
 }
 
+void prefer_large_pages([[maybe_unused]] const void* begin, [[maybe_unused]] size_t bytes) {
+#ifdef __linux__
+  if (bytes < kLargeFrom) return;
+  const auto at = reinterpret_cast<size_t>(begin);
+  const size_t first = up(at, kLargePage), last = (at + bytes) / kLargePage * kLargePage;
+  madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+#endif
+}
+
 Zeroed allocate_zeroed(size_t bytes) {
 #ifdef __linux__
   if (bytes >= kLargeFrom) {

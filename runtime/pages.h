@@ -13,6 +13,9 @@ struct FreeZeroed {
 };
 using Zeroed = std::unique_ptr<void, FreeZeroed>;
 
+/// Asks for large pages where a block of memory that nobody has touched yet is large: a wish.
+void prefer_large_pages(const void* begin, size_t bytes);
+
 /// `bytes` bytes of 0, aligned to 64; null when there are none.
 Zeroed allocate_zeroed(size_t bytes);
 

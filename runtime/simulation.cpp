@@ -116,6 +116,7 @@ Status Simulation::set(ColumnId column, std::span<const double> values) {
                        ", got ", values.size())};
   if (state_->time.step > 0) state_->runner->settle();
   state_->fresh = false;
+  state_->plain[column.value] = false;
   state_->columns.write(column, values);
   if (state_->large && state_->time.step == 0)
     state_->actions.push_back({.column = column, .values = {values.begin(), values.end()}});
@@ -137,6 +138,7 @@ void Simulation::initialise() {
   s.replayable = true;
   if (s.large) s.actions.push_back({});
   s.runner->run_init();
+  s.plain = s.plain_start;
 }
 
 const std::vector<Recorded>& Simulation::recorded() const { return state_->recorded; }
@@ -153,12 +155,14 @@ void Simulation::feed(ColumnId column, std::span<const double> row) {
   const Role role = (*s.program)[column].role;
   assert((role == Role::Fed || role == Role::Indicator) && "only inputs and events are fed");
   s.replayable = s.fresh = false;
+  s.plain[column.value] = false;
   s.write_feed(column, row, role == Role::Indicator);
 }
 
 void Simulation::step(double dt_ms) {
   State& s = *state_;
   s.fresh = false;
+  s.plain.assign(s.plain.size(), false);
   s.set_dt(dt_ms);
   // The host chose this time, with gaps between steps as long as it likes: half a gap would be far off.
   constexpr double kRoundingOnly = -1;

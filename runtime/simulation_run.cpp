@@ -106,7 +106,8 @@ Result<Simulation::Going> Simulation::Going::begin(State& s, int64_t steps, doub
   // What is recorded waits for a search.
   const int64_t sparse_window = out.copy_ && s.large && s.sink == nullptr ? kCopyWindow : kSparseWindow;
   out.window_ = !out.replay_ && !out.copy_ ? 1 : s.sparse ? sparse_window : kWindow;
-  if (out.search_ && !s.finite(s.states)) s.divergence = s.find_divergence(s.time.step - 1);
+  if (out.search_ && (resumed ? !s.finite(s.states) : !s.finite_at_start())) s.divergence = s.find_divergence(s.time.step - 1);
+  s.plain.assign(s.plain.size(), false);
   if (!resumed) out.begin_plan();
   if (out.copy_) out.snapshot_ = s.take_snapshot(out.recorder_, std::move(out.snapshot_));
   out.kept_samples_ = out.recorder_.mark();

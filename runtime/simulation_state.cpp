@@ -21,11 +21,28 @@ bool any_nonzero(std::span<const double> row) {
   return std::any_of(row.begin(), row.end(), [](double value) { return value != 0; });
 }
 
+/// Columns that `init` leaves 0 or fills with a finite constant.
+std::vector<bool> starts_plain(const Program& p, Precision precision) {
+  std::vector<bool> plain(p.columns.size(), true);
+  for (const Launch& launch : p.plan.init) {
+    const Kernel& kernel = p[launch.kernel];
+    for (const Accumulate& sum : kernel.accumulates) plain[sum.into.value] = false;
+    for (const Store& store : kernel.stores) {
+      const double value = store.value.valid() && p.pool[store.value].op == Op::Const ? p.pool[store.value].value : std::nan("");
+      const bool finite = std::isfinite(precision == Precision::Float32 ? static_cast<double>(static_cast<float>(value)) : value);
+      if (!finite) plain[store.into.value] = false;
+    }
+  }
+  return plain;
+}
+
 }  // namespace
 
 void Simulation::State::classify() {
   const Program& p = *program;
   stored.resize(p.columns.size());
+  plain_start = starts_plain(p, columns.precision());
+  plain.resize(p.columns.size());
   always.resize(p.columns.size());
   std::vector<bool> summed(p.columns.size());
   for (const Launch& launch : p.plan.step) {
@@ -180,6 +197,10 @@ Status Simulation::State::check_clocks() const {
 
 bool Simulation::State::finite(const std::vector<ColumnId>& ids) const {
   return std::all_of(ids.begin(), ids.end(), [&](ColumnId id) { return all_finite(columns, id); });
+}
+
+bool Simulation::State::finite_at_start() const {
+  return std::all_of(states.begin(), states.end(), [&](ColumnId id) { return plain[id.value] || all_finite(columns, id); });
 }
 
 Status Simulation::State::device_status() const {

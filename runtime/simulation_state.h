@@ -63,6 +63,8 @@ struct Simulation::State {
   bool few_neurons = true;             // so few that looking at them in every step costs nobody anything
   std::vector<ColumnId> kept;          // what a snapshot holds
   std::vector<bool> stored;            // by a kernel of the step
+  std::vector<bool> plain_start;       // columns that `init` leaves 0 or fills with a finite constant
+  std::vector<bool> plain;             // those that nothing was written to since: finite without a look
   std::vector<bool> always;            // indicators handled in every step
 
   bool sparse = false;                 // has sparse projections
@@ -96,6 +98,7 @@ struct Simulation::State {
   Result<std::vector<BoundFeed>> bind(int64_t steps, std::span<const FeedValues> feeds) const;
   Status check_clocks() const;
   bool finite(const std::vector<ColumnId>& ids) const;
+  bool finite_at_start() const;
   Status device_status() const;
   Divergence find_divergence(int64_t step) const;
   bool room_for_snapshot() const;

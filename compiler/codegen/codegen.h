@@ -21,6 +21,8 @@ struct CodegenOptions {
   bool lanes = false;
   /// By KernelId: which are made; the others stay empty. None given: all.
   std::vector<bool> wanted = {};
+  /// Threads that compile; no more than pay are started. The code is the same.
+  int threads = 1;
 };
 
 /// Compiles in memory. Code is freed with the last copy of the result.

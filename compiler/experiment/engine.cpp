@@ -1,6 +1,7 @@
 #include "compiler/experiment/engine.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "compiler/codegen/codegen.h"
 #include "compiler/codegen/nvptx.h"
@@ -37,6 +38,11 @@ double interpreted_work(const Program& program, std::span<const KernelId> kernel
   return work;
 }
 
+int compile_threads() {
+  constexpr int kMost = 4;  // a network has dozens of kernels, of which the largest decides
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMost);
+}
+
 Result<Kernels> make_kernels(std::shared_ptr<const Program> program, Precision precision,
                              ExperimentOptions::Engine engine, int level, bool whole) {
   if (engine == ExperimentOptions::Engine::Interpreter) return interpret(std::move(program), precision);
@@ -44,6 +50,7 @@ Result<Kernels> make_kernels(std::shared_ptr<const Program> program, Precision p
   options.precision = precision;
   options.level = level;
   options.whole = whole;
+  options.threads = compile_threads();
   return jit(*program, options);
 }
 

@@ -19,6 +19,9 @@ Program without_initial_values(Program program, const std::set<uint32_t>& column
 /// Rows times operations of one launch of each kernel: what the interpreter takes time for.
 double interpreted_work(const Program& program, std::span<const KernelId> kernels);
 
+/// Threads that compile: not those of the run, which is begun later.
+int compile_threads();
+
 Result<Kernels> make_kernels(std::shared_ptr<const Program> program, Precision precision,
                              ExperimentOptions::Engine engine, int level, bool whole = false);
 

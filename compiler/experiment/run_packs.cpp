@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "compiler/codegen/codegen.h"
+#include "compiler/experiment/engine.h"
 #include "compiler/lower/lower.h"
 #include "compiler/program/interpret.h"
 #include "compiler/support/text.h"
@@ -36,7 +37,8 @@ Result<Kernels> make_step_kernels(const std::shared_ptr<const Adjoint>& adjoint,
                                       ExperimentOptions::Engine engine, int level, bool together) {
   const std::shared_ptr<const Program> program(adjoint, &adjoint->program);
   if (engine == ExperimentOptions::Engine::Interpreter) return interpret(program, precision);
-  CodegenOptions options{.precision = precision, .level = level, .whole = Trajectory::runs_whole(*program), .lanes = together};
+  CodegenOptions options{.precision = precision, .level = level, .whole = Trajectory::runs_whole(*program), .lanes = together,
+                         .threads = compile_threads()};
   options.wanted.resize(program->kernels.size());
   for (const StepAdjoint* step : {&adjoint->quiet, &adjoint->eventful, &adjoint->init, &adjoint->once, &adjoint->begin})
     for (const auto* list : {&step->forward, &step->reverse})

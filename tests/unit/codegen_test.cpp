@@ -198,6 +198,37 @@ TEST(Codegen, ManyValuesPerPostAgree) {
   }
 }
 
+// Fewer kernels than threads, more, none; each part is a module of its own.
+TEST(Codegen, SeveralThreadsMakeTheSameCode) {
+  for (const int kernels_of_each : {0, 1, 5}) {
+    Bench b(41, 128);
+    Program program = b.program;
+    for (int k = 0; k < kernels_of_each; ++k) {
+      if (k == 0) folded(b);
+      ExprPool& pool = b.program.pool;
+      ExprId value = b.load(b.y, At::Self);
+      for (int j = 0; j <= 20 * k; ++j) value = pool.make(Op::Exp, pool.mul(value, b.load(b.eta, At::Uniform)));
+      b.program.add(Kernel{.name = "grow", .domain = b.post, .stores = {{.into = b.y, .value = value}}});
+      program = oja(b);
+    }
+    const auto one = jit(program, {}), four = jit(program, {.threads = 4});
+    ASSERT_TRUE(one.ok() && four.ok());
+    ASSERT_EQ(four->run.size(), static_cast<size_t>(2 * kernels_of_each + (kernels_of_each > 0)));
+    Memory<float> want(program, program[b.dense]), got(program, program[b.dense]);
+    run_all(program, *one, want);
+    run_all(program, *four, got);
+    expect_equal(program, want, got, "four threads");
+  }
+}
+
+TEST(Codegen, AFailureOfOnePartIsTheFailureOfAll) {
+  Bench b;
+  for (int k = 0; k < 30; ++k) oja(b);
+  const auto kernels = jit(b.program, {.cpu = "x86-64", .threads = 4});
+  ASSERT_FALSE(kernels.ok());
+  EXPECT_NE(kernels.error().find("x86-64-v3"), std::string::npos);
+}
+
 TEST(Codegen, ChunksOfManyValuesPerPostMakeTheWhole) {
   Bench b(77, 101);
   const Program program = folded(b);

@@ -159,6 +159,46 @@ TEST(Sparse, ThreadsAndEnginesAgree) {
   EXPECT_LT(first.size(), 70u);
 }
 
+// What begins a run is interpreted at first and compiled once it has been called again and again: the same numbers.
+TEST(Sparse, ManyBeginningsAreAllAlike) {
+  const Model model = model_of("import std.neurons.LIFConductance; network N { pop X[20000] : LIFConductance(spread = 5 mV); "
+                               "project X -> X as S { connect random(p = 0.0001); init w ~ normal(1, 0.1); drive exc += w; } }");
+  const auto program = std::make_shared<const Program>(lower(model, model.networks.at(0), {}));
+  const auto kernels = jit(*program, {.threads = 2});
+  ASSERT_TRUE(kernels.ok()) << kernels.error();
+  auto made = Simulation::create(program, *kernels, {});
+  std::vector<double> first;
+  for (int begun = 0; begun < 40; ++begun) {
+    made->initialise();
+    const std::vector<double> v = made->get(program->find_column("X.v"));
+    if (first.empty()) first = v;
+    ASSERT_EQ(v, first) << begun;
+  }
+  EXPECT_NE(first[0], first[1]);
+  auto interpreted = Simulation::create(program, interpret(program, Precision::Float32), {});
+  interpreted->initialise();
+  EXPECT_EQ(interpreted->get(program->find_column("X.v")), first);
+}
+
+// A constant that its precision cannot hold is not finite, whoever looks.
+TEST(Sparse, StartValuesAreSearched) {
+  const auto step = [](const std::string& start, Precision precision) -> std::optional<int64_t> {
+    const Model model = model_of(cat("neuron Cell { receive exc : 1; state g = 0; g' = -g / 10 ms + exc; emit spike when g > 1 { g := 0; } } network N { pop X[3] : Cell; "
+                                     "project X -> X as S { connect all; init w = ", start, "; drive exc += w; } }"));
+    LowerOptions how;
+    how.lists_from = 1;
+    const auto program = std::make_shared<const Program>(lower(model, model.networks.at(0), how));
+    auto made = Simulation::create(program, interpret(program, precision), {.precision = precision});
+    made->initialise();
+    EXPECT_TRUE(made->run(1, 1, {}, {}).ok());
+    if (!made->divergence()) return std::nullopt;
+    return made->divergence()->step;
+  };
+  EXPECT_EQ(step("0.5", Precision::Float32), std::nullopt);
+  EXPECT_EQ(step("1e300", Precision::Float64), std::nullopt);
+  EXPECT_EQ(step("1e300", Precision::Float32), -1);
+}
+
 /// Long arithmetic at both sides' spikes, so that rows are computed in vectors to their ends and post spikes apart.
 const char* const kLong = R"(
 rule R : local { param tau = 20 ms, a = 0.02; weight w in [0, 1];
