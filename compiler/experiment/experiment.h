@@ -39,7 +39,8 @@ struct ExperimentOptions {
   bool resume = false;                  // go on from `checkpoint`
   RunStore* store = nullptr;            // where runs are kept for going on; see run_store.h
   bool report = false;                  // print the report of every fit
-  bool progress = false;                // a line that changes while a fit goes on
+  bool progress = false;                // a line that changes while a fit goes on,
+  int (*columns)() = nullptr;           // on a terminal of so many
   const std::atomic<bool>* interrupted = nullptr;  // set by Ctrl-C: a run ends after its step
 };
 

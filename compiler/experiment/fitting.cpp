@@ -4,8 +4,11 @@
 #include <cmath>
 #include <filesystem>
 #include <numbers>
+#include <numeric>
 #include <ostream>
 
+#include "compiler/experiment/fit_progress.h"
+#include "compiler/experiment/run_packs.h"
 #include "compiler/experiment/run_store.h"
 #include "compiler/support/hash.h"
 #include "compiler/support/memory.h"
@@ -18,155 +21,229 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 
+std::string digits(double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.6g", value);
+  return text;
+}
+
 }  // namespace
 
 Fitting::Fitting(Evaluation& e, const ast::Fit& fit, LossProblem& problem, FitOptions options, std::vector<Free> free)
-    : e_(e), fit_(fit), problem_(problem), options_(std::move(options)), free_(std::move(free)) {
-  for (int64_t lane = 0; lane < problem_.lanes(); ++lane) {
-    const auto& held = options_.validation;
-    if (std::find(held.begin(), held.end(), lane) == held.end()) training_.push_back(lane);
+    : e_(e), fit_(fit), problem_(problem) {
+  plan_.recordings = problem_.lanes();
+  for (int64_t lane = 0; lane < plan_.recordings; ++lane) {
+    const auto& held = options.validation;
+    if (std::find(held.begin(), held.end(), lane) == held.end()) plan_.training.push_back(lane);
   }
-  const auto n = static_cast<int64_t>(training_.size());
-  per_update_ = options_.batch == 0 ? n : std::min(options_.batch, n);
-  per_epoch_ = (n + per_update_ - 1) / per_update_;
-  const bool second = options_.method == Method::GaussNewton || options_.method == Method::Lbfgs;
-  steps_ = options_.steps.value_or(options_.epochs ? *options_.epochs * per_epoch_ : second ? 100 : 1000);
-  whole_ = per_update_ == n;
+  const auto n = static_cast<int64_t>(plan_.training.size());
+  plan_.per_update = options.batch == 0 ? n : std::min(options.batch, n);
+  plan_.per_epoch = (n + plan_.per_update - 1) / plan_.per_update;
+  const bool second = options.method == Method::GaussNewton || options.method == Method::Lbfgs;
+  plan_.steps = options.steps.value_or(options.epochs ? *options.epochs * plan_.per_epoch : second ? 100 : 1000);
+  plan_.whole = plan_.per_update == n;
+  plan_.options = std::move(options);
+  plan_.free = std::move(free);
+  plan_.forward = plan_.options.method != Method::GaussNewton && forward_mode();
+  for (const Free& f : plan_.free) first_.push_back(to_free(f.interval, problem_.targets[f.target].value.values[f.element]));
+}
+
+bool Fitting::forward_mode() const {
+  constexpr size_t kFew = 2;
+  if (plan_.options.gradient != GradientMode::Auto) return plan_.options.gradient == GradientMode::Forward;
+  size_t directions = 0;
+  for (const Target& target : problem_.targets) directions += target.value.values.size();
+  return plan_.options.precision == Precision::Float64 && directions <= kFew && has_tangent(problem_);
+}
+
+int64_t Fitting::starts_at_once() const {
+  for (const RunGradient& run : problem_.runs)
+    if (!run.never_together_because().empty()) return 1;
+  const auto parts = [](int64_t all, int64_t each) { return (all + each - 1) / each; };
+  const int64_t threads = std::max(e_.options.threads, 1);
+  int64_t best = 1, least = INT64_MAX;
+  for (int64_t n = 1; n <= std::min(all_starts(), kLanesTogether * threads); ++n) {   // as long as one vector of runs takes, so often
+    const int64_t cost = parts(parts(n * plan_.per_update, kLanesTogether), threads) * parts(all_starts(), n);
+    if (cost < least) best = n, least = cost;
+  }
+  return best;
 }
 
 bool Fitting::run() {
   if (!resume()) return false;
-  began_ = shown_ = saved_ = Clock::now();
-  const std::vector<double> start = x_of_targets();
-  if (options_.method == Method::GaussNewton || forward_mode()) {
+  if (!save(true)) return false;   // before the work, not after it
+  began_ = shown_ = Clock::now();
+  done_before_ = done();
+  at_once_ = starts_at_once();
+  if (at_once_ > 1) problem_.repeat(at_once_);
+  places_.resize(static_cast<size_t>(at_once_));
+  if (plan_.options.method == Method::GaussNewton || plan_.forward) {
     tangent_ = LossTangent::create(e_, problem_);
     if (!tangent_) return false;
   }
-  for (; !s_.finished; next_start(start)) {
-    if (s_.x.empty()) begin_start(start);
-    while (!stop_ && s_.update < steps_) {
-      if (interrupted()) break;
-      if (!update()) break;
-      show_progress();
-      save(false);
-    }
-    if (failed_) return false;
-    if (interrupted()) break;
-    end_start();
+  while (!s_.finished && !interrupted()) {
+    fill_places();
+    update_all();
+    const auto failed = [](const Going& going) { return going.start && going.start->failed(); };
+    if (std::any_of(places_.begin(), places_.end(), failed)) return false;
+    const auto ended = [](const StartState& start) { return start.ended; };
+    s_.finished = static_cast<int64_t>(s_.starts.size()) == all_starts() && std::all_of(s_.starts.begin(), s_.starts.end(), ended);
+    show_progress();
+    save(false);
   }
-  if (interrupted() && !s_.start_x.empty() && s_.start_best < s_.best) {
-    s_.best = s_.start_best;
-    s_.best_x = s_.start_x;
-  }
-  save(true);
-  if (s_.best_x.empty()) return false;
-  put(s_.best_x);
   clear_progress();
+  save(true);
+  if (!report_stops()) return false;
+  const std::vector<double>& x = s_.starts[*best_start()].best_x;
+  for (size_t i = 0; i < plan_.free.size(); ++i) {
+    const Free& f = plan_.free[i];
+    problem_.targets[f.target].value.values[f.element] = from_free(f.interval, x[i]);
+  }
   return true;
+}
+
+// --- starts ----------------------------------------------------------------------------------------------
+
+StartState Fitting::begin_start(int64_t number) const {
+  StartState out;
+  out.x = first_;
+  if (number == 0) return out;
+  const uint64_t key = random_key(plan_.options.seed, static_cast<uint32_t>(number));
+  for (size_t i = 0; i < out.x.size(); ++i) {
+    const double u = draw_uniform<double>(key, 0, 0, i, 0), v = draw_uniform<double>(key, 0, 1, i, 0);
+    out.x[i] += plan_.options.spread * std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
+    out.x[i] = moved_inside(plan_.free[i].interval, out.x[i]);
+  }
+  return out;
+}
+
+/// Starts that have begun and not ended come first, then new ones.
+void Fitting::fill_places() {
+  const auto goes_on = [&](int64_t number) {
+    return std::any_of(places_.begin(), places_.end(), [&](const Going& going) { return going.start && going.number == number; });
+  };
+  int64_t next = 0;
+  for (Going& place : places_) {
+    if (place.start) continue;
+    const auto begun = static_cast<int64_t>(s_.starts.size());
+    while (next < begun && (s_.starts[static_cast<size_t>(next)].ended || goes_on(next))) ++next;
+    if (next >= all_starts()) return;
+    if (next >= begun) s_.starts.push_back(begin_start(next));
+    place.number = next;
+    place.start = std::make_unique<FitStart>(plan_, problem_.targets, s_.starts[static_cast<size_t>(next)]);
+  }
+}
+
+void Fitting::update_all() {
+  for (Going& going : places_) {
+    if (!going.start) continue;
+    going.update.emplace(going.start->update());
+    going.update->start();
+  }
+  answer_questions();
+  for (Going& going : places_) {
+    if (!going.start) continue;
+    going.update.reset();
+    StartState& state = s_.starts[static_cast<size_t>(going.number)] = going.start->state();
+    if (!state.ended) continue;
+    state.adam = {};   // not needed any more, and written to the file again and again
+    state.lbfgs = {};
+    going.start.reset();
+  }
+}
+
+/// Until every update is done. Starts that ask for a derivative of second order wait for those that try where it leads:
+/// then all ask again together.
+void Fitting::answer_questions() {
+  for (;;) {
+    std::vector<Asked> values(places_.size()), seconds(places_.size());
+    bool any = false, any_value = false;
+    for (size_t k = 0; k < places_.size(); ++k) {
+      const FitStart::Question* question = places_[k].start ? places_[k].start->question() : nullptr;
+      if (!question) continue;
+      any = true;
+      any_value = any_value || !question->tangent;
+      (question->tangent ? seconds : values)[k] = {.question = &question->loss, .targets = places_[k].start->targets()};
+    }
+    if (!any) return;
+    const auto answer = [&](const std::vector<Asked>& asked, auto answers) {
+      for (size_t k = 0; k < asked.size(); ++k)
+        if (asked[k].question) places_[k].start->answer(std::move(answers[k]));
+    };
+    if (any_value) answer(values, evaluate_together(e_, problem_, values));
+    else answer(seconds, tangent_->evaluate_together(e_, problem_, seconds));
+  }
+}
+
+std::optional<size_t> Fitting::best_start() const {
+  std::optional<size_t> out;
+  for (size_t k = 0; k < s_.starts.size(); ++k)
+    if (!s_.starts[k].best_x.empty() && (!out || s_.starts[k].best < s_.starts[*out].best)) out = k;
+  return out;
+}
+
+bool Fitting::report_stops() {
+  constexpr int64_t kMost = 4;
+  const bool found = best_start().has_value(), several = all_starts() > 1;
+  int64_t stopped = 0;
+  for (const StartState& start : s_.starts) stopped += !start.stopped.empty();
+  if (!found && stopped == 0) return false;   // interrupted before the first update ended
+  int64_t told = 0;
+  for (size_t k = 0; k < s_.starts.size() && told < (found ? kMost : 1); ++k) {
+    if (s_.starts[k].stopped.empty()) continue;
+    const std::string which = several ? cat("start ", k + 1, " of ", all_starts()) : "the fit";
+    const std::string rest = ++told == (found ? kMost : 1) && stopped > told ? cat("; ", stopped - told, " more stopped early") : "";
+    Diagnostic& diag = e_.diags.report(found ? DiagKind::FitStopped : DiagKind::Diverged, fit_.span,
+                                       cat(which, " stopped ", s_.starts[k].stopped, rest));
+    if (!found) diag.help = "begin elsewhere (start = …), or give the weight bounds";
+    else if (several) diag.help = "the other starts went on; a smaller 'lr', 'spread' or 'clip' may keep this one going";
+    else diag.help = "the best values so far are kept; a smaller 'lr', or 'clip', may go further";
+  }
+  return found;
+}
+
+// --- what is told ----------------------------------------------------------------------------------------
+
+std::string Fitting::memory_text() const {
+  std::string text;
+  for (const RunGradient& run : problem_.runs) {
+    const TrajectoryMemory memory = run.memory();
+    const int64_t together = std::max(memory.lanes, tangent_ ? tangent_->together() : 1);
+    if (together > 1 && at_once_ > 1) text += cat("; ", together, " recordings of ", at_once_, " starts at a time share vectors");
+    else if (together > 1) text += cat("; ", together, " recordings at a time share vectors");
+    else if (run.lanes() >= RunPacks::kEnough && !run.apart_because().empty()) text += cat("; recordings go one by one: ", run.apart_because());
+    else if (all_starts() >= RunPacks::kEnough && !run.never_together_because().empty()) text += cat("; starts go one by one: ", run.never_together_because());
+    if (memory.checkpoints <= 1) continue;
+    text += cat("; states kept at ", memory.checkpoints, " checkpoints, ", memory.segment, " steps apart, ",
+                bytes_text(static_cast<double>(memory.bytes)), " a recording");
+  }
+  return text;
 }
 
 void Fitting::summary() {
   if (!e_.options.notes) return;
   std::string text = "fit of ";
   for (size_t k = 0; k < problem_.targets.size(); ++k) text += (k ? ", " : "") + problem_.targets[k].path;
-  text += cat(": ", plural(static_cast<size_t>(s_.updates_done), "update"), ", loss ", digits(s_.first_loss), " -> ",
-              digits(s_.best));
-  text += share_at_bounds();
-  for (const RunGradient& run : problem_.runs) {
-    const TrajectoryMemory memory = run.memory();
-    const int64_t together = std::max(memory.lanes, tangent_ ? tangent_->together() : 1);
-    if (together > 1) text += cat("; ", together, " recordings at a time share vectors");
-    else if (run.lanes() >= 4 && !run.apart_because().empty()) text += cat("; recordings go one by one: ", run.apart_because());
-    if (memory.checkpoints <= 1) continue;
-    text += cat("; states kept at ", memory.checkpoints, " checkpoints, ", memory.segment, " steps apart, ",
-                bytes_text(static_cast<double>(memory.bytes)), " a recording");
+  int64_t updates = 0;
+  for (const StartState& start : s_.starts) updates += start.update;
+  const size_t best = *best_start();
+  text += cat(": ", plural(static_cast<size_t>(updates), "update"), ", loss ", digits(s_.starts[0].first_loss), " -> ", digits(s_.starts[best].best));
+  if (all_starts() > 1) {
+    double worst = s_.starts[best].best;
+    for (const StartState& start : s_.starts)
+      if (!start.best_x.empty()) worst = std::max(worst, start.best);
+    text += cat(", found by start ", best + 1, " of ", all_starts(), " (the worst ended at ", digits(worst), ")");
   }
+  text += share_at_bounds();
+  text += memory_text();
   if (interrupted()) text += "; interrupted, the best so far is kept";
   *e_.options.notes << text << '\n';
 }
 
-std::string Fitting::digits(double value) {
-  char text[40];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
-}
-
-std::vector<double> Fitting::x_of_targets() const {
-  std::vector<double> x;
-  for (const Free& f : free_) x.push_back(to_free(f.interval, problem_.targets[f.target].value.values[f.element]));
-  return x;
-}
-
-void Fitting::put(const std::vector<double>& x) {
-  for (size_t i = 0; i < free_.size(); ++i)
-    problem_.targets[free_[i].target].value.values[free_[i].element] = from_free(free_[i].interval, x[i]);
-}
-
-void Fitting::move_inside(std::vector<double>& x) const {
-  for (size_t i = 0; i < free_.size(); ++i) x[i] = moved_inside(free_[i].interval, x[i]);
-}
-
-Lanes Fitting::lanes_of(const std::vector<int64_t>& chosen) const {
-  if (static_cast<int64_t>(chosen.size()) == problem_.lanes()) return {};
-  Lanes out(problem_.lanes());
-  for (const int64_t lane : chosen) out[lane] = true;
+double Fitting::done() const {
+  double out = 0;
+  for (const StartState& start : s_.starts) out += static_cast<double>(start.ended ? plan_.steps : start.update);
   return out;
-}
-
-bool Fitting::forward_mode() const {
-  constexpr size_t kFew = 2;
-  if (options_.gradient != GradientMode::Auto) return options_.gradient == GradientMode::Forward;
-  size_t directions = 0;
-  for (const Target& target : problem_.targets) directions += target.value.values.size();
-  return options_.precision == Precision::Float64 && directions <= kFew && has_tangent(problem_);
-}
-
-void Fitting::begin_start(const std::vector<double>& start) {
-  const int64_t restart = s_.restart;
-  FitState fresh;
-  fresh.restart = restart;
-  fresh.best = s_.best;
-  fresh.best_x = s_.best_x;
-  fresh.first_loss = s_.first_loss;
-  fresh.updates_done = s_.updates_done;
-  fresh.x = start;
-  if (restart > 0) {
-    const uint64_t key = random_key(options_.seed, static_cast<uint32_t>(restart));
-    for (size_t i = 0; i < fresh.x.size(); ++i) {
-      const double u = draw_uniform<double>(key, 0, 0, i, 0), v = draw_uniform<double>(key, 0, 1, i, 0);
-      fresh.x[i] += options_.spread * std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * v);
-    }
-    move_inside(fresh.x);
-  }
-  s_ = std::move(fresh);
-  last_gradient_.clear();
-  stop_ = false;
-}
-
-void Fitting::end_start() {
-  if (whole_ && options_.validation.empty() && !stop_) {   // the last update was not looked at yet
-    if (const auto last = ask(s_.x, lanes_of(training_), false)) keep(last->loss, s_.x);
-  }
-  if (s_.start_x.empty() && s_.epoch_updates > 0 && !stop_) {   // it ended within its first epoch
-    s_.start_best = s_.epoch_sum / static_cast<double>(s_.epoch_updates);
-    s_.start_x = s_.x;
-  }
-  if (s_.start_best < s_.best) {
-    s_.best = s_.start_best;
-    s_.best_x = s_.start_x;
-  }
-}
-
-void Fitting::next_start(const std::vector<double>&) {
-  if (s_.restart >= options_.restarts) s_.finished = true;
-  else ++s_.restart;
-  s_.x.clear();
-}
-
-void Fitting::keep(double score, const std::vector<double>& x) {
-  if (!(score < s_.start_best)) return;
-  s_.start_best = score;
-  s_.start_x = x;
 }
 
 void Fitting::show_progress() {
@@ -174,13 +251,20 @@ void Fitting::show_progress() {
   const auto now = Clock::now();
   if (Seconds(now - shown_).count() < 0.2) return;
   shown_ = now;
-  const double done = static_cast<double>(s_.update) + static_cast<double>(s_.restart) * static_cast<double>(steps_);
-  const double all = static_cast<double>(steps_) * static_cast<double>(options_.restarts + 1);
-  const double left = Seconds(now - began_).count() * (all - done) / std::max(done, 1.0);
-  *e_.options.notes << "\r\x1b[K" << cat("fit ", s_.update, "/", steps_, options_.restarts ? cat(", start ", s_.restart + 1, "/", options_.restarts + 1) : "",
-                                         "  loss ", digits(loss_), "  gradient ", digits(norm_), "  ",
-                                         left < 90 ? cat(std::llround(left), " s") : cat(std::llround(left / 60), " min"), " left")
-                    << std::flush;
+  const double all = static_cast<double>(plan_.steps) * static_cast<double>(all_starts());
+  const double here = std::max(done() - done_before_, 1.0);
+  FitProgress line{.update = 0, .steps = plan_.steps, .start = 0, .starts = all_starts(), .loss = NAN, .norm = NAN,
+                   .seconds_left = Seconds(now - began_).count() * (all - done()) / here};
+  line.at_most = plan_.options.method == Method::Lbfgs || plan_.options.method == Method::GaussNewton || plan_.options.patience ||
+                 plan_.options.tol > 0;
+  for (const Going& going : places_) {
+    if (!going.start) continue;
+    line.update = std::max(line.update, going.start->state().update);
+    line.start = std::max(line.start, going.number + 1);
+    if (std::isnan(line.loss) || going.start->loss() < line.loss) line.loss = going.start->loss(), line.norm = going.start->norm();
+  }
+  const int columns = e_.options.columns ? e_.options.columns() : 80;
+  *e_.options.notes << "\r\x1b[K" << progress_line(line, columns) << std::flush;
   showing_ = true;
 }
 
@@ -200,13 +284,14 @@ uint64_t Fitting::fingerprint() const {
   return fnv1a(text);
 }
 
-void Fitting::save(bool now) {
-  if (e_.options.checkpoint.empty()) return;
+bool Fitting::save(bool now) {
   constexpr double kInterval = 0.2;   // seconds
-  if (!now && Seconds(Clock::now() - saved_).count() < kInterval) return;
+  if (e_.options.checkpoint.empty() || cannot_save_ || (!now && Seconds(Clock::now() - saved_).count() < kInterval)) return true;
   saved_ = Clock::now();
-  if (const Status done = save_state(state_file(), fingerprint(), s_); !done)
-    e_.diags.report(DiagKind::FileProblem, fit_.span, done.error());
+  const Status done = save_state(state_file(), fingerprint(), s_);
+  if (!done) e_.diags.report(DiagKind::FileProblem, fit_.span, done.error());
+  cannot_save_ = !done.ok();
+  return done.ok();
 }
 
 bool Fitting::resume() {
@@ -220,7 +305,8 @@ bool Fitting::resume() {
     return false;
   }
   s_ = std::move(*state);
-  if (s_.x.size() == free_.size() || s_.finished) return true;
+  const auto fits = [&](const StartState& start) { return start.x.size() == plan_.free.size(); };
+  if (static_cast<int64_t>(s_.starts.size()) <= all_starts() && std::all_of(s_.starts.begin(), s_.starts.end(), fits)) return true;
   e_.diags.report(DiagKind::FileProblem, fit_.span, cat(quoted(state_file()), " belongs to a fit of other parameters"));
   return false;
 }

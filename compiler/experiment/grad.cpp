@@ -128,6 +128,10 @@ int64_t LossProblem::lanes() const {
   return most;
 }
 
+void LossProblem::repeat(int64_t copies) {
+  for (RunGradient& run : runs) run.repeat(copies);
+}
+
 namespace {
 
 /// By leaf: the number of axes of a recording with one entry a lane, else 0.
@@ -198,34 +202,69 @@ bool is_one_number(Evaluation& e, const LossProblem& problem, const Tensor& loss
   return false;
 }
 
+OfQuestions leaves_of(const LossProblem& problem, std::span<const Asked> asked) {
+  OfQuestions out(asked.size());
+  for (size_t n = 0; n < asked.size(); ++n) {
+    if (!asked[n].question) continue;
+    auto& leaves = out[n].emplace(problem.graph.leaves.size());
+    for (size_t k = 0; k < leaves.size(); ++k)
+      if (problem.leaf_target[k] >= 0) leaves[k] = asked[n].targets[static_cast<size_t>(problem.leaf_target[k])].value;
+  }
+  return out;
+}
+
 std::optional<LossValue> evaluate_problem(Evaluation& e, LossProblem& problem, const LossQuestion& question) {
-  std::vector<Tensor> leaves(problem.graph.leaves.size());
-  for (size_t k = 0; k < leaves.size(); ++k)
-    if (problem.leaf_target[k] >= 0) leaves[k] = problem.targets[problem.leaf_target[k]].value;
-  const std::optional<LossCut> part = cut_of(problem, question);
-  const bool cut = part.has_value();
-  for (RunGradient& run : problem.runs) {
-    if (!run.forward(e, problem.targets, question.lanes, cut && run.batched(), question.burn_in, question.diverged, leaves))
-      return std::nullopt;
+  const Asked asked{.question = &question, .targets = problem.targets};
+  return std::move(evaluate_together(e, problem, std::span(&asked, 1))[0]);
+}
+
+namespace {
+
+std::vector<RunQuestion> questions_of_run(const LossProblem& problem, const RunGradient& run, std::span<const Asked> asked) {
+  std::vector<RunQuestion> out(asked.size());
+  for (size_t n = 0; n < asked.size(); ++n) {
+    if (!asked[n].question) continue;
+    const LossQuestion& question = *asked[n].question;
+    const bool cut = run.batched() && cut_of(problem, question).has_value();
+    out[n] = {.targets = asked[n].targets, .lanes = question.lanes, .cut = cut, .burn_in = question.burn_in, .diverged = question.diverged};
   }
-  const auto tape = evaluate_loss(e, problem.graph, leaves, cut ? &*part : nullptr);
-  if (!tape) return std::nullopt;
-  if (!is_one_number(e, problem, tape->back())) return std::nullopt;
-  LossValue out{.loss = tape->back().values[0], .gradients = {}, .terms = {}};
-  if (!question.gradient) return out;
-  const std::vector<Tensor> adjoints = pull_loss(problem.graph, *tape);
-  if (question.terms) out.terms = likelihood_terms(problem.graph, *tape);
-  for (size_t k = 0; k < problem.targets.size(); ++k) {
-    const Tensor& value = problem.targets[k].value;
-    out.gradients.push_back({.shape = value.shape, .values = std::vector<double>(value.values.size()), .dimension = {}});
-  }
-  for (size_t k = 0; k < leaves.size(); ++k) {
-    if (problem.leaf_target[k] < 0) continue;
-    Tensor& gradient = out.gradients[problem.leaf_target[k]];
-    for (size_t i = 0; i < gradient.values.size(); ++i) gradient.values[i] += adjoints[k].values[i];
-  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::optional<LossValue>> evaluate_together(Evaluation& e, LossProblem& problem, std::span<const Asked> asked) {
+  const size_t n = asked.size();
+  std::vector<std::optional<LossValue>> out(n);
+  const auto nothing = [n] { return std::vector<std::optional<LossValue>>(n); };
+  OfQuestions leaves = leaves_of(problem, asked), adjoints(n), gradients(n);
   for (RunGradient& run : problem.runs)
-    if (!run.reverse(e, question.lanes, cut && run.batched(), adjoints, out.gradients)) return std::nullopt;
+    if (!run.forward(e, questions_of_run(problem, run, asked), leaves)) return nothing();
+  for (size_t k = 0; k < n; ++k) {
+    if (!leaves[k]) continue;
+    const LossQuestion& question = *asked[k].question;
+    const std::optional<LossCut> part = cut_of(problem, question);
+    const auto tape = evaluate_loss(e, problem.graph, *leaves[k], part ? &*part : nullptr);
+    if (!tape || !is_one_number(e, problem, tape->back())) return nothing();
+    LossValue& value = out[k].emplace(LossValue{.loss = tape->back().values[0], .gradients = {}, .terms = {}});
+    if (!question.gradient) continue;
+    adjoints[k] = pull_loss(problem.graph, *tape);
+    if (question.terms) value.terms = likelihood_terms(problem.graph, *tape);
+    auto& own = gradients[k].emplace();
+    for (const Target& target : asked[k].targets)
+      own.push_back({.shape = target.value.shape, .values = std::vector<double>(target.value.values.size()), .dimension = {}});
+    for (size_t leaf = 0; leaf < leaves[k]->size(); ++leaf) {
+      if (problem.leaf_target[leaf] < 0) continue;
+      Tensor& gradient = own[static_cast<size_t>(problem.leaf_target[leaf])];
+      for (size_t i = 0; i < gradient.values.size(); ++i) gradient.values[i] += (*adjoints[k])[leaf].values[i];
+    }
+  }
+  const auto has = [](const auto& one) { return one.has_value(); };
+  if (std::any_of(adjoints.begin(), adjoints.end(), has))
+    for (RunGradient& run : problem.runs)
+      if (!run.reverse(e, questions_of_run(problem, run, asked), adjoints, gradients)) return nothing();
+  for (size_t k = 0; k < n; ++k)
+    if (gradients[k]) out[k]->gradients = std::move(*gradients[k]);
   return out;
 }
 

@@ -23,6 +23,8 @@ struct LossProblem {
   Span span;
 
   int64_t lanes() const;           // of the batch; 1 when no run is one
+  /// From now on up to `copies` questions may be asked at once: runs of all of them share vectors as recordings do.
+  void repeat(int64_t copies);
 };
 /// None: reported. Leaves the values of the targets in e.fitted.
 std::optional<LossProblem> make_problem(Evaluation& e, const ast::Expr& loss, std::vector<Target> targets,
@@ -41,12 +43,22 @@ struct LossQuestion {
   bool matrix = true;              // of LossTangent: the curvature too
   std::string* diverged = nullptr; // where to say what became infinite, instead of reporting it
 };
+/// One of several questions that are asked at once.
+struct Asked {
+  const LossQuestion* question = nullptr;   // none: nothing is asked here
+  std::span<const Target> targets;          // with the values to evaluate it at
+};
+/// Leaves that are paths, by question; none where nothing is asked.
+OfQuestions leaves_of(const LossProblem& problem, std::span<const Asked> asked);
 /// The recordings of the question alone; none: the loss looks at all.
 std::optional<LossCut> cut_of(const LossProblem& problem, const LossQuestion& question);
 /// False: reported.
 bool is_one_number(Evaluation& e, const LossProblem& problem, const Tensor& loss);
 /// None: reported.
 std::optional<LossValue> evaluate_problem(Evaluation& e, LossProblem& problem, const LossQuestion& question);
+/// At most as many questions as `repeat` was told. None: not asked, diverged (said in `diverged` of the question), or, where
+/// that says nothing, reported.
+std::vector<std::optional<LossValue>> evaluate_together(Evaluation& e, LossProblem& problem, std::span<const Asked> asked);
 
 std::optional<Value> evaluate_grad(Evaluation& e, const ast::Call& call, Span span);
 

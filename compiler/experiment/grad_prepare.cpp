@@ -1,6 +1,7 @@
 #include "compiler/experiment/grad_prepare.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include "compiler/experiment/engine.h"
 #include "compiler/program/interpret.h"
@@ -116,6 +117,32 @@ PreparedRun without_given_states(PreparedRun prepared) {
   if (!states.empty())
     prepared.program = std::make_shared<Program>(without_initial_values(Program(*prepared.program), states));
   return prepared;
+}
+
+PreparedRun repeated(PreparedRun prepared, int64_t copies) {
+  assert(prepared.copies == 1 && "copies are made of recordings");
+  for (auto& [id, values] : prepared.columns) {
+    if (!values.batched) continue;
+    LaneValues all{.lanes = {}, .batched = true};
+    for (const auto& recording : values.lanes) all.lanes.insert(all.lanes.end(), static_cast<size_t>(copies), recording);
+    values = std::move(all);
+  }
+  prepared.copies = copies;
+  prepared.lanes *= copies;
+  return prepared;
+}
+
+PreparedRun one_copy(const PreparedRun& prepared, int64_t copy) {
+  PreparedRun out = prepared;
+  out.copies = 1;
+  out.lanes /= prepared.copies;
+  for (auto& [id, values] : out.columns) {
+    if (!values.batched) continue;
+    const std::vector<std::vector<double>> all = std::move(values.lanes);
+    values.lanes.clear();
+    for (int64_t k = 0; k < out.lanes; ++k) values.lanes.push_back(all[static_cast<size_t>(k * prepared.copies + copy)]);
+  }
+  return out;
 }
 
 Tensor initial_values(const PreparedRun& prepared, ColumnId column, bool each_lane) {

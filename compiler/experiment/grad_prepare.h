@@ -23,6 +23,10 @@ void report_refusal(Evaluation& e, const Network& network, const ast::Run& run, 
 
 /// Where the host sets a state, its initial value is no function of anything.
 PreparedRun without_given_states(PreparedRun prepared);
+/// `copies` of each recording at once, which may be given values of their own.
+PreparedRun repeated(PreparedRun prepared, int64_t copies);
+/// One of them alone.
+PreparedRun one_copy(const PreparedRun& prepared, int64_t copy);
 /// The initial values of a column that this run would draw: one for each lane, or those of the first.
 Tensor initial_values(const PreparedRun& prepared, ColumnId column, bool each_lane);
 /// The run takes what this target is given; it is drawn by the run where nothing is given yet.

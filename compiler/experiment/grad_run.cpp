@@ -24,6 +24,7 @@ struct Place {
   size_t target = 0;
   ColumnId column;
   size_t entry = 0;         // into PreparedRun::columns, or ::feeds
+  bool by_recording = false;   // each recording has its own value
   Extents given;            // of a fed signal: the shape it was fed in
 };
 
@@ -51,15 +52,19 @@ struct RunGradient::State {
   ExperimentOptions::Engine engine{};
   int level = 3;
   Kernels kernels;                                         // of one run
-  std::vector<std::vector<FeedValues>> feeds;              // by lane
+  std::vector<std::vector<FeedValues>> feeds;              // by recording
   std::vector<std::unique_ptr<Trajectory>> trajectories;   // by lane, or by worker when not all fit
   RunPacks packs;
   std::optional<GradientDevice> device;                    // takes all lanes
   std::vector<int64_t> together;                           // groups of lanes that went together last
   bool keep_all = true;
+  bool packing = false;                                    // lanes may go together where the network lets them
   std::vector<TrajectoryMemory> kept;                      // by lane: how its states were
   std::vector<std::vector<std::vector<double>>> recorded;  // by lane, by output
 
+  int64_t recordings() const { return prepared.lanes / prepared.copies; }
+  int64_t lane_of(int64_t recording, size_t copy) const { return recording * prepared.copies + static_cast<int64_t>(copy); }
+  void let_go_together(bool at_once);
   std::string make_kernels();
   std::string prepare_lane(Trajectory& trajectory, int64_t lane);
   std::string forward_lane(int64_t lane);
@@ -69,6 +74,9 @@ struct RunGradient::State {
     return !place.given.empty() || prepared.program->columns[place.column.value].role == Role::Fed;
   }
   std::unique_ptr<Trajectory> make_trajectory(int64_t lane, uint64_t bytes, std::string& failure) const;
+  enum class Found { Values, Divergence, Mistake };
+  Found answer(Evaluation& e, const RunQuestion& question, size_t copy, const std::vector<std::string>& failures,
+               std::vector<Tensor>& leaves);
 };
 
 namespace {
@@ -168,8 +176,8 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
     return std::nullopt;
   }
   if (jit) {
-    s.packs = RunPacks({.adjoint = s.adjoint, .prepared = &s.prepared, .feeds = &s.feeds, .precision = options.precision,
-                        .level = e.options.level, .max_bytes = options.max_bytes, .at_once = later});
+    s.packing = true;
+    s.let_go_together(later);
   }
   s.trajectories.resize(s.prepared.lanes);
   s.recorded.resize(s.prepared.lanes);
@@ -192,7 +200,23 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
   return RunGradient(std::move(state));
 }
 
-int64_t RunGradient::lanes() const { return state_->prepared.lanes; }
+void RunGradient::State::let_go_together(bool at_once) {
+  packs = RunPacks({.adjoint = adjoint, .prepared = &prepared, .feeds = &feeds, .precision = options.precision, .level = level,
+                    .max_bytes = options.max_bytes, .at_once = at_once});
+}
+
+void RunGradient::repeat(int64_t copies) {
+  State& s = *state_;
+  assert(!s.device && "a device takes one question at a time");
+  s.prepared = repeated(std::move(s.prepared), copies);
+  const auto lanes = static_cast<size_t>(s.prepared.lanes);
+  s.trajectories.resize(lanes);
+  s.recorded.resize(lanes);
+  s.kept.resize(lanes);
+  if (s.packing) s.let_go_together(false);
+}
+
+int64_t RunGradient::lanes() const { return state_->recordings(); }
 bool RunGradient::batched() const { return state_->prepared.batched; }
 TrajectoryMemory RunGradient::memory() const {
   const auto& kept = state_->kept;
@@ -206,6 +230,9 @@ TrajectoryMemory RunGradient::memory() const {
   return out;
 }
 std::string RunGradient::apart_because() const { return state_->packs.obstacle(); }
+std::string RunGradient::never_together_because() const {
+  return state_->packing ? TrajectoryPack::obstacle(state_->adjoint->program) : "they are interpreted, or on a device";
+}
 const PreparedRun& RunGradient::prepared() const { return state_->prepared; }
 
 std::unique_ptr<Trajectory> RunGradient::State::make_trajectory(int64_t lane, uint64_t bytes,
@@ -253,7 +280,7 @@ std::string RunGradient::State::forward_lane(int64_t lane) {
   Trajectory& trajectory = *trajectories[lane];
   failure = prepare_lane(trajectory, lane);
   if (!failure.empty()) return failure;
-  auto done = trajectory.forward(prepared.options.steps, prepared.options.dt_ms, feeds[lane], read);
+  auto done = trajectory.forward(prepared.options.steps, prepared.options.dt_ms, feeds[lane / prepared.copies], read);
   if (!done) return done.error();
   recorded[lane] = std::move(*done);
   kept[lane] = trajectory.memory();
@@ -346,23 +373,33 @@ MaybeDimension RunGradient::dimension_of(int leaf) const {
   return {};
 }
 
-void RunGradient::set_targets(std::span<const Target> targets) {
+void RunGradient::set_targets(std::span<const Target> targets, int64_t copy) {
   State& s = *state_;
-  for (const Place& place : s.places) {
+  for (Place& place : s.places) {
     if (targets[place.target].fed) continue;
-    s.prepared.columns[place.entry].second = lane_values(targets[place.target], *s.prepared.program, place.column);
+    LaneValues given = lane_values(targets[place.target], *s.prepared.program, place.column);
+    LaneValues& column = s.prepared.columns[place.entry].second;
+    place.by_recording = given.batched;
+    if (s.prepared.copies == 1) {
+      column = std::move(given);
+      continue;
+    }
+    if (!column.batched) column = {.lanes = std::vector(static_cast<size_t>(s.prepared.lanes), column.lanes[0]), .batched = true};
+    for (int64_t recording = 0; recording < s.recordings(); ++recording)
+      column.lanes[static_cast<size_t>(s.lane_of(recording, static_cast<size_t>(copy)))] = values_of_lane(given, recording);
   }
 }
 
-bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const Lanes& lanes, bool cut, int64_t burn_in,
-                          std::string* diverged, std::vector<Tensor>& leaves) {
+bool RunGradient::forward(Evaluation& e, std::span<const RunQuestion> questions, OfQuestions& leaves) {
   State& s = *state_;
-  set_targets(targets);
-  const int64_t all = s.prepared.lanes;
+  const int64_t all = s.prepared.lanes, recordings = s.recordings();
   std::vector<std::string> failures(all);
   std::vector<int64_t> active;
-  for (int64_t lane = 0; lane < all; ++lane)
-    if (taking_part(lanes, all, lane)) active.push_back(lane);
+  for (size_t copy = 0; copy < questions.size(); ++copy)
+    if (leaves[copy]) set_targets(questions[copy].targets, static_cast<int64_t>(copy));
+  for (int64_t recording = 0; recording < recordings; ++recording)
+    for (size_t copy = 0; copy < questions.size(); ++copy)
+      if (leaves[copy] && taking_part(questions[copy].lanes, recordings, recording)) active.push_back(s.lane_of(recording, copy));
   const std::vector<int64_t> taking = active;
   if (s.device) {
     const std::string failure = s.device->forward(those_of(taking, all), s.recorded, s.kept);
@@ -389,69 +426,99 @@ bool RunGradient::forward(Evaluation& e, std::span<const Target> targets, const 
     if (!s.keep_all) s.trajectories[lane].reset();
   });
   s.packs.note_alone(static_cast<int64_t>(active.size()));
-  for (const int64_t lane : taking) {
-    const std::string which = s.prepared.batched ? cat(" (lane ", lane, ")") : "";
-    if (!failures[lane].empty()) {
-      e.diags.report(DiagKind::CannotRun, s.run->network.span, failures[lane] + (s.device ? "" : which));
-      return false;
-    }
-    if (finite(s.recorded[lane])) continue;
-    if (diverged && !diverged->empty()) return false;
-    const auto bad = find_divergence(e.model, s.prepared, interpret(s.prepared.program, Precision::Float64), lane);
-    const std::string text = cat(bad ? divergence_text(*bad, *s.prepared.program)
-                                     : cat("a recording of ", quoted(s.prepared.program->name), " is not finite"), which);
-    if (diverged) {
-      *diverged = text;
-      return false;
-    }
-    e.diags.report(DiagKind::Diverged, s.run->network.span, text)
-        .help = "a smaller rate or step, or bounds on the variable, may keep it finite";
-    return false;
-  }
-  for (size_t k = 0; k < s.outputs.size(); ++k) {
-    const Seen& output = s.outputs[k];
-    const Extents one = output.map.shape();
-    const int64_t size = count(one), samples = output.read.samples(s.prepared.options.steps);
-    const int64_t entries = cut ? static_cast<int64_t>(taking.size()) : all;
-    Tensor& into = leaves[output.leaf];
-    into = {.shape = one, .values = {}, .dimension = output.dimension};
-    if (!output.read.final_only) into.shape.insert(into.shape.begin(), samples);
-    if (s.prepared.batched) into.shape.insert(into.shape.begin(), entries);
-    into.values.reserve(static_cast<size_t>(entries * samples * size));
-    for (int64_t lane = 0; lane < all; ++lane) {
-      const bool here = taking_part(lanes, all, lane);
-      if (!here && cut) continue;
-      const auto first = static_cast<std::ptrdiff_t>(into.values.size());
-      const std::vector<double> made = here && !output.map.is_identity() ? taken(output.map, s.recorded[lane][k]) : std::vector<double>();
-      const std::vector<double>& values = output.map.is_identity() ? s.recorded[lane][k] : made;
-      if (here) into.values.insert(into.values.end(), values.begin(), values.end());
-      else into.values.resize(into.values.size() + static_cast<size_t>(size * samples), std::nan(""));
-      if (!output.read.final_only && burn_in > 0) {
-        const int64_t skipped = (burn_in + output.read.every - 1) / output.read.every;
-        std::fill_n(into.values.begin() + first, size * std::min(skipped, samples), std::nan(""));
-      }
+  for (size_t copy = 0; copy < questions.size(); ++copy) {
+    if (!leaves[copy]) continue;
+    switch (s.answer(e, questions[copy], copy, failures, *leaves[copy])) {
+      case State::Found::Values: break;
+      case State::Found::Divergence: leaves[copy].reset(); break;
+      case State::Found::Mistake: return false;
     }
   }
   return true;
 }
 
-bool RunGradient::reverse(Evaluation& e, const Lanes& lanes, bool cut, std::span<const Tensor> adjoints,
-                          std::vector<Tensor>& gradients) {
+/// Leaves of one question.
+RunGradient::State::Found RunGradient::State::answer(Evaluation& e, const RunQuestion& question, size_t copy,
+                                                     const std::vector<std::string>& failures, std::vector<Tensor>& leaves) {
+  std::vector<int64_t> taking;   // recordings
+  for (int64_t recording = 0; recording < recordings(); ++recording)
+    if (taking_part(question.lanes, recordings(), recording)) taking.push_back(recording);
+  for (const int64_t recording : taking) {
+    const auto lane = static_cast<size_t>(lane_of(recording, copy));
+    const std::string which = prepared.batched ? cat(" (lane ", recording, ")") : "";
+    if (!failures[lane].empty()) {
+      e.diags.report(DiagKind::CannotRun, run->network.span, failures[lane] + (device ? "" : which));
+      return Found::Mistake;
+    }
+    if (finite(recorded[lane])) continue;
+    if (question.diverged && !question.diverged->empty()) return Found::Divergence;
+    const auto bad = find_divergence(e.model, prepared.copies == 1 ? prepared : one_copy(prepared, static_cast<int64_t>(copy)),
+                                     interpret(prepared.program, Precision::Float64), recording);
+    const std::string text = cat(bad ? divergence_text(*bad, *prepared.program)
+                                     : cat("a recording of ", quoted(prepared.program->name), " is not finite"), which);
+    if (question.diverged) {
+      *question.diverged = text;
+      return Found::Divergence;
+    }
+    e.diags.report(DiagKind::Diverged, run->network.span, text)
+        .help = "a smaller rate or step, or bounds on the variable, may keep it finite";
+    return Found::Mistake;
+  }
+  for (size_t k = 0; k < outputs.size(); ++k) {
+    const Seen& output = outputs[k];
+    const Extents one = output.map.shape();
+    const int64_t size = count(one), samples = output.read.samples(prepared.options.steps);
+    const int64_t entries = question.cut ? static_cast<int64_t>(taking.size()) : recordings();
+    Tensor& into = leaves[output.leaf];
+    into = {.shape = one, .values = {}, .dimension = output.dimension};
+    if (!output.read.final_only) into.shape.insert(into.shape.begin(), samples);
+    if (prepared.batched) into.shape.insert(into.shape.begin(), entries);
+    into.values.reserve(static_cast<size_t>(entries * samples * size));
+    for (int64_t recording = 0; recording < recordings(); ++recording) {
+      const bool here = taking_part(question.lanes, recordings(), recording);
+      if (!here && question.cut) continue;
+      const auto first = static_cast<std::ptrdiff_t>(into.values.size());
+      if (here) {
+        const std::vector<double>& whole = recorded[static_cast<size_t>(lane_of(recording, copy))][k];
+        const std::vector<double> made = output.map.is_identity() ? std::vector<double>() : taken(output.map, whole);
+        const std::vector<double>& values = output.map.is_identity() ? whole : made;
+        into.values.insert(into.values.end(), values.begin(), values.end());
+      } else {
+        into.values.resize(into.values.size() + static_cast<size_t>(size * samples), std::nan(""));
+      }
+      if (!output.read.final_only && question.burn_in > 0) {
+        const int64_t skipped = (question.burn_in + output.read.every - 1) / output.read.every;
+        std::fill_n(into.values.begin() + first, size * std::min(skipped, samples), std::nan(""));
+      }
+    }
+  }
+  return Found::Values;
+}
+
+bool RunGradient::reverse(Evaluation& e, std::span<const RunQuestion> questions, const OfQuestions& adjoints,
+                          OfQuestions& gradients) {
   State& s = *state_;
-  const int64_t all = s.prepared.lanes;
-  std::vector<int64_t> entry(all);   // of each lane, in the adjoints
-  int64_t entries = 0;
-  for (int64_t lane = 0; lane < all; ++lane)
-    if (!cut || taking_part(lanes, all, lane)) entry[lane] = entries++;
+  const int64_t all = s.prepared.lanes, recordings = s.recordings();
+  std::vector<int64_t> entry(all, -1);   // of each lane that takes part, in the adjoints
+  std::vector<int64_t> entries(questions.size());
+  for (size_t copy = 0; copy < questions.size(); ++copy) {
+    if (!adjoints[copy]) continue;
+    for (int64_t recording = 0; recording < recordings; ++recording) {
+      const bool here = taking_part(questions[copy].lanes, recordings, recording);
+      if (here) entry[s.lane_of(recording, copy)] = entries[copy];
+      if (here || !questions[copy].cut) ++entries[copy];
+    }
+  }
   std::vector<std::vector<std::vector<double>>> found(all);   // by lane, by place
   std::vector<std::string> failures(all);
   const auto owed = [&](int64_t lane) {
     ByLane seeds;
-    if (!taking_part(lanes, all, lane)) return seeds;
+    if (entry[lane] < 0) return seeds;
+    const auto copy = static_cast<size_t>(lane % s.prepared.copies);
     for (size_t k = 0; k < s.outputs.size(); ++k) {
       const Seen& output = s.outputs[k];
-      const std::vector<double>& all_lanes = adjoints[output.leaf].values;
-      const int64_t each = static_cast<int64_t>(all_lanes.size()) / (s.prepared.batched ? entries : 1);
+      const std::vector<double>& all_lanes = (*adjoints[copy])[output.leaf].values;
+      const int64_t each = static_cast<int64_t>(all_lanes.size()) / (s.prepared.batched ? entries[copy] : 1);
       const int64_t first = s.prepared.batched ? entry[lane] * each : 0;
       seeds.push_back(given_back(output.map, s.recorded[lane][k], {all_lanes.begin() + first, all_lanes.begin() + first + each}));
     }
@@ -460,7 +527,7 @@ bool RunGradient::reverse(Evaluation& e, const Lanes& lanes, bool cut, std::span
   if (s.device) {
     std::vector<int64_t> taking;
     for (int64_t lane = 0; lane < all; ++lane)
-      if (taking_part(lanes, all, lane)) taking.push_back(lane);
+      if (entry[lane] >= 0) taking.push_back(lane);
     const std::string failure = s.device->reverse(those_of(taking, all), owed, [&](DeviceTrajectory& trajectory, int64_t k, int64_t lane) {
       for (const Place& place : s.places)
         found[lane].push_back(s.fed(place) ? trajectory.gradient_of_feed(place.column, k) : trajectory.gradient(place.column, k));
@@ -472,7 +539,7 @@ bool RunGradient::reverse(Evaluation& e, const Lanes& lanes, bool cut, std::span
   }
   s.reverse_together(owed, found);
   in_parallel(s.prepared.options.threads, all, [&](int64_t lane) {
-    if (s.device || !taking_part(lanes, all, lane) || !found[lane].empty()) return;
+    if (s.device || entry[lane] < 0 || !found[lane].empty()) return;
     if (!s.trajectories[lane]) failures[lane] = s.forward_lane(lane);
     if (!failures[lane].empty()) return;
     Trajectory& trajectory = *s.trajectories[lane];
@@ -486,23 +553,26 @@ bool RunGradient::reverse(Evaluation& e, const Lanes& lanes, bool cut, std::span
     e.diags.report(DiagKind::CannotRun, s.run->network.span, failures[lane]);
     return false;
   }
-  for (size_t k = 0; k < s.places.size(); ++k) {
-    const Place& place = s.places[k];
-    Tensor& gradient = gradients[place.target];
-    const bool fed = s.prepared.program->columns[place.column.value].role == Role::Fed;
-    const LaneValues* values = fed ? &s.prepared.feeds[place.entry].second : &s.prepared.columns[place.entry].second;
-    if (gradient.values.empty()) {
-      gradient.shape = place.given;
-      gradient.values.assign(count(place.given), 0.0);
-    }
-    const int64_t lanes_given = values->batched ? static_cast<int64_t>(values->lanes.size()) : 1;
-    const int64_t each = static_cast<int64_t>(gradient.values.size()) / lanes_given;
-    for (int64_t lane = 0; lane < all; ++lane) {
-      if (found[lane].empty()) continue;
-      const std::vector<double>& one = found[lane][k];
-      const int64_t first = values->batched ? lane * each : 0;
-      // A value given once for many (one number for all neurons, one row for all steps) gets the sum.
-      for (size_t i = 0; i < one.size(); ++i) gradient.values[first + static_cast<int64_t>(i) % each] += one[i];
+  for (size_t copy = 0; copy < questions.size(); ++copy) {
+    if (!adjoints[copy]) continue;
+    for (size_t k = 0; k < s.places.size(); ++k) {
+      const Place& place = s.places[k];
+      Tensor& gradient = (*gradients[copy])[place.target];
+      const bool fed = s.prepared.program->columns[place.column.value].role == Role::Fed;
+      const bool own = fed ? s.prepared.feeds[place.entry].second.batched : place.by_recording;
+      if (gradient.values.empty()) {
+        gradient.shape = place.given;
+        gradient.values.assign(count(place.given), 0.0);
+      }
+      const int64_t each = static_cast<int64_t>(gradient.values.size()) / (own ? recordings : 1);
+      for (int64_t recording = 0; recording < recordings; ++recording) {
+        const auto lane = static_cast<size_t>(s.lane_of(recording, copy));
+        if (found[lane].empty()) continue;
+        const std::vector<double>& one = found[lane][k];
+        const int64_t first = own ? recording * each : 0;
+        // A value given once for many (one number for all neurons, one row for all steps) gets the sum.
+        for (size_t i = 0; i < one.size(); ++i) gradient.values[first + static_cast<int64_t>(i) % each] += one[i];
+      }
     }
   }
   return true;
@@ -526,12 +596,15 @@ Trajectory::AtBounds RunGradient::at_bounds(const Evaluation& e, std::span<const
       });
       continue;
     }
-    for (int64_t lane = 0; lane < s.prepared.lanes; ++lane) {
-      const int64_t group = RunPacks::group_of(lane);
+    std::vector<bool> seen(static_cast<size_t>(s.prepared.lanes));   // of groups
+    for (int64_t recording = 0; recording < s.recordings(); ++recording) {
+      const int64_t lane = s.lane_of(recording, 0), group = RunPacks::group_of(lane);
       if (s.packs.made(group)) {
-        if (lane != s.packs.first(group) || !s.packs.forward(group, s.read)) continue;
-        const auto all = s.packs.pack(group).at_bounds(column, weight.bounds.low, weight.bounds.high,
-                                                       std::vector<bool>(static_cast<size_t>(s.packs.count(group)), true));
+        if (seen[static_cast<size_t>(group)] || !s.packs.forward(group, s.read)) continue;
+        seen[static_cast<size_t>(group)] = true;
+        std::vector<bool> counted;   // the other copies have values of their own
+        for (int64_t k = 0; k < s.packs.count(group); ++k) counted.push_back((s.packs.first(group) + k) % s.prepared.copies == 0);
+        const auto all = s.packs.pack(group).at_bounds(column, weight.bounds.low, weight.bounds.high, counted);
         sum.at += all.at;
         sum.all += all.all;
         continue;

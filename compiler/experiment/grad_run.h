@@ -22,8 +22,19 @@ struct Target {
   Tensor value;            // of everything but fed signals; with a leading axis: one for each recording
 };
 
-/// Which lanes take part; empty: all.
+/// Which recordings take part; empty: all.
 using Lanes = std::vector<bool>;
+
+/// What a run is asked. Several questions may be answered at once, each with values of its own: see RunGradient::repeat.
+struct RunQuestion {
+  std::span<const Target> targets;   // empty: nothing is asked
+  Lanes lanes;
+  bool cut = false;                  // recordings that take no part are left out; else they are nan
+  int64_t burn_in = 0;               // so many first steps are nan
+  std::string* diverged = nullptr;   // where to say what is not finite, instead of reporting it
+};
+/// Tensors of each question; none: it was not asked, or its run diverged.
+using OfQuestions = std::vector<std::optional<std::vector<Tensor>>>;
 
 class RunGradient {
  public:
@@ -40,16 +51,16 @@ class RunGradient {
   RunGradient& operator=(RunGradient&&) noexcept;
   ~RunGradient();
 
-  int64_t lanes() const;
+  /// From now on up to `copies` questions can be asked at once. Before the first question.
+  void repeat(int64_t copies);
+  int64_t lanes() const;             // recordings
   bool batched() const;
-  /// Values of the leaves of this run into `leaves`; lanes that take no part, and the first `burn_in` steps,
-  /// are nan, or, when `cut`, lanes that take no part are left out. False: reported; a value that is not finite is
-  /// written to `diverged` instead, if there is one.
-  bool forward(Evaluation& e, std::span<const Target> targets, const Lanes& lanes, bool cut, int64_t burn_in,
-               std::string* diverged, std::vector<Tensor>& leaves);
-  /// Adds to `gradients`, in the shapes of the targets' values, lane by lane in order.
-  bool reverse(Evaluation& e, const Lanes& lanes, bool cut, std::span<const Tensor> adjoints,
-               std::vector<Tensor>& gradients);
+  /// Values of the leaves of this run into those of each question, which are taken away where the run diverges. False:
+  /// reported.
+  bool forward(Evaluation& e, std::span<const RunQuestion> questions, OfQuestions& leaves);
+  /// Of the last forward pass. Adds to `gradients`, in the shapes of the targets' values, lane by lane in order; questions
+  /// without adjoints are not asked.
+  bool reverse(Evaluation& e, std::span<const RunQuestion> questions, const OfQuestions& adjoints, OfQuestions& gradients);
 
   const PreparedRun& prepared() const;
   /// Which targets this run depends on, and which recordings the loss reads from it.
@@ -65,8 +76,10 @@ class RunGradient {
   TrajectoryMemory memory() const;
   /// Why recordings do not share vectors; empty: they may.
   std::string apart_because() const;
-  /// Gives every lane the values of the targets, without running.
-  void set_targets(std::span<const Target> targets);
+  /// What keeps runs of this network from sharing vectors, however many there are; empty: nothing.
+  std::string never_together_because() const;
+  /// Gives every lane of a copy the values of the targets, without running.
+  void set_targets(std::span<const Target> targets, int64_t copy = 0);
   /// Weight-steps of bounded weights at one of their bounds, and all of them: every step of every lane.
   Trajectory::AtBounds at_bounds(const Evaluation& e, std::span<const Target> targets);
 

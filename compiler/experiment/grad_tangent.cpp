@@ -20,13 +20,13 @@ namespace hebb {
 
 namespace {
 
-/// An element of a target: that of lane `lane` is number first + lane * per_lane of all elements.
+/// An element of a target: that of a recording is number first + recording * each of all elements.
 struct Direction {
-  size_t first = 0, per_lane = 0;
-  size_t of(int64_t lane) const { return first + static_cast<size_t>(lane) * per_lane; }
+  size_t first = 0, each = 0;
+  size_t of(int64_t recording) const { return first + static_cast<size_t>(recording) * each; }
 };
 
-/// A target with one value for the whole run, or one for each of its lanes.
+/// A target with one value for the whole run, or one for each of its recordings.
 bool is_uniform(const RunGradient& run, const Target& target, ColumnId column) {
   const Program& program = *run.prepared().program;
   const auto size = static_cast<int64_t>(target.value.values.size()), width = program[column].width;
@@ -50,7 +50,7 @@ struct Moving {
   /// Lanes that go together, and what is read of them: the recordings whose columns are valid, in order.
   RunPacks packs;
   int64_t together = 1;
-  std::vector<std::vector<FeedValues>> feeds;   // by lane
+  std::vector<std::vector<FeedValues>> feeds;   // by recording
   std::vector<TrajectoryOutput> read;
 };
 
@@ -133,7 +133,7 @@ void let_go_together(const Evaluation& e, const PreparedRun& prepared, Moving& m
   const auto adjoint = only_forwards(*moving.program, moving.read);
   if (!adjoint) return;
   moving.packs = RunPacks({.adjoint = adjoint, .prepared = &prepared, .feeds = &moving.feeds, .precision = Precision::Float64,
-                           .level = e.options.level, .max_bytes = e.options.max_memory, .interrupted = e.options.interrupted});
+                           .level = e.options.level, .max_bytes = e.options.max_memory});
 }
 
 }  // namespace
@@ -292,7 +292,7 @@ LaneResult run_tiles(const PreparedRun& prepared, Moving& moving, int64_t lane) 
     std::vector<FeedValues> feeds;
     for (const auto& [feed, values] : prepared.feeds) {
       FeedValues& own = feeds.emplace_back(feed);
-      own.values = values_of_lane(values, lane);
+      own.values = fed_to_lane(prepared, values, lane);
       const auto known = std::find_if(whole.plan.feeds.begin(), whole.plan.feeds.end(), [&](const Feed& f) { return f.name == own.name; });
       if (known == whole.plan.feeds.end() || !cut.cut(whole[known->column].space) || own.rows == 1) continue;
       own.values = cut_values(known->column, own.values, static_cast<int64_t>(own.values.size()) / own.rows);
@@ -341,7 +341,7 @@ std::vector<FeedValues> feeds_of_lane(const PreparedRun& prepared, int64_t lane)
   std::vector<FeedValues> feeds;
   for (const auto& [feed, values] : prepared.feeds) {
     feeds.push_back(feed);
-    feeds.back().values = values_of_lane(values, lane);
+    feeds.back().values = fed_to_lane(prepared, values, lane);
   }
   return feeds;
 }
@@ -408,10 +408,7 @@ void run_on_device(const PreparedRun& prepared, const Moving& moving, const std:
 namespace {
 
 /// Lanes that share vectors; those that became infinite are left to be run alone, which says where.
-void run_together(const PreparedRun& prepared, Moving& moving, const Lanes& chosen, std::vector<LaneResult>& results, std::vector<char>& done) {
-  std::vector<int64_t> active;
-  for (int64_t lane = 0; lane < prepared.lanes; ++lane)
-    if (taking_part(chosen, prepared.lanes, lane)) active.push_back(lane);
+void run_together(const PreparedRun& prepared, Moving& moving, const std::vector<int64_t>& active, std::vector<LaneResult>& results, std::vector<char>& done) {
   const std::vector<int64_t> groups = moving.packs.choose(active);
   for (const int64_t group : groups) moving.together = std::max(moving.together, moving.packs.count(group));
   in_parallel(prepared.options.threads, static_cast<int64_t>(groups.size()), [&](int64_t k) {
@@ -432,82 +429,77 @@ void run_together(const PreparedRun& prepared, Moving& moving, const Lanes& chos
 
 }  // namespace
 
-std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& problem, const LossQuestion& question) {
-  const std::vector<size_t> begin = beginnings(problem);
-  const size_t n = begin.back();
-  const std::optional<LossCut> part = cut_of(problem, question);
-  const LossCut* const cut = part ? &*part : nullptr;
-  std::vector<Tensor> leaves(problem.graph.leaves.size());
-  Slopes slopes(leaves.size(), std::vector<Slope>(n));
-  for (size_t k = 0; k < leaves.size(); ++k) {
-    const int target = problem.leaf_target[k];
-    if (target < 0) continue;
-    leaves[k] = problem.targets[target].value;
-    for (size_t i = 0; i < leaves[k].values.size(); ++i) {
-      slopes[k][begin[target] + i] = {.first = i, .values = {1.0}};
-    }
+namespace {
+
+/// Lanes of all that is asked, through the whole run, with their derivatives.
+std::vector<LaneResult> run_asked(const PreparedRun& prepared, Moving& moving, std::vector<int64_t> taking) {
+  std::vector<LaneResult> results(static_cast<size_t>(prepared.lanes));
+  moving.beginnings.resize(static_cast<size_t>(prepared.lanes));
+  if (moving.kernels.device != nullptr) {
+    run_on_device(prepared, moving, taking, results);
+    return results;
   }
-  for (size_t r = 0; r < problem.runs.size(); ++r) {
-    RunGradient& run = problem.runs[r];
-    run.set_targets(problem.targets);
-    const PreparedRun& prepared = run.prepared();
-    Moving& moving = state_->runs[r];
-    const int64_t lanes = prepared.lanes;
-    std::vector<int64_t> entries;   // lanes that the loss sees
-    for (int64_t lane = 0; lane < lanes; ++lane)
-      if (!cut || !prepared.batched || taking_part(question.lanes, lanes, lane)) entries.push_back(lane);
-    moving.beginnings.resize(lanes);
-    std::vector<LaneResult> results(lanes);
-    std::vector<int64_t> taking;
-    for (int64_t lane = 0; lane < lanes; ++lane)
-      if (taking_part(question.lanes, lanes, lane)) taking.push_back(lane);
-    if (moving.kernels.device != nullptr) {
-      run_on_device(prepared, moving, taking, results);
-    } else {
-      std::vector<char> done(static_cast<size_t>(lanes));
-      run_together(prepared, moving, question.lanes, results, done);
-      std::erase_if(taking, [&](int64_t lane) { return done[static_cast<size_t>(lane)] != 0; });
-      in_parallel(prepared.options.threads, static_cast<int64_t>(taking.size()), [&](int64_t k) {
-        results[taking[k]] = moving.cut ? run_tiles(prepared, moving, taking[k]) : run_lane(prepared, moving, taking[k]);
-      });
-      moving.packs.note_alone(static_cast<int64_t>(taking.size()));
-    }
-    for (int64_t lane = 0; lane < lanes; ++lane) {
-      if (results[lane].failure.empty()) continue;
-      if (question.diverged && results[lane].diverged) *question.diverged = results[lane].failure;
-      else e.diags.report(results[lane].diverged ? DiagKind::Diverged : DiagKind::CannotRun, problem.span, results[lane].failure);
-      return std::nullopt;
-    }
-    for (size_t o = 0; o < moving.leaves.size(); ++o) {
-      const auto [leaf, read, map] = run.outputs_here()[o];
-      const Extents one = map.shape();
-      const int64_t size = count(one), samples = read.samples(prepared.options.steps);
-      Tensor& into = leaves[leaf];
-      into = {.shape = one, .values = {}, .dimension = {}};
-      if (!read.final_only) into.shape.insert(into.shape.begin(), samples);
-      if (prepared.batched) into.shape.insert(into.shape.begin(), static_cast<int64_t>(entries.size()));
-      into.values.assign(count(into.shape), std::nan(""));
-      into.dimension = run.dimension_of(leaf);
-      const size_t directions = moving.directions.size();
-      const int64_t skip = read.final_only ? 0 : size * std::min((question.burn_in + read.every - 1) / read.every, samples);
-      for (size_t entry = 0; entry < entries.size(); ++entry) {
-        const int64_t lane = entries[entry];
-        if (!taking_part(question.lanes, lanes, lane)) continue;
-        Recorded& value = results[lane].recorded[2 * o];
-        Recorded& slope = results[lane].recorded[2 * o + 1];
-        slope.values = slopes_taken(map, value.values, std::move(slope.values), directions);
-        value.values = taken(map, std::move(value.values));
-        const int64_t first = static_cast<int64_t>(entry) * size * samples;
-        std::copy(value.values.begin() + skip, value.values.begin() + size * samples, into.values.begin() + first + skip);
-        for (size_t k = 0; k < directions && !slope.values.empty(); ++k) {
-          Slope& line = slopes[leaf][moving.directions[k].of(lane)];
-          line.resize(static_cast<size_t>(first), static_cast<size_t>(size * samples));
-          for (int64_t i = skip; i < size * samples; ++i)
-            line.at(static_cast<size_t>(first + i)) = slope.values[static_cast<size_t>(i) * directions + k];
-        }
+  std::vector<char> done(static_cast<size_t>(prepared.lanes));
+  run_together(prepared, moving, taking, results, done);
+  std::erase_if(taking, [&](int64_t lane) { return done[static_cast<size_t>(lane)] != 0; });
+  in_parallel(prepared.options.threads, static_cast<int64_t>(taking.size()), [&](int64_t k) {
+    results[taking[k]] = moving.cut ? run_tiles(prepared, moving, taking[k]) : run_lane(prepared, moving, taking[k]);
+  });
+  moving.packs.note_alone(static_cast<int64_t>(taking.size()));
+  return results;
+}
+
+/// Recordings of one question and their slopes, of one run, into leaves.
+void read_lanes(const RunGradient& run, const Moving& moving, const LossQuestion& question, bool cut, size_t copy,
+                std::vector<LaneResult>& results, std::vector<Tensor>& leaves, Slopes& slopes) {
+  const PreparedRun& prepared = run.prepared();
+  const int64_t recordings = run.lanes();
+  std::vector<int64_t> entries;   // recordings that the loss sees
+  for (int64_t recording = 0; recording < recordings; ++recording)
+    if (!cut || !prepared.batched || taking_part(question.lanes, recordings, recording)) entries.push_back(recording);
+  for (size_t o = 0; o < moving.leaves.size(); ++o) {
+    const auto [leaf, read, map] = run.outputs_here()[o];
+    const Extents one = map.shape();
+    const int64_t size = count(one), samples = read.samples(prepared.options.steps);
+    Tensor& into = leaves[leaf];
+    into = {.shape = one, .values = {}, .dimension = {}};
+    if (!read.final_only) into.shape.insert(into.shape.begin(), samples);
+    if (prepared.batched) into.shape.insert(into.shape.begin(), static_cast<int64_t>(entries.size()));
+    into.values.assign(count(into.shape), std::nan(""));
+    into.dimension = run.dimension_of(leaf);
+    const size_t directions = moving.directions.size();
+    const int64_t skip = read.final_only ? 0 : size * std::min((question.burn_in + read.every - 1) / read.every, samples);
+    for (size_t entry = 0; entry < entries.size(); ++entry) {
+      const int64_t recording = entries[entry];
+      if (!taking_part(question.lanes, recordings, recording)) continue;
+      LaneResult& result = results[static_cast<size_t>(recording * prepared.copies) + copy];
+      Recorded& value = result.recorded[2 * o];
+      Recorded& slope = result.recorded[2 * o + 1];
+      slope.values = slopes_taken(map, value.values, std::move(slope.values), directions);
+      value.values = taken(map, std::move(value.values));
+      const int64_t first = static_cast<int64_t>(entry) * size * samples;
+      std::copy(value.values.begin() + skip, value.values.begin() + size * samples, into.values.begin() + first + skip);
+      for (size_t k = 0; k < directions && !slope.values.empty(); ++k) {
+        Slope& line = slopes[leaf][moving.directions[k].of(recording)];
+        line.resize(static_cast<size_t>(first), static_cast<size_t>(size * samples));
+        for (int64_t i = skip; i < size * samples; ++i)
+          line.at(static_cast<size_t>(first + i)) = slope.values[static_cast<size_t>(i) * directions + k];
       }
     }
   }
+}
+
+/// The first failure among the lanes of a question.
+const LaneResult* failure_of(const PreparedRun& prepared, const std::vector<LaneResult>& results, size_t copy) {
+  for (size_t lane = copy; lane < results.size(); lane += static_cast<size_t>(prepared.copies))
+    if (!results[lane].failure.empty()) return &results[lane];
+  return nullptr;
+}
+
+std::optional<SecondOrder> second_order(Evaluation& e, const LossProblem& problem, const LossQuestion& question, size_t n,
+                                        const std::vector<Tensor>& leaves, const Slopes& slopes) {
+  const std::optional<LossCut> part = cut_of(problem, question);
+  const LossCut* const cut = part ? &*part : nullptr;
   const auto tape = evaluate_loss(e, problem.graph, leaves, cut);
   if (!tape || !is_one_number(e, problem, tape->back())) return std::nullopt;
   const std::vector<Tensor> adjoints = pull_loss(problem.graph, *tape);
@@ -518,6 +510,61 @@ std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& pro
   auto matrix = curvature_along_slopes(e, problem.graph, leaves, slopes, out.terms, cut);
   if (!matrix) return std::nullopt;
   out.matrix = std::move(*matrix);
+  return out;
+}
+
+}  // namespace
+
+std::optional<SecondOrder> LossTangent::evaluate(Evaluation& e, LossProblem& problem, const LossQuestion& question) {
+  const Asked asked{.question = &question, .targets = problem.targets};
+  return std::move(evaluate_together(e, problem, std::span(&asked, 1))[0]);
+}
+
+std::vector<std::optional<SecondOrder>> LossTangent::evaluate_together(Evaluation& e, LossProblem& problem, std::span<const Asked> asked) {
+  const std::vector<size_t> begin = beginnings(problem);
+  const size_t n = begin.back();
+  std::vector<std::optional<SecondOrder>> out(asked.size());
+  OfQuestions leaves = leaves_of(problem, asked);
+  std::vector<Slopes> slopes(asked.size());
+  for (size_t q = 0; q < asked.size(); ++q) {
+    if (!leaves[q]) continue;
+    slopes[q] = Slopes(leaves[q]->size(), std::vector<Slope>(n));
+    for (size_t k = 0; k < leaves[q]->size(); ++k) {
+      const int target = problem.leaf_target[k];
+      if (target < 0) continue;
+      for (size_t i = 0; i < (*leaves[q])[k].values.size(); ++i) slopes[q][k][begin[target] + i] = {.first = i, .values = {1.0}};
+    }
+  }
+  for (size_t r = 0; r < problem.runs.size(); ++r) {
+    RunGradient& run = problem.runs[r];
+    const PreparedRun& prepared = run.prepared();
+    std::vector<int64_t> taking;
+    for (size_t q = 0; q < asked.size(); ++q)
+      if (leaves[q]) run.set_targets(asked[q].targets, static_cast<int64_t>(q));
+    for (int64_t recording = 0; recording < run.lanes(); ++recording)
+      for (size_t q = 0; q < asked.size(); ++q)
+        if (leaves[q] && taking_part(asked[q].question->lanes, run.lanes(), recording)) taking.push_back(recording * prepared.copies + static_cast<int64_t>(q));
+    std::vector<LaneResult> results = run_asked(prepared, state_->runs[r], std::move(taking));
+    for (size_t q = 0; q < asked.size(); ++q) {
+      if (!leaves[q]) continue;
+      const LossQuestion& question = *asked[q].question;
+      if (const LaneResult* failed = failure_of(prepared, results, q)) {
+        if (!question.diverged || !failed->diverged) {
+          e.diags.report(failed->diverged ? DiagKind::Diverged : DiagKind::CannotRun, problem.span, failed->failure);
+          return std::vector<std::optional<SecondOrder>>(asked.size());
+        }
+        *question.diverged = failed->failure;
+        leaves[q].reset();
+        continue;
+      }
+      read_lanes(run, state_->runs[r], question, cut_of(problem, question).has_value(), q, results, *leaves[q], slopes[q]);
+    }
+  }
+  for (size_t q = 0; q < asked.size(); ++q) {
+    if (!leaves[q]) continue;
+    out[q] = second_order(e, problem, *asked[q].question, n, *leaves[q], slopes[q]);
+    if (!out[q]) return std::vector<std::optional<SecondOrder>>(asked.size());
+  }
   return out;
 }
 

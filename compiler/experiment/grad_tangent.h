@@ -27,6 +27,8 @@ class LossTangent {
   ~LossTangent();
   /// None: reported, or said in question.diverged.
   std::optional<SecondOrder> evaluate(Evaluation& e, LossProblem& problem, const LossQuestion& question);
+  /// As evaluate_together.
+  std::vector<std::optional<SecondOrder>> evaluate_together(Evaluation& e, LossProblem& problem, std::span<const Asked> asked);
   /// Recordings that shared vectors in some evaluation; 1: none did.
   int64_t together() const;
 

@@ -15,6 +15,7 @@ struct PreparedRun {
   std::vector<Kept> kept;
   std::vector<PreparedMeasure> measures;
   int64_t lanes = 1;
+  int64_t copies = 1;           // of each recording, with values of their own: lane k is recording k / copies; columns are by lane, feeds by recording
   bool batched = false;
   bool tells_aborted = false;   // the experiment asks for sim.aborted
 };
@@ -31,6 +32,8 @@ struct DrawsOfLane {
 DrawsOfLane draws_of_lane(const PreparedRun& prepared, int64_t lane);
 
 const std::vector<double>& values_of_lane(const LaneValues& values, int64_t lane);
+/// What a lane is fed; `values` are those of one of prepared.feeds.
+const std::vector<double>& fed_to_lane(const PreparedRun& prepared, const LaneValues& values, int64_t lane);
 
 /// 'W.w' and 'W.w.init' set the same.
 bool same_setting(std::string_view a, std::string_view b);

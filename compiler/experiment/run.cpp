@@ -525,12 +525,16 @@ std::optional<PreparedRun> prepare_run(Evaluation& e, const ast::Run& run, bool 
 
 DrawsOfLane draws_of_lane(const PreparedRun& prepared, int64_t lane) {
   const std::vector<uint64_t>& seeds = prepared.options.seeds;
+  lane /= prepared.copies;
   if (seeds.size() > 1) return {.seed = seeds[lane]};
   const bool recordings = std::any_of(prepared.feeds.begin(), prepared.feeds.end(), [](const auto& feed) { return feed.second.batched; });
   return {.seed = seeds[0], .lane = prepared.options.batched || recordings ? static_cast<uint32_t>(lane) : 0};
 }
 
 const std::vector<double>& values_of_lane(const LaneValues& values, int64_t lane) { return values.lanes[values.batched ? lane : 0]; }
+const std::vector<double>& fed_to_lane(const PreparedRun& prepared, const LaneValues& values, int64_t lane) {
+  return values_of_lane(values, lane / prepared.copies);
+}
 
 std::optional<Divergence> find_divergence(const Model& model, const PreparedRun& prepared, const Kernels& kernels, int64_t lane) {
   PreparedRun in_double = prepared;

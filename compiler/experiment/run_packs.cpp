@@ -52,7 +52,7 @@ std::string recordings_form(const Model& model, const Network& network) {
     if (projection.connect == ConnectKind::File) obstacle = cat(projection.name, " has synapses that are not all there");
   if (obstacle.empty()) obstacle = TrajectoryPack::obstacle(lower(model, network, {}));
   if (!obstacle.empty()) return cat(network.name, ": recordings go one by one: ", obstacle, "\n");
-  return cat(network.name, ": recordings share vectors, ", kLanesTogether, " at a time: in gradients, fits, reports and long batches of runs\n");
+  return cat(network.name, ": recordings share vectors, ", kLanesTogether, " at a time: in gradients, fits, reports and long batches of runs; so do several starts of a fit\n");
 }
 
 std::shared_ptr<const Adjoint> only_forwards(const Program& program, std::span<const TrajectoryOutput> outputs) {
@@ -64,11 +64,11 @@ std::shared_ptr<const Adjoint> only_forwards(const Program& program, std::span<c
 }
 
 std::vector<std::vector<FeedValues>> feeds_of_lanes(const PreparedRun& prepared) {
-  std::vector<std::vector<FeedValues>> out(static_cast<size_t>(prepared.lanes));
-  for (int64_t lane = 0; lane < prepared.lanes; ++lane) {
+  std::vector<std::vector<FeedValues>> out(static_cast<size_t>(prepared.lanes / prepared.copies));
+  for (size_t recording = 0; recording < out.size(); ++recording) {
     for (const auto& [feed, values] : prepared.feeds) {
-      FeedValues& own = out[static_cast<size_t>(lane)].emplace_back(feed);
-      own.values = values_of_lane(values, lane);
+      FeedValues& own = out[recording].emplace_back(feed);
+      own.values = values_of_lane(values, static_cast<int64_t>(recording));
     }
   }
   return out;
@@ -124,7 +124,7 @@ bool RunPacks::make(int64_t group) {
     const int64_t lane = first(group) + k;
     const DrawsOfLane draws = draws_of_lane(prepared, lane);
     keys.push_back(random_key(draws.seed, draws.lane));
-    feeds.push_back(&(*setup_.feeds)[static_cast<size_t>(lane)]);
+    feeds.push_back(&(*setup_.feeds)[static_cast<size_t>(lane / prepared.copies)]);
   }
   auto made = TrajectoryPack::create(setup_.adjoint, kernels_, setup_.precision, setup_.max_bytes / packs_.size(), keys);
   if (!made || !made->feed(prepared.options.steps, feeds)) return false;

@@ -18,7 +18,7 @@ std::string recordings_form(const Model& model, const Network& network);
 /// A program that is only run, for packs; none: it cannot be.
 std::shared_ptr<const Adjoint> only_forwards(const Program& program, std::span<const TrajectoryOutput> outputs);
 
-/// What each lane is fed.
+/// What each recording is fed.
 std::vector<std::vector<FeedValues>> feeds_of_lanes(const PreparedRun& prepared);
 
 class RunPacks {
@@ -27,7 +27,7 @@ class RunPacks {
   struct Setup {
     std::shared_ptr<const Adjoint> adjoint;
     const PreparedRun* prepared = nullptr;                         // its columns have the same numbers in the adjoint
-    const std::vector<std::vector<FeedValues>>* feeds = nullptr;   // by lane
+    const std::vector<std::vector<FeedValues>>* feeds = nullptr;   // by recording
     Precision precision = Precision::Float64;
     int level = 3;
     uint64_t max_bytes = 0;

@@ -11,16 +11,16 @@ namespace hebb {
 
 namespace {
 
-constexpr std::string_view kMagic = "hebb fit state 1\n";   // the number changes with the layout
+constexpr std::string_view kMagic = "hebb fit state 2\n";   // the number changes with the layout
 
 /// The one list of fields, for both directions.
 template <class Visitor, class State>
 void visit(Visitor& v, State& s) {
-  v(s.restart), v(s.update), v(s.x);
+  v(s.update), v(s.x);
   v(s.adam.first), v(s.adam.second), v(s.adam.updates);
   v(s.lbfgs.moves), v(s.lbfgs.changes), v(s.lbfgs.x), v(s.lbfgs.gradient), v(s.lbfgs_loss);
   v(s.damping), v(s.previous), v(s.epoch_sum), v(s.epoch_updates), v(s.stale);
-  v(s.start_best), v(s.start_x), v(s.best), v(s.best_x), v(s.first_loss), v(s.updates_done), v(s.finished);
+  v(s.best), v(s.best_x), v(s.first_loss), v(s.stopped), v(s.ended);
 }
 
 }  // namespace
@@ -28,7 +28,9 @@ void visit(Visitor& v, State& s) {
 Status save_state(const std::string& path, uint64_t fingerprint, const FitState& state) {
   ByteWriter writer{std::string(kMagic)};
   writer(fingerprint);
-  visit(writer, state);
+  writer(state.finished);
+  writer(static_cast<uint64_t>(state.starts.size()));
+  for (const StartState& start : state.starts) visit(writer, start);
   writer(fnv1a(writer.bytes));
   return write_file(path, writer.bytes);
 }
@@ -48,7 +50,10 @@ Result<FitState> load_state(const std::string& path, uint64_t fingerprint) {
     return Failure{cat(quoted(path), " belongs to another fit: another file, seed or place in it")};
   }
   FitState state;
-  visit(reader, state);
+  uint64_t starts = 0;
+  reader(state.finished);
+  reader(starts);
+  for (uint64_t k = 0; k < starts && reader.ok; ++k) visit(reader, state.starts.emplace_back());
   if (!reader.ok) return Failure{cat(quoted(path), " is damaged")};
   return state;
 }

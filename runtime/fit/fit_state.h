@@ -3,15 +3,17 @@
 // bit whether the process was killed in between or not.
 
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "compiler/support/result.h"
 #include "runtime/fit/optimiser.h"
 
 namespace hebb {
 
-struct FitState {
-  int64_t restart = 0;             // of the starts, counted from 0
-  int64_t update = 0;              // within this start
+/// One start.
+struct StartState {
+  int64_t update = 0;
   std::vector<double> x;           // free numbers
   Adam adam;
   Lbfgs lbfgs;
@@ -21,12 +23,15 @@ struct FitState {
   double epoch_sum = 0;
   int64_t epoch_updates = 0;
   int64_t stale = 0;               // epochs without a better score
-  double start_best = std::numeric_limits<double>::infinity(); // best score and x of this start
-  std::vector<double> start_x;
-  double best = std::numeric_limits<double>::infinity();       // of all starts
+  double best = std::numeric_limits<double>::infinity();       // score, and where it was found
   std::vector<double> best_x;
   double first_loss = std::numeric_limits<double>::quiet_NaN();
-  int64_t updates_done = 0;        // of all starts
+  std::string stopped;             // why it could not go on; empty: it did
+  bool ended = false;
+};
+
+struct FitState {
+  std::vector<StartState> starts;  // that have begun, in order
   bool finished = false;
 };
 

@@ -102,17 +102,22 @@ TEST(transform, there_and_back_and_its_slope) {
 TEST(fit_state, its_file_is_whole_or_refused) {
   const auto path = (std::filesystem::temp_directory_path() / "hebb_fit_state_test").string();
   FitState state;
-  state.x = {1, 2.5};
-  state.adam = {.first = {0.1, 0.2}, .second = {0.3, 0.4}, .updates = 7};
-  state.lbfgs.moves = {{1, 2}, {3, 4}};
-  state.best = 0.25;
+  state.starts.resize(2);
+  StartState& start = state.starts[1];
+  start.x = {1, 2.5};
+  start.adam = {.first = {0.1, 0.2}, .second = {0.3, 0.4}, .updates = 7};
+  start.lbfgs.moves = {{1, 2}, {3, 4}};
+  start.best = 0.25;
+  start.stopped = "in update 3";
   ASSERT_TRUE(save_state(path, 42, state).ok());
   const auto read = load_state(path, 42);
   ASSERT_TRUE(read.ok()) << read.error();
-  EXPECT_EQ(read->x, state.x);
-  EXPECT_EQ(read->adam.second, state.adam.second);
-  EXPECT_EQ(read->lbfgs.moves, state.lbfgs.moves);
-  EXPECT_EQ(read->best, 0.25);
+  ASSERT_EQ(read->starts.size(), 2u);
+  EXPECT_EQ(read->starts[1].x, start.x);
+  EXPECT_EQ(read->starts[1].adam.second, start.adam.second);
+  EXPECT_EQ(read->starts[1].lbfgs.moves, start.lbfgs.moves);
+  EXPECT_EQ(read->starts[1].best, 0.25);
+  EXPECT_EQ(read->starts[1].stopped, "in update 3");
   EXPECT_FALSE(load_state(path, 43).ok());
   std::string bytes;
   {

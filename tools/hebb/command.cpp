@@ -1,5 +1,6 @@
 #include "tools/hebb/command.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -140,6 +141,13 @@ std::string recipe(const Options& options) {
   return out;
 }
 
+/// Asked anew each time: windows are resized.
+int terminal_columns() {
+  constexpr int kUsual = 80;
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUsual;
+}
+
 std::optional<ExperimentOptions> experiment_options(const Options& options) {
   ExperimentOptions out;
   out.threads = options.threads;
@@ -169,6 +177,7 @@ std::optional<ExperimentOptions> experiment_options(const Options& options) {
   out.resume = options.resume;
   out.report = options.report;
   out.progress = !options.quiet && isatty(STDERR_FILENO) && environment("TERM") != "dumb";
+  out.columns = terminal_columns;
   if (!options.max_memory.empty()) {
     const auto bytes = bytes_of(options.max_memory);
     if (!bytes) {
