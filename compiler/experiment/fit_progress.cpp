@@ -26,7 +26,8 @@ std::string time_text(double seconds) {
 
 std::string progress_line(const FitProgress& at, int columns) {
   const std::string update = cat(at.update, "/", at.steps);
-  const std::string start = at.starts > 1 ? cat(", start ", at.start, "/", at.starts) : "";
+  std::string start;
+  if (at.starts > 1) start = at.first == at.last ? cat(", start ", at.first, "/", at.starts) : cat(", starts ", at.first, "-", at.last, "/", at.starts);
   const std::string loss = "  loss " + digits(at.loss), norm = "  gradient " + digits(at.norm);
   const std::string time = cat("  ", at.at_most ? "at most " : "", time_text(at.seconds_left), " left");
   for (const std::string& line : {"fit " + update + start + loss + norm + time, "fit " + update + start + loss + time,

@@ -8,7 +8,7 @@ namespace hebb {
 
 struct FitProgress {
   int64_t update = 0, steps = 0;     // of the start that is furthest
-  int64_t start = 0, starts = 1;     // starts that have begun, and all
+  int64_t first = 1, last = 1, starts = 1;   // starts under way, and how many there will be
   double loss = 0, norm = 0;
   double seconds_left = 0;
   bool at_most = false;              // it may end earlier

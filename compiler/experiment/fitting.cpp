@@ -63,6 +63,7 @@ int64_t Fitting::starts_at_once() const {
   const int64_t threads = std::max(e_.options.threads, 1);
   int64_t best = 1, least = INT64_MAX;
   for (int64_t n = 1; n <= std::min(all_starts(), kLanesTogether * threads); ++n) {   // as long as one vector of runs takes, so often
+    if (n > 1 && n * plan_.per_update < RunPacks::kEnough) continue;
     const int64_t cost = parts(parts(n * plan_.per_update, kLanesTogether), threads) * parts(all_starts(), n);
     if (cost < least) best = n, least = cost;
   }
@@ -249,18 +250,20 @@ double Fitting::done() const {
 void Fitting::show_progress() {
   if (!e_.options.progress || !e_.options.notes) return;
   const auto now = Clock::now();
-  if (Seconds(now - shown_).count() < 0.2) return;
+  const auto goes_on = [](const Going& going) { return going.start != nullptr; };
+  if (Seconds(now - shown_).count() < 0.2 || std::none_of(places_.begin(), places_.end(), goes_on)) return;
   shown_ = now;
   const double all = static_cast<double>(plan_.steps) * static_cast<double>(all_starts());
   const double here = std::max(done() - done_before_, 1.0);
-  FitProgress line{.update = 0, .steps = plan_.steps, .start = 0, .starts = all_starts(), .loss = NAN, .norm = NAN,
+  FitProgress line{.update = 0, .steps = plan_.steps, .first = all_starts(), .last = 1, .starts = all_starts(), .loss = NAN, .norm = NAN,
                    .seconds_left = Seconds(now - began_).count() * (all - done()) / here};
   line.at_most = plan_.options.method == Method::Lbfgs || plan_.options.method == Method::GaussNewton || plan_.options.patience ||
                  plan_.options.tol > 0;
   for (const Going& going : places_) {
     if (!going.start) continue;
     line.update = std::max(line.update, going.start->state().update);
-    line.start = std::max(line.start, going.number + 1);
+    line.first = std::min(line.first, going.number + 1);
+    line.last = std::max(line.last, going.number + 1);
     if (std::isnan(line.loss) || going.start->loss() < line.loss) line.loss = going.start->loss(), line.norm = going.start->norm();
   }
   const int columns = e_.options.columns ? e_.options.columns() : 80;
