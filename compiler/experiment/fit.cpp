@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "compiler/experiment/fit_report.h"
 #include "compiler/experiment/fitting.h"
@@ -90,7 +91,12 @@ bool check_lanes(Evaluation& e, const LossProblem& problem, const FitOptions& op
     report_argument(e, span, cat("'validation' names recording ", lane, ", and there are ", problem.lanes()));
     return false;
   }
-  if (static_cast<int64_t>(options.validation.size()) < problem.lanes()) return true;
+  const auto left_out = [&](const RunGradient& run) { return run.prepared().options.steps <= options.burn_in; };
+  if (options.burn_in > 0 && std::all_of(problem.runs.begin(), problem.runs.end(), left_out)) {
+    report_argument(e, span, cat("'burn_in' leaves out all of the ", problem.runs[0].prepared().options.steps, " steps"));
+    return false;
+  }
+  if (static_cast<int64_t>(std::set(options.validation.begin(), options.validation.end()).size()) < problem.lanes()) return true;
   report_argument(e, span, "'validation' holds back every recording: nothing is left to fit");
   return false;
 }

@@ -194,6 +194,10 @@ std::optional<FitOptions> read_fit_options(Evaluation& e, const ast::Fit& fit, s
   Reader reader(e, targets);
   for (const ast::Setting& setting : fit.settings)
     if (!reader.read(setting, out)) return std::nullopt;
+  if (out.steps && out.epochs) {
+    report_argument(e, fit.span, "'steps' and 'epochs' both say how long the fit takes", "give one of them");
+    return std::nullopt;
+  }
   if (e.options.precision) out.precision = *e.options.precision;
   if (e.options.report) out.report = true;
   return out;
@@ -207,6 +211,11 @@ std::optional<std::vector<Target>> fit_targets(Evaluation& e, const ast::Fit& fi
     if (target->fed) {
       e.diags.report(DiagKind::NotReached, path.span, cat(quoted(target->path), " is a signal: it is fed, not fitted"))
           .help = "declare a parameter for what is unknown";
+      return std::nullopt;
+    }
+    const auto same = [&](const Target& other) { return other.path == target->path; };
+    if (std::any_of(out.begin(), out.end(), same)) {
+      report_argument(e, path.span, cat(quoted(target->path), " is named twice"));
       return std::nullopt;
     }
     out.push_back(std::move(*target));

@@ -37,6 +37,13 @@ std::string FitStart::name_of(size_t i) const {
   return quoted(cat(target.path, "[", index, "]"));
 }
 
+std::string FitStart::asked_of() const {
+  std::string out;
+  for (size_t lane = 0; lane < question_.loss.lanes.size(); ++lane)
+    if (question_.loss.lanes[lane]) out += cat(out.empty() ? "" : ", ", lane);
+  return out;
+}
+
 void FitStart::keep(double score, const std::vector<double>& x) {
   if (!(score < s_.best)) return;
   s_.best = score;
@@ -75,6 +82,12 @@ void FitStart::answer(std::optional<SecondOrder> value) {
   resume();
 }
 
+void FitStart::note_reached(const std::vector<double>& gradient) {
+  reached_.resize(targets_.size());
+  for (size_t i = 0; i < gradient.size(); ++i)
+    if (gradient[i] != 0) reached_[plan_.free[i].target] = true;
+}
+
 Task<std::optional<FitStart::Answer>> FitStart::ask(const std::vector<double>& x, const Lanes& lanes, bool gradient) {
   prepare(x, lanes, gradient, plan_.forward && gradient);
   co_await Asking{*this};
@@ -100,6 +113,7 @@ Task<std::optional<FitStart::Answer>> FitStart::ask(const std::vector<double>& x
     why_ = cat("the derivative by ", name_of(static_cast<size_t>(bad - out.gradient.begin())), " became ", *bad);
     co_return std::nullopt;
   }
+  note_reached(out.gradient);
   co_return out;
 }
 
@@ -282,6 +296,7 @@ Task<bool> FitStart::gauss_newton() {
   for (size_t i = 0; i < n; ++i)
     for (size_t j = 0; j < n; ++j) h[i * n + j] = second.matrix[place[i] * all + place[j]] * slopes[i] * slopes[j];
   last_gradient_ = g;
+  note_reached(g);
   norm_ = std::sqrt(std::inner_product(g.begin(), g.end(), g.begin(), 0.0));
   constexpr int kMostTrials = 25;
   for (int trial = 0; trial < kMostTrials; ++trial) {

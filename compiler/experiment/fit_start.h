@@ -49,8 +49,12 @@ class FitStart {
 
   const StartState& state() const { return s_; }
   bool failed() const { return failed_; }      // a mistake was reported
+  /// The recordings of the last question: "0, 3"; empty: all.
+  std::string asked_of() const;
   double loss() const { return loss_; }        // of the last update
   double norm() const { return norm_; }        // of its gradient
+  /// Of each target: some derivative of the loss was not zero; empty: none was asked for.
+  const std::vector<bool>& reached() const { return reached_; }
   /// The element of a target that free number i is: 'Net.S.theta[1, 0]'.
   std::string name_of(size_t i) const;
 
@@ -94,6 +98,8 @@ class FitStart {
   bool failed_ = false;
   std::string why_;
   std::vector<double> last_gradient_;
+  std::vector<bool> reached_;
+  void note_reached(const std::vector<double>& gradient);
   double loss_ = 0, norm_ = 0;
 };
 

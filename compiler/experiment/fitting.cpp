@@ -85,8 +85,12 @@ bool Fitting::run() {
   while (!s_.finished && !interrupted()) {
     fill_places();
     update_all();
-    const auto failed = [](const Going& going) { return going.start && going.start->failed(); };
-    if (std::any_of(places_.begin(), places_.end(), failed)) return false;
+    for (const Going& going : places_) {
+      if (!going.start || !going.start->failed()) continue;
+      const std::string which = going.start->asked_of();
+      if (!which.empty()) note_once(e_, cat("the loss was asked of recording ", which, " alone: leave it out, or take more of them an update (batch = …)"));
+      return false;
+    }
     const auto ended = [](const StartState& start) { return start.ended; };
     s_.finished = static_cast<int64_t>(s_.starts.size()) == all_starts() && std::all_of(s_.starts.begin(), s_.starts.end(), ended);
     show_progress();
@@ -146,6 +150,9 @@ void Fitting::update_all() {
     if (!going.start) continue;
     going.update.reset();
     StartState& state = s_.starts[static_cast<size_t>(going.number)] = going.start->state();
+    const std::vector<bool>& reached = going.start->reached();
+    reached_.resize(reached.size());
+    for (size_t k = 0; k < reached.size(); ++k) reached_[k] = reached_[k] || reached[k];
     if (!state.ended) continue;
     state.adam = {};   // not needed any more, and written to the file again and again
     state.lbfgs = {};
@@ -237,6 +244,11 @@ void Fitting::summary() {
   }
   text += share_at_bounds();
   text += memory_text();
+  const auto is_free = [&](size_t target) {
+    return std::any_of(plan_.free.begin(), plan_.free.end(), [&](const Free& f) { return f.target == target; });
+  };
+  for (size_t k = 0; k < reached_.size() && s_.starts[0].first_loss != 0; ++k)   // at 0 nothing has a slope
+    if (!reached_[k] && is_free(k)) text += cat("; nothing that the loss reads moved with ", problem_.targets[k].path);
   if (interrupted()) text += "; interrupted, the best so far is kept";
   *e_.options.notes << text << '\n';
 }

@@ -61,6 +61,7 @@ class Fitting {
   std::vector<double> first_;      // free numbers of the first start
   std::optional<LossTangent> tangent_;
   FitState s_;
+  std::vector<bool> reached_;      // of each target: the loss moved with it
   int64_t at_once_ = 1;
   std::vector<Going> places_;      // a place without a start is free
   bool showing_ = false, cannot_save_ = false;

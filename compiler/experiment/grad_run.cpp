@@ -133,9 +133,14 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
 
   const Program& program = *s.prepared.program;
   std::vector<ColumnId> wanted, outputs;
+  std::string own, moving;   // paths
   for (size_t k = 0; k < targets.size(); ++k) {
     const Target& target = targets[k];
     if (target.network != s.network->name) continue;
+    if (!target.fed && !takes(run, target, targets)) {   // it has a value of its own
+      own += cat(own.empty() ? "" : ", ", target.path);
+      continue;
+    }
     Place place{.target = k, .column = program.find_column(target.name), .entry = SIZE_MAX, .given = {}};
     if (target.fed) {
       for (size_t n = 0; n < s.prepared.feeds.size(); ++n)
@@ -149,8 +154,11 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
     }
     if (!place.column.valid() || place.entry == SIZE_MAX) continue;  // this run sets or defines it itself
     wanted.push_back(place.column);
+    moving += cat(moving.empty() ? "" : ", ", target.path);
     s.places.push_back(std::move(place));
   }
+  if (!own.empty() && !moving.empty())
+    note_once(e, cat("the run in line ", e.sources.position(run.network.span.file, run.network.span.begin).line, " has its own ", own, ", and moves with ", moving));
   for (const Seen& output : s.outputs) {
     outputs.push_back(output.read.column);
     s.read.push_back(output.read);
