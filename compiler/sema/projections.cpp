@@ -361,6 +361,32 @@ std::optional<std::string> event_source(ProjectionReading& p, const ast::Expr& v
   return cat(object->name, '.', member->member.text);
 }
 
+/// While a bind is read, names are the network's: signals of the rule are what is being bound.
+class SignalsHidden {
+ public:
+  explicit SignalsHidden(ProjectionReading& p) {
+    const auto of_rule = [&](const Symbol& symbol) {
+      const auto& own = p.def.rule.variables;
+      return symbol.variable.valid() && p.session().model[symbol.variable].kind == VarKind::Signal &&
+             std::find(own.begin(), own.end(), symbol.variable) != own.end();
+    };
+    for (Scope* scope = p.frame().scope; scope != nullptr; scope = scope->parent) {
+      std::vector<std::string> names;
+      for (const auto& [name, symbol] : scope->names)
+        if (of_rule(symbol)) names.push_back(name);
+      for (const std::string& name : names) hidden_.emplace_back(scope, scope->names.extract(name));
+    }
+  }
+  ~SignalsHidden() {
+    for (auto& [scope, symbol] : hidden_) scope->names.insert(std::move(symbol));
+  }
+  SignalsHidden(const SignalsHidden&) = delete;
+  SignalsHidden& operator=(const SignalsHidden&) = delete;
+
+ private:
+  std::vector<std::pair<Scope*, decltype(Scope::names)::node_type>> hidden_;
+};
+
 void read_bind(ProjectionReading& p, const ast::Bind& bind) {
   Frame& frame = p.frame();
   Model& model = p.session().model;
@@ -409,6 +435,7 @@ void read_bind(ProjectionReading& p, const ast::Bind& bind) {
   }
   const Expectation expected{dimension_of(frame, target), text, {}};
   Restore in_bind(p.in_bind, true);
+  const SignalsHidden hidden(p);
   const Value value = evaluate(frame, *bind.value, &expected);
   if (value.poisoned) return;
   if (value.shape != model[target].shape) {
