@@ -5,11 +5,10 @@
 #include <cstring>
 #include <mutex>
 
-#include <hdf5.h>
-
 #include "compiler/support/memory.h"
 #include "compiler/support/text.h"
 #include "runtime/data/atomic_file.h"
+#include "runtime/data/hdf5_library.h"
 
 namespace hebb {
 
@@ -45,41 +44,41 @@ Failure cannot(std::string_view verb, const std::string& path) {
 }
 
 bool put_text(hid_t at, const char* name, const std::string& text) {
-  const Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
-  if (!type.ok() || H5Tset_size(type, std::max<size_t>(text.size(), 1)) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0) return false;
-  const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
-  const Handle attribute(H5Acreate2(at, name, type, space, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  const Handle type(h5().H5Tcopy(*h5().H5T_C_S1_g), h5().H5Tclose);
+  if (!type.ok() || h5().H5Tset_size(type, std::max<size_t>(text.size(), 1)) < 0 || h5().H5Tset_cset(type, H5T_CSET_UTF8) < 0) return false;
+  const Handle space(h5().H5Screate(H5S_SCALAR), h5().H5Sclose);
+  const Handle attribute(h5().H5Acreate2(at, name, type, space, H5P_DEFAULT, H5P_DEFAULT), h5().H5Aclose);
   std::string padded = text;
   if (padded.empty()) padded.push_back('\0');
-  return attribute.ok() && H5Awrite(attribute, type, padded.data()) >= 0;
+  return attribute.ok() && h5().H5Awrite(attribute, type, padded.data()) >= 0;
 }
 
 /// What marks a SONATA file.
 bool put_magic(hid_t file) {
-  const Handle scalar(H5Screate(H5S_SCALAR), H5Sclose);
+  const Handle scalar(h5().H5Screate(H5S_SCALAR), h5().H5Sclose);
   const uint32_t magic = 0x0A7A;
-  const Handle first(H5Acreate2(file, "magic", H5T_STD_U32LE, scalar, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  const Handle first(h5().H5Acreate2(file, "magic", *h5().H5T_STD_U32LE_g, scalar, H5P_DEFAULT, H5P_DEFAULT), h5().H5Aclose);
   const hsize_t two = 2;
-  const Handle pair(H5Screate_simple(1, &two, nullptr), H5Sclose);
+  const Handle pair(h5().H5Screate_simple(1, &two, nullptr), h5().H5Sclose);
   const uint32_t version[2] = {0, 1};
-  const Handle second(H5Acreate2(file, "version", H5T_STD_U32LE, pair, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
-  return first.ok() && H5Awrite(first, H5T_NATIVE_UINT32, &magic) >= 0 && second.ok() &&
-         H5Awrite(second, H5T_NATIVE_UINT32, version) >= 0;
+  const Handle second(h5().H5Acreate2(file, "version", *h5().H5T_STD_U32LE_g, pair, H5P_DEFAULT, H5P_DEFAULT), h5().H5Aclose);
+  return first.ok() && h5().H5Awrite(first, *h5().H5T_NATIVE_UINT32_g, &magic) >= 0 && second.ok() &&
+         h5().H5Awrite(second, *h5().H5T_NATIVE_UINT32_g, version) >= 0;
 }
 
 /// /spikes/E with the order of its entries.
 bool put_population(hid_t file, const std::string& population) {
-  const Handle links(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
-  H5Pset_create_intermediate_group(links, 1);
-  const Handle group(H5Gcreate2(file, cat("/spikes/", population).c_str(), links, H5P_DEFAULT, H5P_DEFAULT), H5Gclose);
+  const Handle links(h5().H5Pcreate(*h5().H5P_CLS_LINK_CREATE_ID_g), h5().H5Pclose);
+  h5().H5Pset_create_intermediate_group(links, 1);
+  const Handle group(h5().H5Gcreate2(file, cat("/spikes/", population).c_str(), links, H5P_DEFAULT, H5P_DEFAULT), h5().H5Gclose);
   if (!group.ok()) return false;
-  const Handle order(H5Tenum_create(H5T_STD_U8LE), H5Tclose);
+  const Handle order(h5().H5Tenum_create(*h5().H5T_STD_U8LE_g), h5().H5Tclose);
   constexpr const char* kNames[] = {"none", "by_id", "by_time"};
-  for (uint8_t k = 0; k < 3; ++k) H5Tenum_insert(order, kNames[k], &k);
+  for (uint8_t k = 0; k < 3; ++k) h5().H5Tenum_insert(order, kNames[k], &k);
   const uint8_t by_time = 2;
-  const Handle scalar(H5Screate(H5S_SCALAR), H5Sclose);
-  const Handle attribute(H5Acreate2(group, "sorting", order, scalar, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
-  return attribute.ok() && H5Awrite(attribute, order, &by_time) >= 0;
+  const Handle scalar(h5().H5Screate(H5S_SCALAR), h5().H5Sclose);
+  const Handle attribute(h5().H5Acreate2(group, "sorting", order, scalar, H5P_DEFAULT, H5P_DEFAULT), h5().H5Aclose);
+  return attribute.ok() && h5().H5Awrite(attribute, order, &by_time) >= 0;
 }
 
 /// "E.spike.times" → "/spikes/E/timestamps"; other names as they are.
@@ -107,9 +106,9 @@ bool put_array(hid_t file, const Hdf5Array& array, const Place& place, Status& s
   int64_t count = 1;
   for (const int64_t extent : array.shape) count *= extent;
   const auto rank = static_cast<int>(extents.size());
-  const Handle space(rank == 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(rank, extents.data(), nullptr), H5Sclose);
-  const hid_t type = place.ids ? H5T_STD_U64LE : H5T_IEEE_F64LE;
-  Handle set(H5Dcreate2(file, place.path.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose);
+  const Handle space(rank == 0 ? h5().H5Screate(H5S_SCALAR) : h5().H5Screate_simple(rank, extents.data(), nullptr), h5().H5Sclose);
+  const hid_t type = place.ids ? *h5().H5T_STD_U64LE_g : *h5().H5T_IEEE_F64LE_g;
+  Handle set(h5().H5Dcreate2(file, place.path.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), h5().H5Dclose);
   if (!set.ok()) return false;
   const std::string unit = place.population.empty() || place.ids ? array.unit : "ms";
   if (!unit.empty() && !put_text(set, place.population.empty() ? "unit" : "units", unit)) return false;
@@ -125,15 +124,15 @@ bool put_array(hid_t file, const Hdf5Array& array, const Place& place, Status& s
     status = array.read(begin * row, buffer);
     if (!status) return false;
     if (rank == 0) {
-      if (H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer.data()) < 0) return false;
+      if (h5().H5Dwrite(set, *h5().H5T_NATIVE_DOUBLE_g, H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer.data()) < 0) return false;
       continue;
     }
     std::vector<hsize_t> start(extents.size(), 0), size = extents;
     start[0] = static_cast<hsize_t>(begin), size[0] = static_cast<hsize_t>(here);
-    const Handle memory(H5Screate_simple(rank, size.data(), nullptr), H5Sclose);
-    const Handle target(H5Dget_space(set), H5Sclose);
-    if (H5Sselect_hyperslab(target, H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr) < 0 ||
-        H5Dwrite(set, H5T_NATIVE_DOUBLE, memory, target, H5P_DEFAULT, buffer.data()) < 0)
+    const Handle memory(h5().H5Screate_simple(rank, size.data(), nullptr), h5().H5Sclose);
+    const Handle target(h5().H5Dget_space(set), h5().H5Sclose);
+    if (h5().H5Sselect_hyperslab(target, H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr) < 0 ||
+        h5().H5Dwrite(set, *h5().H5T_NATIVE_DOUBLE_g, memory, target, H5P_DEFAULT, buffer.data()) < 0)
       return false;
   }
   return set.close_now();
@@ -141,26 +140,26 @@ bool put_array(hid_t file, const Hdf5Array& array, const Place& place, Status& s
 
 /// Reads one dataset into `data`.
 Status take_array(hid_t file, const std::string& path, const std::string& where, Dataset& data) {
-  const Handle set(H5Dopen2(file, path.c_str(), H5P_DEFAULT), H5Dclose);
-  const Handle type(set.ok() ? H5Dget_type(set) : -1, H5Tclose);
-  const Handle space(set.ok() ? H5Dget_space(set) : -1, H5Sclose);
+  const Handle set(h5().H5Dopen2(file, path.c_str(), H5P_DEFAULT), h5().H5Dclose);
+  const Handle type(set.ok() ? h5().H5Dget_type(set) : -1, h5().H5Tclose);
+  const Handle space(set.ok() ? h5().H5Dget_space(set) : -1, h5().H5Sclose);
   std::string name = path;
   std::replace(name.begin(), name.end(), '/', '.');
   if (!type.ok() || !space.ok()) return Failure{cat("cannot read ", quoted(where), ": ", quoted(path), " is damaged")};
-  const H5T_class_t kind = H5Tget_class(type);
-  if ((kind != H5T_FLOAT && kind != H5T_INTEGER && kind != H5T_ENUM) || H5Sis_simple(space) <= 0) {
+  const H5T_class_t kind = h5().H5Tget_class(type);
+  if ((kind != H5T_FLOAT && kind != H5T_INTEGER && kind != H5T_ENUM) || h5().H5Sis_simple(space) <= 0) {
     data.unread.push_back({name, "is no array of numbers"});
     return Done{};
   }
-  std::vector<hsize_t> extents(static_cast<size_t>(H5Sget_simple_extent_ndims(space)));
-  H5Sget_simple_extent_dims(space, extents.data(), nullptr);
+  std::vector<hsize_t> extents(static_cast<size_t>(h5().H5Sget_simple_extent_ndims(space)));
+  h5().H5Sget_simple_extent_dims(space, extents.data(), nullptr);
   double count = 1;
   for (const hsize_t extent : extents) count *= static_cast<double>(extent);
   if (count * sizeof(double) > static_cast<double>(available_memory()) / 2)
     return Failure{cat("cannot read ", quoted(where), ": ", quoted(name), " takes ", bytes_text(count * sizeof(double)), ", ",
                        bytes_text(static_cast<double>(available_memory())), " of memory available")};
   Array array{.shape = {extents.begin(), extents.end()}, .values = std::vector<double>(static_cast<size_t>(count))};
-  if (count > 0 && H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.values.data()) < 0)
+  if (count > 0 && h5().H5Dread(set, *h5().H5T_NATIVE_DOUBLE_g, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.values.data()) < 0)
     return Failure{cat("cannot read ", quoted(where), ": ", quoted(name), " is damaged")};
   data.arrays.push_back({name, std::move(array)});
   return Done{};
@@ -170,9 +169,10 @@ Status take_array(hid_t file, const std::string& path, const std::string& where,
 
 Status write_hdf5(const std::string& path, std::span<const Hdf5Array> arrays, const std::string& provenance) {
   const std::lock_guard lock(library());
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  if (const Status there = load_hdf5(); !there) return Failure{cat("cannot write ", quoted(path), ": ", there.error())};
+  h5().H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   errno = 0;
-  Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose);
+  Handle file(h5().H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), h5().H5Fclose);
   if (!file.ok()) return cannot("write", path);
   if (!put_magic(file) || !put_text(file, std::string(kProvenance).c_str(), provenance)) return cannot("write", path);
   std::vector<std::string> populations;
@@ -185,7 +185,7 @@ Status write_hdf5(const std::string& path, std::span<const Hdf5Array> arrays, co
     Status status = Done{};
     if (!put_array(file, array, place, status)) return status ? Status(cannot("write", path)) : status;
   }
-  if (H5Fflush(file, H5F_SCOPE_GLOBAL) < 0 || !file.close_now()) return cannot("write", path);
+  if (h5().H5Fflush(file, H5F_SCOPE_GLOBAL) < 0 || !file.close_now()) return cannot("write", path);
   return Done{};
 }
 
@@ -201,26 +201,27 @@ Status write_hdf5(const std::string& path, const Dataset& data) {
 
 Result<Dataset> read_hdf5(const std::string& path) {
   const std::lock_guard lock(library());
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+  if (const Status there = load_hdf5(); !there) return Failure{cat("cannot read ", quoted(path), ": ", there.error())};
+  h5().H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   errno = 0;
-  const Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
+  const Handle file(h5().H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), h5().H5Fclose);
   if (!file.ok()) return errno == 0 ? Failure{cat("cannot read ", quoted(path), ": it is no sound HDF5 file")} : cannot("read", path);
   std::vector<std::string> names;
   const auto visit = [](hid_t, const char* name, const H5O_info_t* about, void* into) -> herr_t {
     if (about->type == H5O_TYPE_DATASET) static_cast<std::vector<std::string>*>(into)->emplace_back(name);
     return 0;
   };
-  if (H5Ovisit(file, H5_INDEX_NAME, H5_ITER_INC, visit, &names) < 0)
+  if (h5().H5Ovisit(file, H5_INDEX_NAME, H5_ITER_INC, visit, &names) < 0)
     return Failure{cat("cannot read ", quoted(path), ": it is damaged")};
   Dataset data;
   for (const std::string& name : names)
     if (const Status taken = take_array(file, name, path, data); !taken) return Failure{taken.error()};
-  if (H5Aexists(file, std::string(kProvenance).c_str()) > 0) {
-    const Handle attribute(H5Aopen(file, std::string(kProvenance).c_str(), H5P_DEFAULT), H5Aclose);
-    const Handle type(H5Aget_type(attribute), H5Tclose);
-    if (H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0) {
-      data.provenance.resize(H5Tget_size(type));
-      H5Aread(attribute, type, data.provenance.data());
+  if (h5().H5Aexists(file, std::string(kProvenance).c_str()) > 0) {
+    const Handle attribute(h5().H5Aopen(file, std::string(kProvenance).c_str(), H5P_DEFAULT), h5().H5Aclose);
+    const Handle type(h5().H5Aget_type(attribute), h5().H5Tclose);
+    if (h5().H5Tget_class(type) == H5T_STRING && h5().H5Tis_variable_str(type) == 0) {
+      data.provenance.resize(h5().H5Tget_size(type));
+      h5().H5Aread(attribute, type, data.provenance.data());
     }
   }
   return data;
