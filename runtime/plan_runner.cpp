@@ -94,6 +94,7 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
     Late late{.behind = deferred.behind, .scales = deferred.scales,
               .now = prepare(program, deferred.now, key, rows_per_part), .settle = {}};
     for (const KernelId kernel : deferred.settle) late.settle.push_back(prepare(program, kernel, key, rows_per_part));
+    if (deferred.counts.valid()) late.counts = deferred.counts, late.events = list_of(deferred.events), late.most = deferred.most;
     late_.push_back(std::move(late));
   }
   for (Late& late : late_)

@@ -81,7 +81,7 @@ class PlanRunner {
   const std::vector<InFlight>& in_flight() const { return in_flight_; }
   void set_in_flight(std::vector<InFlight> spikes) {
     in_flight_ = std::move(spikes);
-    for (SpikeList& list : lists_) list.known = false;
+    for (SpikeList& list : lists_) list.known = list.current = false;
     constants_of_ = 0;
     for (Buckets& buckets : buckets_) buckets.forget();
   }
@@ -114,11 +114,15 @@ class PlanRunner {
     std::vector<ColumnId> behind, scales;
     Prepared now;
     std::vector<Prepared> settle;
+    ColumnId counts;               // invalid: none
+    int events = -1;               // list of what is counted
+    double most = 0;
   };
   void settle(Late& late);
   void settle_what_is_due(int64_t step);
   void read_now(Late& late, ColumnId column, std::span<double> into);
   double least_scale(const Late& late) const;
+  bool is_full(const Late& late) const;
   int list_of(ColumnId column);
   size_t words_of(ColumnId column) const;
   void deliver(size_t delay, bool shared);

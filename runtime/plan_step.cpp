@@ -60,7 +60,20 @@ void PlanRunner::settle() {
 void PlanRunner::settle_what_is_due(int64_t step) {
   const double least = columns_.precision() == Precision::Float32 ? kLeastScaleFloat : kLeastScaleDouble;
   for (Late& late : late_)
-    if (least_scale(late) < least || (step > 0 && step % kMostSteps == 0)) settle(late);
+    if (least_scale(late) < least || (step > 0 && step % kMostSteps == 0) || is_full(late)) settle(late);
+}
+
+/// Whether a count is at its most after the last step: one of those that it increased, where they are known.
+bool PlanRunner::is_full(const Late& late) const {
+  if (!late.counts.valid()) return false;
+  const SpikeList& list = lists_[static_cast<size_t>(late.events)];
+  const void* const at = columns_.base(late.counts);
+  const bool is_float = columns_.precision() == Precision::Float32;
+  const auto full = [&](int64_t row) { return (is_float ? static_cast<double>(static_cast<const float*>(at)[row]) : static_cast<const double*>(at)[row]) >= late.most; };
+  const int64_t rows = list.current ? list.count : columns_.layout(late.counts).posts;
+  for (int64_t k = 0; k < rows; ++k)
+    if (full(list.current ? list.rows[static_cast<size_t>(k)] : k)) return true;
+  return false;
 }
 
 /// What is stored stays behind: reading must not change what happens.
@@ -147,6 +160,8 @@ void PlanRunner::run_step(int64_t step, bool eventful, bool untouched) {
     return after_launches();
   }
   begun_ = true;
+  if (!untouched)
+    for (SpikeList& list : lists_) list.current = false;
   if (!late_.empty()) settle_what_is_due(step);
   for (SpikeList& list : lists_) list.current = list.current && untouched && program_[list.column].role == Role::State;
   const bool stay = constants_stay();

@@ -115,7 +115,7 @@ Status Simulation::set(ColumnId column, std::span<const double> values) {
                        at.size() > 1 ? cat(" (", shape_text(at, program[program[column].space].kind), ")") : "",
                        ", got ", values.size())};
   if (state_->time.step > 0) state_->runner->settle();
-  state_->fresh = false;
+  state_->fresh = state_->known_finite = false;
   state_->plain[column.value] = false;
   state_->columns.write(column, values);
   if (state_->large && state_->time.step == 0)
@@ -154,14 +154,14 @@ void Simulation::feed(ColumnId column, std::span<const double> row) {
   State& s = *state_;
   const Role role = (*s.program)[column].role;
   assert((role == Role::Fed || role == Role::Indicator) && "only inputs and events are fed");
-  s.replayable = s.fresh = false;
+  s.replayable = s.fresh = s.known_finite = false;
   s.plain[column.value] = false;
   s.write_feed(column, row, role == Role::Indicator);
 }
 
 void Simulation::step(double dt_ms) {
   State& s = *state_;
-  s.fresh = false;
+  s.fresh = s.known_finite = false;
   s.plain.assign(s.plain.size(), false);
   s.set_dt(dt_ms);
   // The host chose this time, with gaps between steps as long as it likes: half a gap would be far off.

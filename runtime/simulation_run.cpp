@@ -106,7 +106,8 @@ Result<Simulation::Going> Simulation::Going::begin(State& s, int64_t steps, doub
   // What is recorded waits for a search.
   const int64_t sparse_window = out.copy_ && s.large && s.sink == nullptr ? kCopyWindow : kSparseWindow;
   out.window_ = !out.replay_ && !out.copy_ ? 1 : s.sparse ? sparse_window : kWindow;
-  if (out.search_ && (resumed ? !s.finite(s.states) : !s.finite_at_start())) s.divergence = s.find_divergence(s.time.step - 1);
+  if (out.search_ && (resumed ? !s.finite(s.states) : !s.known_finite && !s.finite_at_start())) s.divergence = s.find_divergence(s.time.step - 1);
+  s.known_finite = false;
   s.plain.assign(s.plain.size(), false);
   if (!resumed) out.begin_plan();
   if (out.copy_) out.snapshot_ = s.take_snapshot(out.recorder_, std::move(out.snapshot_));
@@ -163,6 +164,7 @@ Status Simulation::Going::end_step() {
   const bool pause = s_.pauses.keep && (stop_ || (s_.pauses.due && s_.pauses.due()));
   const bool full = stop_ || enough || pause || done == steps_ || done - searched_ >= window_;
   if (search_ && (full || s_.few_neurons) && !s_.finite(full ? s_.states : s_.small_states)) find_divergence(done);
+  s_.known_finite = search_ && full && !s_.divergence;
   if (full && s_.sink && !s_.divergence)
     if (const Status taken = recorder_.flush(*s_.sink); !taken) return taken;
   if (pause && !enough && !s_.divergence && done < steps_)

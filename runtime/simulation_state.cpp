@@ -50,6 +50,8 @@ void Simulation::State::classify() {
     if (p[p[launch.kernel].domain].kind == SpaceKind::Sparse) continue;  // spikes add to a state in place
     for (const Accumulate& sum : p[launch.kernel].accumulates) summed[sum.into.value] = true;
   }
+  for (const Deferred& deferred : p.plan.deferred)
+    for (const ColumnId copy : deferred.copies) summed[copy.value] = true;
   for (const Feed& feed : p.plan.feeds) always[feed.column.value] = feed.event && feed.always;
   for (uint32_t k = 0; k < p.columns.size(); ++k) {
     const Column& column = p.columns[k];
@@ -233,21 +235,23 @@ Snapshot Simulation::State::take_snapshot(const Recorder& recorder, Snapshot las
   last.recorded = recorder.mark();
   last.columns.resize(kept.size());
   for (size_t k = 0; k < kept.size(); ++k) {
-    const auto* from = static_cast<const std::byte*>(columns.base(kept[k]));
-    last.columns[k].assign(from, from + columns.bytes(kept[k]));
+    const size_t bytes = columns.bytes(kept[k]);
+    if (!last.columns[k]) last.columns[k] = allocate_zeroed(bytes);
+    if (!last.columns[k] && bytes > 0) throw std::bad_alloc();
+    std::memcpy(last.columns[k].get(), columns.base(kept[k]), bytes);
   }
   last.in_flight = runner->in_flight();
   return last;
 }
 
 void Simulation::State::restore(const Snapshot& snapshot, Recorder& recorder) {
-  untouched = false;
+  untouched = known_finite = false;
   time = snapshot.time;
   tickers = snapshot.tickers;
   recorder.rewind(snapshot.recorded);
   runner->set_in_flight(snapshot.in_flight);
   for (size_t k = 0; k < kept.size(); ++k)
-    std::memcpy(columns.base(kept[k]), snapshot.columns[k].data(), snapshot.columns[k].size());
+    std::memcpy(columns.base(kept[k]), snapshot.columns[k].get(), columns.bytes(kept[k]));
 }
 
 /// Everything a run needs to go on before `next_step`. Values are computed anew; draws have no state.
@@ -310,7 +314,7 @@ void Simulation::State::start_over() {
     const Role role = program->columns[k].role;
     if (!fresh && role != Role::Param && role != Role::Fed) columns.fill({k}, 0);
   }
-  fresh = false;
+  fresh = known_finite = false;
   time = {};
   tickers.assign(tickers.size(), {});
   runner->drop_in_flight();
@@ -323,7 +327,7 @@ void Simulation::State::set_dt(double dt_ms) {
   double before = 0;
   columns.read(program->dt, std::span(&before, 1));
   const double now = columns.precision() == Precision::Float32 ? static_cast<double>(static_cast<float>(dt_ms)) : dt_ms;
-  if (time.step > 0 && before != now) runner->settle();
+  if (time.step > 0 && before != now) runner->settle(), known_finite = false;
   columns.fill(program->dt, dt_ms);
 }
 

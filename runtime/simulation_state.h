@@ -7,6 +7,7 @@
 #include "runtime/clock.h"
 #include "runtime/columns.h"
 #include "runtime/observer.h"
+#include "runtime/pages.h"
 #include "runtime/plan_runner.h"
 #include "runtime/recorder.h"
 #include "runtime/simulation.h"
@@ -33,7 +34,7 @@ struct Snapshot {
   StepTime time;
   std::vector<Ticker> tickers;
   std::vector<int64_t> recorded;
-  std::vector<std::vector<std::byte>> columns;
+  std::vector<Zeroed> columns;
   std::vector<InFlight> in_flight;
 };
 
@@ -58,7 +59,7 @@ struct Simulation::State {
   bool event_pending = false;          // an event was fed for the coming instant
   std::vector<ColumnId> to_clear;      // indicators that are not 0 and that no kernel writes
 
-  std::vector<ColumnId> states;        // Role::State, except sums taken ahead: those hold inputs too
+  std::vector<ColumnId> states;        // Role::State, except sums taken ahead, which hold inputs too, and copies of others
   std::vector<ColumnId> small_states;  // those with one value per neuron or fewer
   bool few_neurons = true;             // so few that looking at them in every step costs nobody anything
   std::vector<ColumnId> kept;          // what a snapshot holds
@@ -77,6 +78,7 @@ struct Simulation::State {
   std::vector<Observer*> observers;
   Pauses pauses;
   RecordSink* sink = nullptr;
+  bool known_finite = false;           // searched, and nothing has happened since
   bool fresh = true;                   // all columns are 0 as they were made
   bool untouched = false;              // since the last step nothing was written but what is fed
   int64_t looked = 0;                  // steps of this run that observers have seen: steps may run twice

@@ -9,11 +9,15 @@ namespace {
 
 using llvm::Intrinsic::ID;
 
+}  // namespace
+
 llvm::Value* truth_of(llvm::IRBuilder<>& builder, const NodeValue& value) {
   if (value.truth != nullptr) return value.truth;
   // Not a number counts as true, as `value != 0` does in C++.
   return builder.CreateFCmpUNE(value.number, llvm::ConstantFP::get(value.number->getType(), 0.0));
 }
+
+namespace {
 
 NodeValue truth(llvm::IRBuilder<>& builder, llvm::Value* condition, llvm::Type* type) {
   llvm::Value* number = builder.CreateSelect(condition, llvm::ConstantFP::get(type, 1.0),

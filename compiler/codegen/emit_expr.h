@@ -22,6 +22,9 @@ NodeValue emit_constant(llvm::Type* type, double value);
 NodeValue emit_operation(llvm::IRBuilder<>& builder, Op op, std::span<const NodeValue> operands,
                          llvm::Type* type);
 
+/// i1: it is not 0.
+llvm::Value* truth_of(llvm::IRBuilder<>& builder, const NodeValue& value);
+
 /// Op::Exprel for arguments near 0, in fewer instructions; and which those are.
 llvm::Value* emit_exprel_near(llvm::IRBuilder<>& builder, llvm::Value* argument);
 llvm::Value* is_exprel_near(llvm::IRBuilder<>& builder, llvm::Value* argument);

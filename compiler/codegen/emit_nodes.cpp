@@ -69,11 +69,11 @@ NodeValue KernelEmitter::draw(const Leaf& leaf, Value* post, const RowValues& ro
 }
 
 void KernelEmitter::compute(uint32_t id, Value* post, RowValues& row, int lane) {
-  if (nobody_spikes_ && !rare_.live_without[id]) return;
+  if (none_is_rare_ && !rare_.live_without[id]) return;
   const ExprNode node = program_.pool[ExprId{id}];
   NodeValue result;
-  if (nobody_spikes_ && rare_.selects.contains(id)) {
-    result = value(node.operands[2], row);
+  if (none_is_rare_ && rare_.selects.contains(id)) {
+    result = value(node.operands[rare_.selects.at(id)], row);
   } else if (info(node.op).is_leaf) {
     result = leaf_value(node, post, row, lane);
   } else {

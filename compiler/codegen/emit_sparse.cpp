@@ -12,7 +12,7 @@ constexpr int kLongSynapse = 100;
 /// Rows of spiking neurons that are asked for before they are computed.
 constexpr int64_t kRowsAhead = 2;
 
-/// Synapses of a row for which it is decided together whether some post neuron spikes; a multiple of every vector.
+/// Synapses of a row for which it is decided together whether one of them needs what few do; a multiple of every vector.
 constexpr int64_t kSynapseChunk = 64;
 
 }  // namespace
@@ -32,9 +32,10 @@ unsigned KernelEmitter::index_bits(SpaceId neurons) const {
 llvm::MDNode* KernelEmitter::synapse_hints() {
   if (options_.vector_bits < 512 || has_sum(At::Pre) || has_sum(At::Uniform)) return nullptr;
   const bool is_long = synapse_work(program_, kernel_, stages_) >= kLongSynapse;
+  const bool in_chunks = !rare_.selects.empty();
   if (expected_row() < (is_long ? kShortLongRow : kShortRow)) return nullptr;
   parallel_ = llvm::MDNode::getDistinct(context_, {});
-  return vector_hints(is_long);
+  return vector_hints(is_long || in_chunks);
 }
 
 double KernelEmitter::expected_row() const {
@@ -115,11 +116,11 @@ void KernelEmitter::emit_synapses_of_pre(Value* pre) {
     loop("chunk", begin, end, b_.getInt64(kSynapseChunk), [&](Value* from) {
       Value* const past = b_.CreateNSWAdd(from, b_.getInt64(kSynapseChunk));
       Value* const to = b_.CreateSelect(b_.CreateICmpSLT(past, end), past, end);
-      emit_either(b_.CreateIsNull(emit_spikes(from, to)), [&](bool nobody) {
-        nobody_spikes_ = nobody;
+      emit_either(b_.CreateIsNull(emit_rare(from, to, row)), [&](bool none) {
+        none_is_rare_ = none;
         emit_synapses(from, to, row);
       });
-      nobody_spikes_ = false;
+      none_is_rare_ = false;
     });
   }
   for (const Accumulate& sum : kernel_.accumulates)
@@ -136,32 +137,31 @@ void KernelEmitter::emit_synapses(Value* begin, Value* end, RowValues& row) {
   parallel_ = nullptr;
 }
 
-Value* KernelEmitter::emit_spikes(Value* begin, Value* end) {
+Value* KernelEmitter::emit_rare(Value* begin, Value* end, RowValues& of_pre) {
   Value* const some = flag();
   const unsigned bits = index_bits(program_[kernel_.domain].post);
+  std::vector<ExprId> conditions;
+  for (const auto& [id, left] : rare_.selects) conditions.push_back(program_.pool[ExprId{id}].operands[0]);
+  const std::vector<bool> needed = live_nodes(program_.pool, conditions);
+  const auto wanted = [&](uint32_t id) { return id < needed.size() && needed[id]; };
   parallel_ = llvm::MDNode::getDistinct(context_, {});
-  loop("spikes", begin, end, b_.getInt64(1), [&](Value* synapse) {
+  loop("rare", begin, end, b_.getInt64(1), [&](Value* synapse) {
+    RowValues row = of_pre;
+    row.synapse = synapse;
     Value* const post = index_at(launch_.post_index, synapse, bits, "post");
+    for (const uint32_t id : stages_.post)
+      if (wanted(id)) compute(id, post, row, 0);
+    for (const uint32_t id : stages_.rows.back())
+      if (wanted(id)) compute(id, post, row, 0);
     Value* any = b_.CreateLoad(b_.getInt32Ty(), some);
-    for (const Place& place : rare_conditions()) {
-      Value* const spike = load(offset(element_pointer(place), post), place.column);
-      any = b_.CreateOr(any, b_.CreateZExt(b_.CreateFCmpUNE(spike, llvm::ConstantFP::get(real_, 0.0)), b_.getInt32Ty()));
+    for (const auto& [id, left] : rare_.selects) {
+      Value* const holds = truth_of(b_, value(program_.pool[ExprId{id}].operands[0], row));
+      any = b_.CreateOr(any, b_.CreateZExt(left == 1 ? b_.CreateNot(holds) : holds, b_.getInt32Ty()));
     }
     b_.CreateStore(any, some);
-  }, options_.vector_bits < 512 ? nullptr : vector_hints());
+  }, options_.vector_bits < 512 ? nullptr : vector_hints(/*masked=*/true));
   parallel_ = nullptr;
   return b_.CreateLoad(b_.getInt32Ty(), some);
-}
-
-std::vector<Place> KernelEmitter::rare_conditions() const {
-  std::map<Place, bool> places;
-  for (const uint32_t id : rare_.selects) {
-    const ExprNode condition = program_.pool[program_.pool[ExprId{id}].operands[0]];
-    places[{ColumnId{condition.leaf.index}, condition.leaf.element}];
-  }
-  std::vector<Place> out;
-  for (const auto& [place, known] : places) out.push_back(place);
-  return out;
 }
 
 void KernelEmitter::emit_synapses_of_post(Value* post) {

@@ -171,9 +171,8 @@ class KernelEmitter {
   void fetch_row(Value* at);
   void emit_synapses_of_pre(Value* pre);
   void emit_synapses(Value* begin, Value* end, RowValues& row);
-  /// Not 0 when a post neuron of these synapses spikes, so that one of the rare arms is needed.
-  Value* emit_spikes(Value* begin, Value* end);
-  std::vector<Place> rare_conditions() const;
+  /// Not 0 when one of these synapses needs one of the rare arms.
+  Value* emit_rare(Value* begin, Value* end, RowValues& of_pre);
   void emit_synapses_of_post(Value* post);
   std::vector<Place> self_loads() const;
   /// Where this row of each dense column that the kernel touches begins.
@@ -199,7 +198,7 @@ class KernelEmitter {
   std::map<uint32_t, Value*> scratch_;                     // per post, of scans along Pre
   Value* tile_begin_ = nullptr;
   bool near_ = false;                                      // all arguments of exprel are
-  bool nobody_spikes_ = false;                             // no post neuron of the synapses being emitted
+  bool none_is_rare_ = false;                              // no synapse being emitted needs a rare arm
   Value* flag_ = nullptr;                                  // stack slot
   llvm::MDNode* parallel_ = nullptr;                       // access group of the loop being emitted
 };

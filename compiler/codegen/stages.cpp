@@ -1,5 +1,6 @@
 #include "compiler/codegen/stages.h"
 #include <algorithm>
+#include <functional>
 #include <set>
 
 namespace hebb {
@@ -91,9 +92,28 @@ Stages stages(const Program& program, const Kernel& kernel) {
   return result;
 }
 
+namespace {
+
+/// What the roots need when selections have the operand that is left of them.
+std::vector<bool> live_without(const ExprPool& pool, const Kernel& kernel, const Stages& stages, const std::map<uint32_t, int>& selects) {
+  std::vector<bool> live(stages.live.size());
+  for (const ExprId root : roots(kernel)) live[root.value] = true;
+  for (auto i = static_cast<uint32_t>(live.size()); i-- > 0;) {
+    if (!live[i]) continue;
+    const ExprNode node = pool[ExprId{i}];
+    const auto found = selects.find(i);
+    if (found != selects.end()) live[node.operands[found->second].value] = true;
+    else for (int k = 0; k < node.count; ++k) live[node.operands[k].value] = true;
+  }
+  return live;
+}
+
+}  // namespace
+
 RareArms rare_arms(const Program& program, const Kernel& kernel, const Stages& stages) {
   constexpr int kLong = 64;  // more than asking whether somebody spikes
-  if (program[kernel.domain].kind != SpaceKind::Sparse || kernel.rows != Rows::OfPre) return {};
+  constexpr int kManyReads = 6;
+  if (program[kernel.domain].kind != SpaceKind::Sparse || kernel.rows == Rows::OfPost) return {};
   std::set<uint32_t> spikes;
   for (const Kernel& other : program.kernels)
     if (other.spikes.valid() && other.rows != Rows::All) spikes.insert(other.spikes.value);
@@ -102,19 +122,28 @@ RareArms rare_arms(const Program& program, const Kernel& kernel, const Stages& s
   for (uint32_t i = 0; i < stages.live.size(); ++i) {
     if (!stages.live[i] || pool[ExprId{i}].op != Op::Select) continue;
     const ExprNode condition = pool[pool[ExprId{i}].operands[0]];
-    if (condition.op == Op::Load && condition.leaf.at == At::Post && spikes.contains(condition.leaf.index)) found.selects.insert(i);
+    if (condition.op == Op::Load && condition.leaf.at == At::Post && spikes.contains(condition.leaf.index)) found.selects[i] = 2;
   }
-  if (found.selects.empty()) return {};
-  found.live_without.resize(stages.live.size());
-  for (const ExprId root : roots(kernel)) found.live_without[root.value] = true;
-  int saved = 0;
-  for (uint32_t i = static_cast<uint32_t>(stages.live.size()); i-- > 0;) {
-    const ExprNode node = pool[ExprId{i}];
-    if (!found.live_without[i]) saved += stages.live[i] && stages.level[i] == kRow ? cost(node) : 0;
-    else if (found.selects.contains(i)) found.live_without[node.operands[2].value] = true;
-    else for (int k = 0; k < node.count; ++k) found.live_without[node.operands[k].value] = true;
+  const auto count = [&](const std::vector<bool>& without, const std::function<int(const ExprNode&, Level)>& of) {
+    int saved = 0;
+    for (uint32_t i = 0; i < without.size(); ++i)
+      if (stages.live[i] && !without[i]) saved += of(pool[ExprId{i}], stages.level[i]);
+    return saved;
+  };
+  if (!found.selects.empty()) {
+    found.live_without = live_without(pool, kernel, stages, found.selects);
+    if (count(found.live_without, [](const ExprNode& node, Level level) { return level == kRow ? cost(node) : 0; }) <= kLong) found = {};
   }
-  return saved > kLong ? found : RareArms{};
+  for (uint32_t i = 0; i < stages.live.size(); ++i) {
+    if (!stages.live[i] || stages.level[i] != kRow || pool[ExprId{i}].op != Op::Select) continue;
+    const ExprId condition = pool[ExprId{i}].operands[0];
+    if (stages.level[condition.value] != kRow) continue;
+    std::vector<bool> without = live_without(pool, kernel, stages, {{i, 1}});
+    for (const ExprId asked : nodes_below(pool, {&condition, 1})) without[asked.value] = true;
+    if (count(without, [](const ExprNode& node, Level level) { return level == kPost && node.op == Op::Load ? 1 : 0; }) >= kManyReads) found.selects[i] = 1;
+  }
+  if (!found.selects.empty()) found.live_without = live_without(pool, kernel, stages, found.selects);
+  return found;
 }
 
 int synapse_work(const Program& program, const Kernel& kernel, const Stages& stages) {

@@ -2,7 +2,7 @@
 // Where each node of a kernel is computed: which loops it mentions, and in which order within a row.
 
 #include <cstdint>
-#include <set>
+#include <map>
 #include <vector>
 
 #include "compiler/program/program.h"
@@ -23,10 +23,10 @@ struct Stages {
 };
 Stages stages(const Program& program, const Kernel& kernel);
 
-/// Long computations of a sparse kernel over rows that only synapses of spiking post neurons need: the first arms of
-/// selections. Rows::OfPre only.
+/// Long computations of a sparse kernel over rows that few synapses need: those of spiking post neurons, the first arms of
+/// selections; those for which alone many values of their post neuron are read, their second arms. Rows::OfPre only.
 struct RareArms {
-  std::set<uint32_t> selects;        // by ExprId
+  std::map<uint32_t, int> selects;   // by ExprId: which operand is left where none of them is needed
   std::vector<bool> live_without;    // what is needed where none of them is; empty with `selects`
 };
 RareArms rare_arms(const Program& program, const Kernel& kernel, const Stages& stages);

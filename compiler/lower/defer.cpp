@@ -332,28 +332,51 @@ class Analysis {
 
   void signs() {
     if (!bounded() || out_.products.empty()) return;
+    const std::string why = not_of_one_sign();
+    if (!why.empty() && !replayed()) no(why);
+  }
+
+  /// Bounds are met once and the weight is right. Empty: it is; else why not.
+  std::string not_of_one_sign() {
     if (out_.products.size() > 1) {
       for (size_t k = 0; k < out_.products.size(); ++k) {
         if (out_.products[k].kept >= 0)
-          return (void)no("what ", name(out_.kept[static_cast<size_t>(out_.products[k].kept)].id), " and others add may differ in sign");
+          return cat("what ", name(out_.kept[static_cast<size_t>(out_.products[k].kept)].id), " and others add may differ in sign");
         for (const auto& [generator, power] : monomials_[k]) {
           const VarId id = variable_of_.at(pool()[generator].leaf.index);
           if (power % 2 == 0) continue;
-          if (!never_negative(id, signs_of_parameters(draft_.program))) return (void)no(name(id), " may be negative, and so may differ in sign from others");
+          if (!never_negative(id, signs_of_parameters(draft_.program))) return cat(name(id), " may be negative, and so may differ in sign from others");
           if (std::find(out_.traces.begin(), out_.traces.end(), generator) == out_.traces.end()) out_.traces.push_back(generator);
         }
       }
     }
     const std::optional<Sign> fixed = common(signs_of_parameters(draft_.program));
-    if (fixed && out_.traces.empty()) return;
+    if (fixed && out_.traces.empty()) return {};
     const LeafSign usual = [this](ExprId id, const ExprNode& leaf) { return usual_sign(id, leaf, 0); };
     const bool steady = fixed || common(usual);
     // A synapse's sum of terms of either sign turns when its traces say so: at almost every event.
-    if (!steady && out_.products.size() > 1) return (void)no("what it adds has terms of either sign");
+    if (!steady && out_.products.size() > 1) return "what it adds has terms of either sign";
     out_.signs = steady ? Deferral::Signs::Steady : Deferral::Signs::Changing;
     out_.of_parameters = steady && std::all_of(out_.products.begin(), out_.products.end(), [this](const Deferral::Product& product) {
       return !product.at_flow.valid() && (!product.at_instants.valid() || of_parameters(product.at_instants));
     });
+    return {};
+  }
+
+  /// What post spikes add is products of carriers, which fall, and of numbers that parameters decide: each product keeps
+  /// its sign from one look to the next.
+  bool replayed() {
+    const auto is_one = [this](const Deferral::Product& product) { return product.kept < 0 && pool().is_constant(product.carrier, 1); };
+    if (!out_.with_post_spikes) return false;
+    for (const Deferral::Product& product : out_.products)
+      if (product.kept >= 0 || product.at_flow.valid() || !of_parameters(product.at_instants)) return false;
+    out_.traces.clear();
+    out_.signs = Deferral::Signs::Replayed;
+    out_.counter = static_cast<size_t>(std::find_if(out_.products.begin(), out_.products.end(), is_one) - out_.products.begin());
+    if (out_.counter == out_.products.size())
+      out_.products.push_back({.carrier = pool().constant(1), .scale = scale_of(pool().constant(1)), .at_instants = pool().constant(0),
+                               .at_flow = {}, .uniform = false, .one_amount = true, .sum = {}, .seen = {}, .next = {}, .past = {}});
+    return true;
   }
 
   bool of_parameters(ExprId amount) {
@@ -471,10 +494,13 @@ void defer_changes(Draft& draft) {
       Deferral::Product& product = found.products[k];
       const SpaceId space = product.uniform ? draft.uniform : post;
       product.sum = add(cat("sum", k), space);
-      if (product.at_instants.valid()) product.next = add(cat("next", k), product.one_amount ? draft.uniform : space, Role::Value);
+      const bool by_one = found.replayed() && !found.scales[product.scale].column.valid();
+      if (product.at_instants.valid() && !by_one) product.next = add(cat("next", k), product.one_amount ? draft.uniform : space, Role::Value);
+      if (found.replayed() && !by_one)
+        product.past = draft.program.add(Column{.name = cat(projection.prefix, "waits.past", k), .space = post, .role = Role::State, .width = Deferral::kMostPast});
       product.seen = add(cat("seen", k), projection.space);
     }
-    if (found.signs != Deferral::Signs::Fixed) {
+    if (found.remembers_signs()) {
       const SpaceId space = found.signs_by_neuron() ? post : draft.uniform;
       found.ups = add("ups", space);
       found.downs = add("downs", space);

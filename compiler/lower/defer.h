@@ -9,6 +9,11 @@
 // As long as they have one sign, bounds met at each of them and bounds met once at the end give the same weight.
 // Where the sign of the amounts may change, `ups` and `downs` say which signs a target has had since its synapses
 // were last looked at, and before an amount of the other sign comes, they are.
+// Where the signs of several carriers' amounts differ, though parameters decide each of them, bounds met at each change
+// and bounds met once may differ. All that went up and all that went down since then say whether they can: where none of
+// the two takes the weight past a bound, or where one of them is smaller than what each post spike adds the other way,
+// they do not. At any other synapse its changes are done again one after another, from what the scales were at the last
+// post spikes of its target (`past`). When a target has had as many of those as are kept, all that waits is settled.
 
 #include <string>
 #include <vector>
@@ -45,7 +50,8 @@ struct Deferral {
     bool uniform = true;        // they read no neuron
     bool one_amount = false;    // at instants it is one number for all neurons that spike
     ColumnId sum, seen;
-    ColumnId next;              // the sum after this instant; of one amount: what it is increased by
+    ColumnId next;              // the sum after this instant; of one amount: what it is increased by; invalid: 1
+    ColumnId past;              // Replayed: what it was increased by at the last spikes of the post neuron; invalid: 1
   };
   std::vector<Scale> scales;
   std::vector<Kept> kept;
@@ -55,10 +61,13 @@ struct Deferral {
     Fixed,                      // there are no bounds, or all amounts have one sign
     Steady,                     // they have, with the parameters as they are; others would cost a sweep
     Changing,
+    Replayed,                   // amounts differ in sign: sums are of scales, amounts times them are added when looked at
   };
+  static constexpr uint32_t kMostPast = 8;
   Signs signs = Signs::Fixed;
   bool by_neuron = false;       // some amount reads the post neuron, or comes with its spikes
   bool of_parameters = false;   // amounts read parameters only: their signs are those of nobody
+  size_t counter = 0;           // Replayed: the product whose sum counts spikes
   std::vector<ExprId> traces;   // several carriers: that these are not negative is counted on
   ColumnId ups, downs, turned;  // of post neurons, or of none: what they had; they turn in this instant or flow
   ColumnId below;               // uniform: some of the traces are negative after all
@@ -67,12 +76,15 @@ struct Deferral {
   bool waits_at_instants() const;
   /// Whether signs are remembered for each post neuron.
   bool signs_by_neuron() const { return by_neuron && !of_parameters; }
+  bool replayed() const { return signs == Signs::Replayed; }
+  /// Whether `ups` and `downs` are kept.
+  bool remembers_signs() const { return signs != Signs::Fixed && !replayed(); }
 };
 
 /// How a sparse projection can be looked at less; without columns.
 Deferral deferral(Draft& draft, const Instance& projection);
-/// The same of a rule on its own.
-Deferral sparse_deferral(const Model& model, const Rule& rule);
+/// The same of a rule on its own, with these values of parameters.
+Deferral sparse_deferral(const Model& model, const Rule& rule, const std::map<std::string, double>& given = {});
 
 /// Decides for every sparse projection, and adds the columns of those that can.
 void defer_changes(Draft& draft);

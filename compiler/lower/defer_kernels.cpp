@@ -8,6 +8,7 @@
 #include "compiler/lower/defer.h"
 #include "compiler/lower/passes.h"
 #include "compiler/lower/reader.h"
+#include "compiler/lower/replay.h"
 #include "compiler/support/text.h"
 
 namespace hebb {
@@ -41,6 +42,7 @@ class Writer {
 
   /// The weight with all that waits.
   ExprId caught_up() {
+    if (how_.replayed()) return Replay{draft_, projection_, how_}.weight();
     ExprId value = weight();
     for (const Product& product : how_.products) {
       const ExprId since = pool_.sub(sum(product), seen(product));
@@ -74,7 +76,11 @@ class Writer {
   /// The same of a neuron that spikes; the same bits wherever it is read, or what is seen would differ from the sum.
   ExprId next_sum(const Product& product, At at) {
     if (!product.one_amount) return pool_.load(product.next, at);
-    return pool_.add(pool_.load(product.sum, at), pool_.load(product.next, At::Uniform));
+    return pool_.add(pool_.load(product.sum, at), increment(product));
+  }
+  /// Of one amount.
+  ExprId increment(const Product& product) {
+    return product.next.valid() ? pool_.load(product.next, At::Uniform) : pool_.constant(1);
   }
 
   // --- amounts -------------------------------------------------------------------------------------
@@ -92,7 +98,7 @@ class Writer {
   bool waits(const Product& product) {
     if (!product.at_instants.valid()) return false;
     if (how_.with_post_spikes && draft_.quiet && draft_.passing.contains(how_.post_spikes.value)) return false;
-    return !pool_.is_constant(in_this_step(product.at_instants), 0);
+    return how_.replayed() || !pool_.is_constant(in_this_step(product.at_instants), 0);
   }
   bool waits_at_instants() {
     return std::any_of(how_.products.begin(), how_.products.end(), [&](const Product& product) { return waits(product); });
@@ -178,16 +184,24 @@ class Writer {
       if (how_.with_post_spikes && !uniform) kernel.rows = Rows::OfSpikes, kernel.spikes = how_.post_spikes;
       for (const Product& product : how_.products)
         if (waits(product) && product.uniform == uniform)
-          kernel.stores.push_back({.into = product.sum, .value = next_sum(product, uniform ? At::Uniform : At::Self)});
-      if (waits_at_instants() && how_.signs != Signs::Fixed && uniform != how_.signs_by_neuron()) add_turns(kernel, &Product::at_instants);
+          add_next_sum(kernel, product, uniform ? At::Uniform : At::Self);
+      if (waits_at_instants() && how_.remembers_signs() && uniform != how_.signs_by_neuron()) add_turns(kernel, &Product::at_instants);
       add(std::move(kernel));
     }
     return kernels;
   }
 
+  void add_next_sum(Kernel& kernel, const Product& product, At at) {
+    kernel.stores.push_back({.into = product.sum, .value = next_sum(product, at)});
+    if (!product.past.valid()) return;
+    kernel.stores.push_back({.into = product.past, .element = 0, .value = increment(product)});
+    for (uint32_t k = 1; k < Deferral::kMostPast; ++k)
+      kernel.stores.push_back({.into = product.past, .element = k, .value = pool_.load(product.past, at, k - 1)});
+  }
+
   /// Before the amounts of this instant.
   std::vector<Kernel> sweep_at_instants() {
-    if (!waits_at_instants()) return {};
+    if (!waits_at_instants() || !how_.remembers_signs()) return {};
     std::vector<ExprId> amounts;
     for (const Product& product : how_.products)
       if (waits(product)) amounts.push_back(at_home(in_this_step(product.at_instants)));
@@ -206,7 +220,7 @@ class Writer {
       for (const Product& product : how_.products)
         if (product.at_flow.valid() && product.uniform == uniform)
           kernel.stores.push_back({.into = product.sum, .value = increased(product, product.at_flow)});
-      if (how_.signs != Signs::Fixed && uniform != how_.signs_by_neuron()) add_turns(kernel, &Product::at_flow);
+      if (how_.remembers_signs() && uniform != how_.signs_by_neuron()) add_turns(kernel, &Product::at_flow);
       if (!kernel.stores.empty()) kernels.push_back(std::move(kernel));
     }
     return kernels;
@@ -216,10 +230,10 @@ class Writer {
   std::vector<Definition> next_sums() {
     std::vector<Definition> definitions;
     for (const Product& product : how_.products) {
-      if (!waits(product)) continue;
+      if (!waits(product) || !product.next.valid()) continue;
       Kernel kernel = of_sums("next_sum", product.uniform || product.one_amount);
       if (how_.with_post_spikes && !product.one_amount) kernel.rows = Rows::OfSpikes, kernel.spikes = how_.post_spikes;
-      const ExprId value = product.one_amount ? times(scale(product.scale), product.at_instants) : increased(product, product.at_instants);
+      const ExprId value = how_.replayed() ? scale(product.scale) : product.one_amount ? times(scale(product.scale), product.at_instants) : increased(product, product.at_instants);
       kernel.stores.push_back({.into = product.next, .value = value});
       definitions.push_back({.column = product.next, .kernels = {std::move(kernel)}});
     }
@@ -262,7 +276,7 @@ class Writer {
 
   /// Where the coming amounts have another sign than those before them, synapses are brought up to date first.
   std::vector<Kernel> sweep(const std::vector<ExprId>& amounts, bool at_post_spikes) {
-    if (how_.signs == Signs::Fixed) return {};
+    if (!how_.remembers_signs()) return {};
     ExprId found = turned(turns(amounts));
     if (at_post_spikes && how_.signs_by_neuron()) found = both(pool_.load(how_.post_spikes, At::Self), found);
     Kernel look = of_sums("turns", !how_.signs_by_neuron());
@@ -349,14 +363,14 @@ void add_settling(Draft& draft) {
     if (now.stores.empty()) continue;
     Kernel settle = now;
     settle.name = projection.prefix + "settle";
-    for (const Product& product : how.products) zero(settle, product.seen);
+    for (const Product& product : how.products) zero(settle, product.seen), entry.copies.push_back(product.seen);
     entry.now = add(std::move(now));
     entry.settle.push_back(add(std::move(settle)));
     for (const bool uniform : {true, false}) {
       Kernel sums = writer.of_sums("settle_sums", uniform);
       for (const Product& product : how.products)
         if (product.uniform == uniform) zero(sums, product.sum);
-      if (how.signs != Signs::Fixed && uniform != how.signs_by_neuron()) zero(sums, how.ups), zero(sums, how.downs);
+      if (how.remembers_signs() && uniform != how.signs_by_neuron()) zero(sums, how.ups), zero(sums, how.downs);
       if (!sums.stores.empty()) entry.settle.push_back(add(std::move(sums)));
     }
     Kernel scales = writer.of_sums("settle_scales", true);
@@ -380,6 +394,7 @@ void add_settling(Draft& draft) {
       some.accumulates.push_back({.into = how.below, .at = At::Uniform, .combine = Combine::Max, .value = any});
       program.plan.begin.push_back({add(std::move(some))});
     }
+    if (how.replayed()) entry.counts = how.products[how.counter].sum, entry.events = how.post_spikes, entry.most = Deferral::kMostPast;
     program.plan.deferred.push_back(std::move(entry));
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "compiler/expr/transform.h"
 #include "compiler/lower/defer.h"
@@ -47,12 +48,16 @@ struct Work {
 
 struct WorkOf {
   Work row, neuron;  // neuron: of a list, once for all of its rows
+  Work again;        // of rows at bounds: what waited, one change after another
 };
+
+constexpr const char* kPast = "waits.past";
 
 WorkOf work_of(const Program& program, const Kernel& kernel) {
   const bool synaptic = is_synaptic(program[kernel.domain].kind);
   const At once = kernel.rows == Rows::OfPost ? At::Post : At::Pre;
   std::map<ExprId, int> level;  // 0 nothing, 1 the neuron, 2 the row
+  std::set<ExprId> replayed;    // made of what scales were at spikes, up to the choice whether that is needed
   WorkOf work;
   for (const ExprId id : nodes_below(program.pool, roots(kernel))) {
     const ExprNode node = program.pool[id];
@@ -61,8 +66,13 @@ WorkOf work_of(const Program& program, const Kernel& kernel) {
     if (node.op == Op::Draw) at = 2;
     for (int k = 0; k < node.count; ++k) at = std::max(at, level.at(node.operands[k]));
     level[id] = at;
+    const bool past = node.op == Op::Load && program[ColumnId{node.leaf.index}].width > 1 && program[ColumnId{node.leaf.index}].name.find(kPast) != std::string::npos;
+    const auto made_so = [&](int k) { return replayed.contains(node.operands[k]); };
+    const bool chosen = node.op == Op::Select && !made_so(0) && !made_so(1);
+    if (past || (!chosen && ((node.count > 0 && made_so(0)) || (node.count > 1 && made_so(1)) || (node.count > 2 && made_so(2))))) replayed.insert(id);
     if (node.count == 0) continue;
-    if (at == 2 || program[kernel.domain].kind == SpaceKind::Uniform) work.row.count(node.op);
+    if (replayed.contains(id)) work.again.count(node.op);
+    else if (at == 2 || program[kernel.domain].kind == SpaceKind::Uniform) work.row.count(node.op);
     if (at == 1) work.neuron.count(node.op);
   }
   return work;
@@ -99,6 +109,12 @@ struct Account {
     if (!row.text().empty()) pieces.push_back(cat(row.text(), " a synapse"));
     if (!neuron.text().empty()) pieces.push_back(cat(neuron.text(), rows == Rows::OfPre ? " a row" : " a column"));
     return joined(pieces, ", ");
+  }
+  std::string again(Rows rows) const {
+    Work work;
+    for (const Kernel* kernel : kernels)
+      if (of_synapses(*kernel, rows)) work.add(work_of(program, *kernel).again);
+    return work.text();
   }
   std::string neurons(const std::string& name, Rows rows) const {
     Work work;
@@ -163,10 +179,18 @@ std::string memory(const Model& model, const Rule& rule, const Deferral& how, bo
 
 }  // namespace
 
-std::string sparse_forms(const Model& model, const Rule& rule) {
+std::map<std::string, double> numbers_set(const Model& model, const ProjectionDef& projection) {
+  std::map<std::string, double> given;
+  for (const Assignment& setting : projection.settings)
+    if (setting.value.size() == 1 && model.pool.is_constant(setting.value[0]))
+      given[model[setting.variable].name] = model.pool[setting.value[0]].value;
+  return given;
+}
+
+std::string sparse_forms(const Model& model, const Rule& rule, const std::map<std::string, double>& given) {
   if (!rule.weight.valid() || !uses_spikes(rule)) return "";
-  const Program program = lower_sparse(model, rule);
-  const Deferral how = sparse_deferral(model, rule);
+  const Program program = lower_sparse(model, rule, given);
+  const Deferral how = sparse_deferral(model, rule, given);
   const bool late = how.obstacle.empty();
   const Account quiet{program, kernels_of(program, When::Eventful)}, eventful{program, kernels_of(program, When::Quiet)};
 
@@ -198,6 +222,9 @@ std::string sparse_forms(const Model& model, const Rule& rule) {
                                : "before what is added changes its sign, every synapse, because a bound may be met in between");
   if (late && how.signs == Deferral::Signs::Steady)
     line("turn", "none with the parameters as they are; where what is added changes its sign, first every synapse");
+  if (late && how.replayed())
+    line("at bounds", cat("where one may have been met since: what waits, spike by spike, ", quiet.again(Rows::OfPre), " a synapse; every synapse when a post neuron has had ",
+                          Deferral::kMostPast, " spikes"));
   line("memory", memory(model, rule, how, by_column || (late && how.signs == Deferral::Signs::Changing && how.by_neuron)));
   return out;
 }

@@ -169,6 +169,13 @@ Draft draft_sparse(const Model& model, const Rule& rule) {
   return draft;
 }
 
+/// Parameters of the rule of a draft by their columns' names.
+std::map<std::string, double> with_prefix(const Draft& draft, const std::map<std::string, double>& given) {
+  std::map<std::string, double> out;
+  for (const auto& [name, value] : given) out[draft.projections.back().prefix + name] = value;
+  return out;
+}
+
 /// Without what moves a frozen weight.
 Network with_frozen_weights(Network network) {
   for (ProjectionDef& projection : network.projections) {
@@ -188,14 +195,16 @@ Program lower(const Model& model, const Network& network, const LowerOptions& op
   return finish(draft(model, still, options), options);
 }
 
-Deferral sparse_deferral(const Model& model, const Rule& rule) {
+Deferral sparse_deferral(const Model& model, const Rule& rule, const std::map<std::string, double>& given) {
   Draft draft = draft_sparse(model, rule);
+  draft.given = with_prefix(draft, given);
   return deferral(draft, draft.projections.back());
 }
 
-Program lower_sparse(const Model& model, const Rule& rule) {
+Program lower_sparse(const Model& model, const Rule& rule, const std::map<std::string, double>& given) {
   Draft draft = draft_sparse(model, rule);
   LowerOptions options;
+  options.given = with_prefix(draft, given);
   options.defer = true;
   options.fuse = false;
   return finish(std::move(draft), options);

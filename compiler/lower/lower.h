@@ -70,8 +70,8 @@ struct Block {
 Block lower_block(const Model& model, const Rule& rule);
 
 /// The rule on synapses of some of the pairs, as a step of a network with spikes takes it: post spikes and
-/// flows wait where that is exact. Sizes mean nothing. For `hebb explain`.
-Program lower_sparse(const Model& model, const Rule& rule);
+/// flows wait where that is exact. Sizes mean nothing; `given` are values of parameters. For `hebb explain`.
+Program lower_sparse(const Model& model, const Rule& rule, const std::map<std::string, double>& given = {});
 
 /// Stateless values that depend on each other in a circle within one step, by column name; empty: none.
 std::vector<std::string> stateless_cycle(const Model& model, const Network& network);

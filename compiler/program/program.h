@@ -194,13 +194,17 @@ struct Bucketed {
 
 /// Synapses that are behind: what happened since they were last looked at is yet to be added. Whoever reads
 /// one of the columns runs `now` first, and puts back what they were (bits must not depend on who reads).
-/// `settle` adds all that waits and begins anew: run before a scale becomes too small for the precision, and
-/// before the host sets anything.
+/// `settle` adds all that waits and begins anew: run before a scale becomes too small for the precision, before a step
+/// that finds one of `counts` at `most`, and before the host sets anything.
 struct Deferred {
   std::vector<ColumnId> behind;
   std::vector<ColumnId> scales;     // uniform State: 1 after `settle`, fall
   KernelId now;
   std::vector<KernelId> settle;     // in order
+  std::vector<ColumnId> copies = {};  // State of synapses, holds what states of neurons were
+  ColumnId counts = {};             // of neurons: grows by 1 at each of `events`, 0 after `settle`; invalid: nothing counts
+  ColumnId events = {};
+  double most = 0;
 };
 
 struct Plan {

@@ -219,6 +219,9 @@ class Verifier {
           fault("what is behind has no scale");
       if (deferred.behind.empty() || !std::all_of(deferred.behind.begin(), deferred.behind.end(), [&](ColumnId id) { return exists(id); }))
         fault("nothing is behind");
+      if (deferred.counts.valid() && (!exists(deferred.counts) || !exists(deferred.events) || deferred.most < 1 || program_[deferred.counts].width != 1 ||
+                                      program_[deferred.counts].space != program_[deferred.events].space))
+        fault("what is behind counts what it cannot see");
       bool known = deferred.now.value < program_.kernels.size();
       for (const KernelId kernel : deferred.settle) known = known && kernel.value < program_.kernels.size();
       if (!known) fault("what is behind never catches up");

@@ -25,7 +25,16 @@ const std::string kRules[] = {
                        " w' = a * x * y * post.spike - b * pre.spike;"),
     rule(" in [0, 1]", "w' = 0.02 * a * post.spike - 0.02 * b * pre.spike;  x' = -x / tau + pre.spike;"),
     rule(" in [0, 1]", kTraces + "w' = a * x * post.spike;"),
+    // Terms of either sign: bounds are met now and then, always, never; one bound; no constant; three terms.
+    rule(" in [0, 1]", kTraces + "w' = a * (x - 0.3) * post.spike - 0.1 * b * y * pre.spike;"),
+    rule(" in [0, 1]", kTraces + "w' = 8 * a * (0.3 - x) * post.spike + b * y * pre.spike;"),
+    rule(" in [-100, 100]", kTraces + "w' = a * (x - 0.3) * post.spike - b * y * pre.spike;"),
+    rule(" in [0.2, inf)", kTraces + "w' = a * (x - 0.6) * post.spike - 0.1 * b * y * pre.spike;"),
+    rule(" in (-inf, 0.7]", kTraces + "w' = a * (0.4 - x) * post.spike - 0.1 * b * y * pre.spike;"),
+    rule(" in [0, 1]", kTraces + "z' = -z / (4 * tau) + pre.spike; w' = a * (x - 0.4 * z) * post.spike + 0.01 * b * pre.spike;"),
+    rule(" in [0, 1]", kTraces + "z' = -z / (4 * tau) + pre.spike; w' = a * (0.2 + x^2 - 0.6 * z) * post.spike - 0.01 * b * w * pre.spike;"),
 };
+constexpr size_t kEitherSign = 10;  // where those begin
 
 TEST(Deferred, EqualsAPassOverColumnsAtEveryMoment) {
   for (const std::string& text : kRules) {
@@ -141,11 +150,51 @@ TEST(Deferred, StaysWithThePassOverColumnsWhereItWouldNotBeExact) {
   for (const std::string& body : {
            kTraces + "w' = a * (1 - w) * x * post.spike - b * y * pre.spike;",       // depends on w
            kTraces + "w' = -w / 1 s + a * x * post.spike - b * y * pre.spike;",      // flows
-           kTraces + "w' = a * (x - 0.3) * post.spike - b * y * pre.spike;",         // terms of either sign
+           kTraces + "w' = a * (x - y) * post.spike - b * y * pre.spike;",           // terms of either sign, not of parameters
            kTraces + "on post.spike { w := x; } on pre.spike { w -= b * y; }",       // sets
            std::string("x' = (0.3 - x) / tau + pre.spike; w' = a * x * post.spike - b * pre.spike;")}) {
     Ran ran = start(network(rule(" in [0, 1]", body), "random(p = 0.6)"), true);
     EXPECT_FALSE(deferred(ran)) << body;
+  }
+}
+
+// More spikes of a target than are kept, many times; one of each, few of each.
+TEST(Deferred, OfEitherSignAtAnySizeAndRate) {
+  const std::string text = kRules[kEitherSign];
+  for (const auto& [pres, posts] : {std::pair{1, 9}, {9, 1}, {1, 1}, {3, 70}, {70, 3}})
+    for (const char* how : {"random(p = 0.6)", "random(p = 1)"}) {
+      const std::string made = network(text, how, "", pres, posts);
+      Ran late = start(made, true), prompt = start(made, false), fast = start(made, true, Precision::Float64, Engine::Jit);
+      EXPECT_TRUE(deferred(late));
+      for (int piece = 0; piece < 5; ++piece) {
+        for (Ran* ran : {&late, &prompt, &fast}) ran->go(300);
+        expect_near(late.at("S.w"), prompt.at("S.w"), cat(pres, " to ", posts));
+        expect_same_states(late, fast, cat(pres, " to ", posts));
+      }
+    }
+}
+
+TEST(Deferred, OfEitherSignOnThreads) {
+  for (size_t k = kEitherSign; k < std::size(kRules); ++k) {
+    const std::string text = network(kRules[k], "random(p = 0.6)", "", 40, 70);
+    Ran one = start(text, true, Precision::Float32, Engine::Jit), two = start(text, true, Precision::Float32, Engine::Jit, 2);
+    one.go(500);
+    two.go(500);
+    expect_same_states(one, two, kRules[k]);
+  }
+}
+
+TEST(Deferred, OfEitherSignWhateverTheHostSets) {
+  const std::string text = network(kRules[kEitherSign], "random(p = 0.6)");
+  Ran late = start(text, true), prompt = start(text, false);
+  for (const double a : {0.2, -0.3, 0.0, 5.0, 0.1}) {
+    for (Ran* ran : {&late, &prompt}) {
+      EXPECT_TRUE(ran->simulation->set(ran->column("S.a"), std::vector{a}).ok());
+      ran->go(137);
+      EXPECT_TRUE(ran->simulation->set(ran->column("S.x"), std::vector<double>(11, -0.5 * a)).ok());
+      ran->go(41);
+    }
+    expect_near(late.at("S.w"), prompt.at("S.w"), cat("a = ", a));
   }
 }
 

@@ -68,7 +68,7 @@ int run_explain(const Options& options) {
       names.push_back(projection.name);
       const bool here = options.name.empty() ? network.span.file == opened->file : projection.name == options.name;
       if (here && projection.plastic)
-        texts.push_back(cat(network.name, ".", projection.name, ": ", explain(model, projection.rule), sparse_forms(model, projection.rule)));
+        texts.push_back(cat(network.name, ".", projection.name, ": ", explain(model, projection.rule), sparse_forms(model, projection.rule, numbers_set(model, projection))));
     }
     names.push_back(network.name);
     if (wanted(network.name, network.span)) texts.push_back(recordings_form(model, network));
