@@ -294,7 +294,8 @@ std::string Fitting::state_file() const {
 }
 
 uint64_t Fitting::fingerprint() const {
-  std::string text = cat(e_.sources[fit_.span.file].text, "\n", fit_.span.begin, "\n", e_.options.seed);
+  std::string text = cat(fit_.span.begin, "\n", e_.options.seed, "\n", plan_.options.precision == Precision::Float64);
+  for (uint32_t file = 0; file < e_.sources.size(); ++file) text += cat("\n", e_.sources[FileId{file}].text);   // rules may be imported
   for (const auto& [name, value] : e_.model.constants) text += cat("\n", name, " ", value);
   return fnv1a(text);
 }

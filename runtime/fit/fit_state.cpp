@@ -47,7 +47,7 @@ Result<FitState> load_state(const std::string& path, uint64_t fingerprint) {
   uint64_t found = 0;
   reader(found);
   if (found != fingerprint) {
-    return Failure{cat(quoted(path), " belongs to another fit: another file, seed or place in it")};
+    return Failure{cat(quoted(path), " belongs to another fit: another file, seed, precision or place in it")};
   }
   FitState state;
   uint64_t starts = 0;
