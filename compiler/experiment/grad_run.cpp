@@ -237,7 +237,9 @@ TrajectoryMemory RunGradient::memory() const {
   out.lanes = lanes;
   return out;
 }
-std::string RunGradient::apart_because() const { return state_->packs.obstacle(); }
+std::string RunGradient::apart_because() const {
+  return state_->packs.obstacle().empty() && state_->packs.slower_together() ? "that is faster here" : state_->packs.obstacle();
+}
 std::string RunGradient::never_together_because() const {
   return state_->packing ? TrajectoryPack::obstacle(state_->adjoint->program) : "they are interpreted, or on a device";
 }
@@ -299,10 +301,13 @@ std::string RunGradient::State::forward_lane(int64_t lane) {
 void RunGradient::State::forward_together(std::vector<int64_t>& active) {
   together = packs.choose(active);
   std::vector<char> done(together.size());
+  std::vector<double> seconds(together.size());
   in_parallel(prepared.options.threads, static_cast<int64_t>(together.size()), [&](int64_t k) {
     const int64_t group = together[k];
+    const double began = thread_seconds();
     auto values = packs.forward(group, read);
     if (!values) return;
+    seconds[k] = thread_seconds() - began;
     done[k] = 1;
     for (int64_t n = 0; n < packs.count(group); ++n) {
       recorded[packs.first(group) + n] = std::move((*values)[n]);
@@ -311,6 +316,7 @@ void RunGradient::State::forward_together(std::vector<int64_t>& active) {
     }
   });
   for (size_t k = together.size(); k-- > 0;) {   // too much memory together: one by one
+    if (done[k]) packs.took_together(together[k], RunPacks::Pass::Forth, seconds[k]);
     if (done[k]) continue;
     packs.give_up(together[k]);
     together.erase(together.begin() + static_cast<std::ptrdiff_t>(k));
@@ -322,18 +328,22 @@ void RunGradient::State::forward_together(std::vector<int64_t>& active) {
 
 void RunGradient::State::reverse_together(const std::function<ByLane(int64_t)>& owed,
                                           std::vector<std::vector<std::vector<double>>>& found) {
+  std::vector<double> seconds(together.size());
   in_parallel(prepared.options.threads, static_cast<int64_t>(together.size()), [&](int64_t k) {
     const int64_t group = together[k], first = packs.first(group);
     std::vector<ByLane> seeds;
     for (int64_t n = 0; n < packs.count(group); ++n) seeds.push_back(owed(first + n));
     TrajectoryPack& pack = packs.pack(group);
+    const double began = thread_seconds();
     pack.reverse(read, seeds);
+    seconds[k] = thread_seconds() - began;
     for (int64_t n = 0; n < packs.count(group); ++n) {
       if (seeds[n].empty()) continue;
       for (const Place& place : places)
         found[first + n].push_back(fed(place) ? pack.gradient_of_feed(place.column, n) : pack.gradient(place.column, n));
     }
   });
+  for (size_t k = 0; k < together.size(); ++k) packs.took_together(together[k], RunPacks::Pass::Back, seconds[k]);
 }
 
 namespace {
@@ -428,11 +438,15 @@ bool RunGradient::forward(Evaluation& e, std::span<const RunQuestion> questions,
       s.keep_all = s.trajectories[active[0]]->memory().bytes <= s.options.max_bytes / static_cast<uint64_t>(all);
     if (!s.keep_all) s.trajectories[active[0]].reset();
   }
+  std::vector<double> seconds(active.size());
   in_parallel(s.prepared.options.threads, static_cast<int64_t>(active.size() - begin), [&](int64_t k) {
     const int64_t lane = active[begin + k];
+    const double began = thread_seconds();
     failures[lane] = s.forward_lane(lane);
+    seconds[begin + k] = thread_seconds() - began;
     if (!s.keep_all) s.trajectories[lane].reset();
   });
+  for (size_t k = begin; k < active.size(); ++k) s.packs.took_alone(RunPacks::Pass::Forth, seconds[k]);
   s.packs.note_alone(static_cast<int64_t>(active.size()));
   for (size_t copy = 0; copy < questions.size(); ++copy) {
     if (!leaves[copy]) continue;
@@ -546,17 +560,22 @@ bool RunGradient::reverse(Evaluation& e, std::span<const RunQuestion> questions,
     }
   }
   s.reverse_together(owed, found);
+  std::vector<double> seconds(all, -1.0);   // of lanes that went alone
   in_parallel(s.prepared.options.threads, all, [&](int64_t lane) {
     if (s.device || entry[lane] < 0 || !found[lane].empty()) return;
     if (!s.trajectories[lane]) failures[lane] = s.forward_lane(lane);
     if (!failures[lane].empty()) return;
     Trajectory& trajectory = *s.trajectories[lane];
-    trajectory.reverse(s.read, owed(lane));
+    const ByLane seeds = owed(lane);
+    const double began = thread_seconds();
+    trajectory.reverse(s.read, seeds);
+    seconds[lane] = thread_seconds() - began;
     for (const Place& place : s.places)
       found[lane].push_back(s.fed(place) ? trajectory.gradient_of_feed(place.column) : trajectory.gradient(place.column));
     if (!s.keep_all) s.trajectories[lane].reset();
   });
   for (int64_t lane = 0; lane < all; ++lane) {
+    if (seconds[lane] >= 0) s.packs.took_alone(RunPacks::Pass::Back, seconds[lane]);
     if (failures[lane].empty()) continue;
     e.diags.report(DiagKind::CannotRun, s.run->network.span, failures[lane]);
     return false;

@@ -411,9 +411,12 @@ namespace {
 void run_together(const PreparedRun& prepared, Moving& moving, const std::vector<int64_t>& active, std::vector<LaneResult>& results, std::vector<char>& done) {
   const std::vector<int64_t> groups = moving.packs.choose(active);
   for (const int64_t group : groups) moving.together = std::max(moving.together, moving.packs.count(group));
+  std::vector<double> seconds(groups.size());
   in_parallel(prepared.options.threads, static_cast<int64_t>(groups.size()), [&](int64_t k) {
     const int64_t group = groups[static_cast<size_t>(k)];
+    const double began = thread_seconds();
     auto values = moving.packs.forward(group, moving.read);
+    seconds[static_cast<size_t>(k)] = thread_seconds() - began;
     if (!values || !moving.packs.pack(group).stayed_finite()) return;
     for (int64_t n = 0; n < moving.packs.count(group); ++n) {
       const auto lane = static_cast<size_t>(moving.packs.first(group) + n);
@@ -425,6 +428,7 @@ void run_together(const PreparedRun& prepared, Moving& moving, const std::vector
       done[lane] = 1;
     }
   });
+  for (size_t k = 0; k < groups.size(); ++k) moving.packs.took_together(groups[k], RunPacks::Pass::Forth, seconds[k]);
 }
 
 }  // namespace
@@ -442,9 +446,13 @@ std::vector<LaneResult> run_asked(const PreparedRun& prepared, Moving& moving, s
   std::vector<char> done(static_cast<size_t>(prepared.lanes));
   run_together(prepared, moving, taking, results, done);
   std::erase_if(taking, [&](int64_t lane) { return done[static_cast<size_t>(lane)] != 0; });
+  std::vector<double> seconds(taking.size());
   in_parallel(prepared.options.threads, static_cast<int64_t>(taking.size()), [&](int64_t k) {
+    const double began = thread_seconds();
     results[taking[k]] = moving.cut ? run_tiles(prepared, moving, taking[k]) : run_lane(prepared, moving, taking[k]);
+    seconds[static_cast<size_t>(k)] = thread_seconds() - began;
   });
+  for (const double one : seconds) moving.packs.took_alone(RunPacks::Pass::Forth, one);
   moving.packs.note_alone(static_cast<int64_t>(taking.size()));
   return results;
 }

@@ -1,6 +1,7 @@
 #include "compiler/experiment/run_packs.h"
 
 #include <algorithm>
+#include <ctime>
 
 #include "compiler/codegen/codegen.h"
 #include "compiler/experiment/engine.h"
@@ -32,6 +33,12 @@ double runs_to_compile(const Adjoint& adjoint, int64_t steps) {
 }
 
 }  // namespace
+
+double thread_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
 
 Result<Kernels> make_step_kernels(const std::shared_ptr<const Adjoint>& adjoint, Precision precision,
                                       ExperimentOptions::Engine engine, int level, bool together) {
@@ -91,14 +98,55 @@ void RunPacks::give_up(int64_t group) {
   packs_[static_cast<size_t>(group)].reset();
 }
 
+void RunPacks::took_together(int64_t group, Pass pass, double seconds) {
+  const auto members = static_cast<size_t>(members_[static_cast<size_t>(group)]);
+  took_together_[members][static_cast<size_t>(pass)].add(seconds);
+}
+
+bool RunPacks::is_large(int64_t group) const {
+  constexpr uint64_t kPart = 8;   // of what all may take
+  const auto& pack = packs_[static_cast<size_t>(group)];
+  return pack && pack->memory().bytes * static_cast<uint64_t>(pack->lanes()) > setup_.max_bytes / packs_.size() / kPart;
+}
+
+std::optional<bool> RunPacks::was_worth(int64_t members, int64_t groups) const {
+  constexpr int64_t kTrials = 8;
+  const Passes& together = took_together_[static_cast<size_t>(members)];
+  if (!together[0].known(kTrials) || !took_alone_[0].known(kTrials)) return std::nullopt;
+  double ours = together[0].value(), alone = took_alone_[0].value();
+  if (together[1].known(kTrials) && took_alone_[1].known(kTrials)) {
+    ours += together[1].value();
+    alone += took_alone_[1].value();
+  }
+  const auto threads = static_cast<int64_t>(std::max(setup_.prepared->options.threads, 1));   // more of them are busy one by one
+  return ours / static_cast<double>(std::min(threads, groups)) <
+         alone * static_cast<double>(members) / static_cast<double>(std::min(threads, groups * members));
+}
+
+/// What is not known is taken from more members that lost, or fewer that won, and tried else.
+bool RunPacks::worth(int64_t members, int64_t groups) const {
+  if (members == 0) return false;
+  if (const auto known = was_worth(members, groups)) return *known;
+  for (int64_t more = members + 1; more <= kLanesTogether; ++more)
+    if (was_worth(more, groups) == false) return false;
+  for (int64_t fewer = 1; fewer < members; ++fewer)
+    if (was_worth(fewer, groups) == true) return true;
+  return members >= kEnough;
+}
+
 std::vector<int64_t> RunPacks::choose(std::span<const int64_t> active) {
-  std::vector<int64_t> members(packs_.size()), out;
+  std::vector<int64_t> out;
+  members_.assign(packs_.size(), 0);
   if (!obstacle_.empty()) return out;
-  for (const int64_t lane : active) ++members[static_cast<size_t>(group_of(lane))];
-  // A group that once went together has no memory to go one by one.
-  const auto goes = [&](size_t group) { return !cannot_[group] && members[group] >= (packs_[group] ? 1 : kEnough); };
+  for (const int64_t lane : active) ++members_[static_cast<size_t>(group_of(lane))];
+  const auto with_members = static_cast<int64_t>(packs_.size()) - std::count(members_.begin(), members_.end(), 0);
+  const auto goes = [&](size_t group) { return !cannot_[group] && worth(members_[group], with_members); };
   bool any = false;
-  for (size_t group = 0; group < members.size(); ++group) any = any || goes(group);
+  slower_ = false;
+  for (const int64_t members : members_) slower_ = slower_ || (members >= kEnough && !worth(members, with_members));
+  for (size_t group = 0; group < members_.size(); ++group) any = any || goes(group);
+  for (size_t group = 0; group < members_.size(); ++group)
+    if (members_[group] > 0 && !goes(group) && is_large(static_cast<int64_t>(group))) packs_[group].reset();   // its runs take memory of their own
   if (!any || alone_ < price_) return out;
   if (kernels_.run.empty()) {
     auto kernels = make_step_kernels(setup_.adjoint, setup_.precision, ExperimentOptions::Engine::Jit, setup_.level, true);
@@ -108,7 +156,7 @@ std::vector<int64_t> RunPacks::choose(std::span<const int64_t> active) {
     }
     kernels_ = *std::move(kernels);
   }
-  for (size_t group = 0; group < members.size(); ++group) {
+  for (size_t group = 0; group < members_.size(); ++group) {
     if (!goes(group)) continue;
     if (packs_[group] || make(static_cast<int64_t>(group))) out.push_back(static_cast<int64_t>(group));
     else give_up(static_cast<int64_t>(group));

@@ -2,6 +2,8 @@
 // Several runs of a small network, kLanesTogether at a time: they share vectors. The bits are those of runs that go one by
 // one, so who goes with whom, and when, is decided by what is faster.
 
+#include <array>
+
 #include "compiler/experiment/engine.h"
 #include "compiler/experiment/prepared_run.h"
 #include "runtime/trajectory/pack.h"
@@ -21,9 +23,13 @@ std::shared_ptr<const Adjoint> only_forwards(const Program& program, std::span<c
 /// What each recording is fed.
 std::vector<std::vector<FeedValues>> feeds_of_lanes(const PreparedRun& prepared);
 
+/// Processor time of this thread, in seconds: what others do meanwhile does not count.
+double thread_seconds();
+
 class RunPacks {
  public:
-  static constexpr int64_t kEnough = 4;   // that many runs take as long one by one as sixteen together
+  static constexpr int64_t kEnough = 4;   // that many runs are worth a trial together
+  enum class Pass { Forth, Back };
   struct Setup {
     std::shared_ptr<const Adjoint> adjoint;
     const PreparedRun* prepared = nullptr;                         // its columns have the same numbers in the adjoint
@@ -39,11 +45,16 @@ class RunPacks {
 
   /// So many runs went alone, or are about to.
   void note_alone(int64_t runs) { alone_ += static_cast<double>(runs); }
-  /// Groups of lanes that are to go together now: those with enough of `active`. Makes what they need; one that cannot
-  /// be made is not asked for again.
+  /// What a pass took: of a run alone, of a group as it was chosen. Not at the same time as another.
+  void took_alone(Pass pass, double seconds) { took_alone_[static_cast<size_t>(pass)].add(seconds); }
+  void took_together(int64_t group, Pass pass, double seconds);
+  /// Groups of lanes that are to go together now: those with enough of `active`, which passes that were timed decide: what
+  /// vectors of one run leave empty differs. Makes what they need; one that cannot be made is not asked for again.
   std::vector<int64_t> choose(std::span<const int64_t> active);
   /// Why no lanes go together; empty: they may.
   const std::string& obstacle() const { return obstacle_; }
+  /// Groups as full as they come went one by one at the last choice, because that is faster.
+  bool slower_together() const { return slower_; }
   static int64_t group_of(int64_t lane) { return lane / kLanesTogether; }
   int64_t first(int64_t group) const { return group * kLanesTogether; }
   int64_t count(int64_t group) const;
@@ -55,15 +66,34 @@ class RunPacks {
   void give_up(int64_t group);
 
  private:
+  struct Mean {
+    double sum = 0;
+    int64_t passes = 0;
+    void add(double seconds) {
+      if (passes++ > 0) sum += seconds;   // the first one meets cold memory
+    }
+    bool known(int64_t trials) const { return passes > trials; }
+    double value() const { return sum / static_cast<double>(passes - 1); }
+  };
+  using Passes = std::array<Mean, 2>;
+
   std::string set(int64_t group, Role role);
   bool make(int64_t group);
+  /// So many runs of a group, all in `groups` groups, were faster together; nothing: not known.
+  std::optional<bool> was_worth(int64_t members, int64_t groups) const;
+  bool worth(int64_t members, int64_t groups) const;
+  bool is_large(int64_t group) const;
 
   Setup setup_;
   std::string obstacle_ = "they are interpreted";
+  bool slower_ = false;
   double alone_ = 0, price_ = 0;   // runs that went alone, and after how many code for several pays
   Kernels kernels_;
   std::vector<std::unique_ptr<TrajectoryPack>> packs_;   // by group
   std::vector<bool> cannot_;                             // by group
+  std::vector<int64_t> members_;                         // by group, of the last choice
+  Passes took_alone_;
+  std::array<Passes, kLanesTogether + 1> took_together_; // by members
 };
 
 }  // namespace hebb
