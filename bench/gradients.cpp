@@ -86,6 +86,7 @@ class Reference {
   void gradient() {
     reference_gradient(&task_, static_cast<int>(std::lround(std::sqrt(task_.steps))), y_.data(), gradient_);
   }
+  void together(int segment) { reference_gradient_together(&task_, segment, y_.data(), gradient_); }
   const float* found() const { return gradient_; }
 
  private:
@@ -154,13 +155,15 @@ int run(int steps, int repeats) {
   if (!simulation->set(c.program->find_column("S.theta"), d.theta)) return 1;
   const std::vector<Recording> record = {{.name = "y", .column = c.program->find_column("Y.r")}};
 
-  std::vector<double> their_forward, their_gradient, our_forward, our_cut, our_coupled;
+  std::vector<double> their_forward, their_gradient, their_together, our_forward, our_cut, our_coupled;
   for (int repeat = 0; repeat <= repeats; ++repeat) {
     const double a = cpu_seconds();
     reference.forward();
     const double b = cpu_seconds();
     reference.gradient();
     const double e = cpu_seconds();
+    reference.together(static_cast<int>(std::lround(std::sqrt(steps))));
+    const double h = cpu_seconds();
     if (!simulation->set(c.program->find_column("S.w"), d.w)) return 1;
     const double f = cpu_seconds();
     if (const Status ran = simulation->run(steps, 1, feeds, record); !ran) return std::fprintf(stderr, "bench: %s\n", ran.error().c_str()), 1;
@@ -169,7 +172,7 @@ int run(int steps, int repeats) {
     const auto whole = gradient_seconds(*coupled, c, d, steps, feeds);
     if (!tiles || !whole) return std::fprintf(stderr, "bench: no gradient\n"), 1;
     if (repeat == 0) continue;   // the first warms up
-    their_forward.push_back(b - a), their_gradient.push_back(e - b), our_forward.push_back(g - f);
+    their_forward.push_back(b - a), their_gradient.push_back(e - b), their_together.push_back(h - e), our_forward.push_back(g - f);
     our_cut.push_back(*tiles), our_coupled.push_back(*whole);
   }
   const double scale = 1e9 / (static_cast<double>(kPre) * kPost * steps);
@@ -178,6 +181,8 @@ int run(int steps, int repeats) {
   std::printf("100 -> 1,000, 27 coefficients, %d steps; ns of CPU per synapse and step, median of %d\n\n", steps, repeats);
   std::printf("%-46s %8.3f\n", "C++ by hand, run alone", median(their_forward) * scale);
   std::printf("%-46s %8.3f\n", "C++ by hand, run and gradient", by_hand);
+  const double hand_alone = median(their_forward) * scale, hand_together = median(their_together) * scale;
+  std::printf("%-46s %8.3f  %5.2f times the run alone\n", "C++ by hand, run and gradient, units together", hand_together, hand_together / hand_alone);
   std::printf("%-46s %8.3f\n", "Hebb, run alone", forward);
   std::printf("%-46s %8.3f  %5.2f times the run alone (3), %4.2f times by hand (1.3)\n",
               cat("Hebb, run and gradient, ", cut->memory().tiles, " tiles of units").c_str(), tiled, tiled / forward, tiled / by_hand);

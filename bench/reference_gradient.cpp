@@ -64,6 +64,18 @@ Lanes step(const GradientTask& t, const Lanes* __restrict from, Lanes* to, const
   return u0 + u1;
 }
 
+/// The update alone.
+void step_again(const GradientTask& t, const Lanes* __restrict from, Lanes* __restrict to, const float* __restrict x, Lanes y) {
+  Lanes b[9];
+  fold(t, y, b);
+  b[1] += all(1);
+  for (int i = 0; i < t.n_pre; ++i) {
+    const Lanes xi = all(x[i]), xx = all(x[i] * x[i]), w = from[i];
+    const Lanes a0 = b[0] + b[3] * xi + b[6] * xx, a1 = b[1] + b[4] * xi + b[7] * xx, a2 = b[2] + b[5] * xi + b[8] * xx;
+    to[i] = a0 + w * (a1 + w * a2);
+  }
+}
+
 /// `owed`: what the weights after this step are owed but for the sum of the next step, whose own is `next_u`.
 /// Returns what this step's sum is owed.
 Lanes back(const GradientTask& t, const Lanes* __restrict w, Lanes* __restrict owed, const float* __restrict x,
@@ -150,6 +162,52 @@ void reference_gradient(const GradientTask* task, int segment, float* y, float o
         for (int lane = t.units - tile * 16; lane < 16; ++lane) error[std::max(lane, 0)] = 0;
         next_u = back(t, stretch.values + n * static_cast<size_t>(k - begin), owed.values, x(k), x(k + 1), next_u, here, r,
                       error, gradient);
+      }
+    }
+  }
+  for (int k = 0; k < 27; ++k) {
+    out[k] = 0;
+    for (int lane = 0; lane < 16; ++lane) out[k] += gradient[k][lane];
+  }
+}
+
+void reference_gradient_together(const GradientTask* task, int segment, float* y, float out[27]) {
+  const GradientTask& t = *task;
+  const auto n = static_cast<size_t>(t.n_pre), tiles = static_cast<size_t>(t.n_post / 16), state = n * tiles;
+  const int segments = (t.steps + segment - 1) / segment;
+  Aligned saved(state * static_cast<size_t>(segments)), stretch(state * static_cast<size_t>(segment)), owed(state);
+  Aligned us(tiles * static_cast<size_t>(t.steps + 1)), next_u(tiles);
+  const auto x = [&](int k) { return t.x + static_cast<size_t>(k) * n; };
+  const auto u = [&](int k) { return us.values + tiles * static_cast<size_t>(k); };
+  const auto at = [&](int k) { return k % segment == 0 ? saved.values + state * static_cast<size_t>(k / segment) : stretch.values + state * static_cast<size_t>(k % segment); };
+  std::memcpy(saved.values, t.w, sizeof(Lanes) * state);
+  for (size_t tile = 0; tile < tiles; ++tile) u(0)[tile] = weighted_sum(saved.values + tile * n, t.x, t.n_pre);
+  // A state is left where it is, but for checkpoints.
+  const Lanes* from = saved.values;
+  for (int k = 0; k < t.steps; ++k) {
+    Lanes* const to = (k + 1) % segment == 0 && k + 1 < t.steps ? at(k + 1) : stretch.values;
+    for (size_t tile = 0; tile < tiles; ++tile) {
+      const Lanes r = rate(u(k)[tile]);
+      std::memcpy(y + static_cast<size_t>(k) * t.n_post + tile * 16, &r, sizeof r);
+      u(k + 1)[tile] = step(t, from + tile * n, to + tile * n, x(k), x(k + 1), r);
+    }
+    from = to;
+  }
+  Lanes gradient[27];
+  for (Lanes& each : gradient) each = all(0);
+  for (int s = segments - 1; s >= 0; --s) {
+    const int begin = s * segment, end = std::min(t.steps, begin + segment);
+    for (size_t tile = 0; tile < tiles; ++tile)
+      for (int k = begin; k + 1 < end; ++k)
+        step_again(t, at(k) + tile * n, at(k + 1) + tile * n, x(k), rate(u(k)[tile]));
+    for (int k = end - 1; k >= begin; --k) {
+      for (size_t tile = 0; tile < tiles; ++tile) {
+        const Lanes here = u(k)[tile], r = rate(here);
+        Lanes wanted;
+        std::memcpy(&wanted, t.target + static_cast<size_t>(k) * t.n_post + tile * 16, sizeof wanted);
+        Lanes error = r - wanted;
+        for (int lane = t.units - static_cast<int>(tile) * 16; lane < 16; ++lane) error[std::max(lane, 0)] = 0;
+        next_u.values[tile] = back(t, at(k) + tile * n, owed.values + tile * n, x(k), x(k + 1), next_u.values[tile], here, r, error, gradient);
       }
     }
   }

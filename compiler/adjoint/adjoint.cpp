@@ -8,6 +8,7 @@
 #include "compiler/adjoint/activity.h"
 #include "compiler/adjoint/moved.h"
 #include "compiler/adjoint/reverse_parts.h"
+#include "compiler/adjoint/through_value.h"
 #include "compiler/adjoint/whole_run.h"
 #include "compiler/expr/transform.h"
 #include "compiler/support/text.h"
@@ -232,13 +233,14 @@ class Reverse {
       if (column.value < activity_.from_targets.size() && activity_.active(column)) leaves.push_back(leaf);
     }
     if (leaves.empty()) return;
-    const std::vector<ExprId> partials = gradient(pool, total, leaves);
+    std::vector<ExprId> partials = simplify(pool, gradient(pool, total, leaves));
+    if (dense_kernel) partials = through_values(pool, total, forward.stores, leaves, std::move(partials));
 
     Kernel kernel{.name = cat("adjoint of ", forward.name), .domain = forward.domain};
     std::vector<FixedSum> fixed;
     NeuronSums by_neuron;
     for (size_t i = 0; i < leaves.size(); ++i) {
-      contribute(kernel, fixed, by_neuron, pool[leaves[i]].leaf, simplify(pool, partials[i]));
+      contribute(kernel, fixed, by_neuron, pool[leaves[i]].leaf, partials[i]);
     }
     for (const Store& store : again)
       if (activity_.active(store.into)) kernel.stores.push_back({adjoints_.at(store.into), store.element, pool.constant(0)});

@@ -16,16 +16,61 @@ class ColumnEmitter {
       : l_(l), b_(l.builder), vector_(llvm::FixedVectorType::get(l.real, l.lanes)), scalars_(l.program.pool.size()), values_(l.program.pool.size()) {}
 
   void emit(Value* begin, Value* end) {
+    find_prepared();
+    if (prepared_.empty()) return emit_block(begin, end, l_.pre_begin, l_.pre_end);
+    // Rows one after another: sums are left in memory between two blocks of rows and keep their order.
+    Value* const none = b_.CreateICmpSGE(begin, end);
+    loop("rows", b_.CreateSelect(none, l_.pre_end, l_.pre_begin), l_.pre_end, kRowsPrepared, [&](Value* first) {
+      Value* const past = b_.CreateNSWAdd(first, b_.getInt64(kRowsPrepared));
+      Value* const last = b_.CreateSelect(b_.CreateICmpSLT(past, l_.pre_end), past, l_.pre_end);
+      first_row_ = first;
+      loop("prepare", first, last, 1, [&](Value* pre) {
+        for (const uint32_t id : l_.stages.pre) scalars_[id] = computed(id, pre, nullptr);
+        for (const auto& [id, memory] : prepared_) b_.CreateStore(scalars_[id].number, of_row(memory, pre));
+      });
+      emit_block(begin, end, first, last);
+    });
+  }
+
+ private:
+  static constexpr int64_t kRowsPrepared = 512;
+
+  void emit_block(Value* begin, Value* end, Value* pre_begin, Value* pre_end) {
     loop("post", begin, end, l_.lanes, [&](Value* post) {
+      fetch_next_posts(post);
       for (const uint32_t id : l_.stages.post) values_[id] = computed(id, nullptr, post);
       for (const Accumulate& sum : l_.kernel.accumulates) b_.CreateStore(load(sum.into, at_post(sum.into, sum.element, post), vector_), running(sum));
-      loop("pre", l_.pre_begin, l_.pre_end, 1, [&](Value* pre) { emit_row(pre, post); });
+      loop("pre", pre_begin, pre_end, 1, [&](Value* pre) { emit_row(pre, post); });
       for (const Accumulate& sum : l_.kernel.accumulates)
         note(b_.CreateAlignedStore(b_.CreateLoad(vector_, running(sum)), at_post(sum.into, sum.element, post), alignment()), sum.into);
     });
   }
 
- private:
+  /// What is computed from a row's numbers alone and read by its synapses: once for all posts, so that a vector of them
+  /// is read as one number for all lanes, as a number of the row itself is.
+  void find_prepared() {
+    for (const uint32_t id : l_.stages.rows.back()) {
+      const ExprNode node = l_.program.pool[ExprId{id}];
+      for (int k = 0; k < node.count; ++k) prepare(node.operands[k]);
+    }
+    for (const Store& effect : l_.kernel.stores) prepare(effect.value);
+    for (const Accumulate& sum : l_.kernel.accumulates) {
+      const ExprNode node = l_.program.pool[sum.value];
+      prepare(sum.value);
+      for (int k = 0; node.op == Op::Mul && k < node.count; ++k) prepare(node.operands[k]);
+    }
+  }
+  void prepare(ExprId id) {
+    const ExprNode node = l_.program.pool[id];
+    const bool sum_or_product = node.op == Op::Mul || node.op == Op::Add || node.op == Op::Sub || node.op == Op::Fma;
+    if (l_.stages.level[id.value] != kPre || !sum_or_product || prepared_.contains(id.value)) return;
+    const llvm::IRBuilderBase::InsertPointGuard guard(b_);
+    llvm::BasicBlock& entry = l_.function->getEntryBlock();
+    b_.SetInsertPoint(&entry, entry.begin());
+    prepared_[id.value] = b_.CreateAlloca(l_.real, b_.getInt64(kRowsPrepared), "prepared");
+  }
+  Value* of_row(Value* memory, Value* pre) { return b_.CreateInBoundsGEP(l_.real, memory, b_.CreateNSWSub(pre, first_row_)); }
+
   llvm::Align alignment() const { return llvm::Align(l_.real->getPrimitiveSizeInBits() / 8); }
 
   template <class Access>
@@ -84,6 +129,23 @@ class ColumnEmitter {
     return emit_operation(b_, node.op, {operands, size_t{node.count}}, one ? l_.real : vector_);
   }
 
+  /// Nothing can begin before the values and sums of a vector of posts are there; the machine sees too many streams here
+  /// to fetch them ahead.
+  void fetch_next_posts(Value* post) {
+    std::set<std::pair<uint32_t, uint32_t>> places;
+    for (const uint32_t id : l_.stages.post) {
+      const ExprNode node = l_.program.pool[ExprId{id}];
+      if (node.op == Op::Load) places.insert({node.leaf.index, node.leaf.element});
+    }
+    for (const Accumulate& sum : l_.kernel.accumulates) places.insert({sum.into.value, sum.element});
+    Value* const ahead = b_.CreateNSWAdd(post, b_.getInt64(l_.lanes));
+    for (const auto& [column, element] : places) fetch(at_post(ColumnId{column}, element, ahead), /*written=*/false);
+  }
+
+  void fetch(Value* pointer, bool written) {
+    b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()}, {pointer, b_.getInt32(written ? 1 : 0), b_.getInt32(3), b_.getInt32(1)});
+  }
+
   /// Rows that lie far apart are not fetched ahead by the machine: one asks for the next vector of each.
   void fetch_next(Value* pre, Value* post) {
     std::map<std::pair<uint32_t, uint32_t>, bool> places;   // written?
@@ -94,13 +156,16 @@ class ColumnEmitter {
     for (const Store& effect : l_.kernel.stores) places[{effect.into.value, effect.element}] = true;
     Value* const ahead = b_.CreateNSWAdd(post, b_.getInt64(l_.lanes));
     for (const auto& [place, written] : places)
-      b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
-                         {at_synapse(ColumnId{place.first}, place.second, pre, ahead), b_.getInt32(written ? 1 : 0), b_.getInt32(3), b_.getInt32(1)});
+      fetch(at_synapse(ColumnId{place.first}, place.second, pre, ahead), written);
   }
 
   void emit_row(Value* pre, Value* post) {
     fetch_next(pre, post);
-    for (const uint32_t id : l_.stages.pre) scalars_[id] = computed(id, pre, nullptr);
+    for (const uint32_t id : l_.stages.pre) {
+      const auto found = prepared_.find(id);
+      if (found == prepared_.end()) scalars_[id] = computed(id, pre, nullptr);
+      else scalars_[id] = {.number = b_.CreateLoad(l_.real, of_row(found->second, pre))};
+    }
     for (const uint32_t id : l_.stages.rows.back()) values_[id] = computed(id, pre, post);
     for (const Store& effect : l_.kernel.stores)
       note(b_.CreateAlignedStore(wide(effect.value), at_synapse(effect.into, effect.element, pre, post), alignment()), effect.into);
@@ -134,6 +199,8 @@ class ColumnEmitter {
   llvm::IRBuilder<>& b_;
   llvm::FixedVectorType* vector_;
   std::vector<NodeValue> scalars_, values_;                  // by ExprId: of a row, of a vector of posts
+  std::map<uint32_t, Value*> prepared_;                      // by ExprId: memory for some rows,
+  Value* first_row_ = nullptr;                               // of which this one comes first
   std::map<std::pair<uint32_t, uint32_t>, Value*> running_;  // by column and element
 };
 

@@ -21,8 +21,9 @@ using Terms = std::vector<PolynomialTerm>;
 
 class Staging {
  public:
-  Staging(ExprPool& pool, const LevelOf& level, ExprId root) : pool_(pool), level_(level) {
+  Staging(ExprPool& pool, const LevelOf& level, ExprId root, bool multiply_out) : pool_(pool), level_(level) {
     uses_.assign(root.value + 1, 0);
+    if (multiply_out) return;   // as if nothing were shared
     for (const ExprId id : nodes_below(pool, std::span(&root, 1))) {
       const ExprNode node = pool[id];
       for (int k = 0; k < node.count; ++k) ++uses_[node.operands[k].value];
@@ -409,8 +410,8 @@ ExprId Staging::rewrite(ExprId id) {
 
 }  // namespace
 
-ExprId horner(ExprPool& pool, ExprId root, const LevelOf& level) {
-  return Staging(pool, level, root).rewrite(root);
+ExprId horner(ExprPool& pool, ExprId root, const LevelOf& level, bool multiply_out) {
+  return Staging(pool, level, root, multiply_out).rewrite(root);
 }
 
 }  // namespace hebb

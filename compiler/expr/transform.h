@@ -51,8 +51,9 @@ int level_over_synapses(const ExprNode& leaf);
 /// `root` with its polynomials in Horner form, the row's variables outside, coefficients hoistable; and
 /// sums regrouped so that what is hoistable stands together. Applied inside operands of other functions
 /// too. A polynomial that gains nothing, or would have too many terms, stays as it is. Equal up to
-/// rounding. Run it after `simplify`, which would undo x * (1/tau).
-ExprId horner(ExprPool& pool, ExprId root, const LevelOf& level);
+/// rounding. Run it after `simplify`, which would undo x * (1/tau). `multiply_out`: polynomials that stand in `root` more
+/// than once, too.
+ExprId horner(ExprPool& pool, ExprId root, const LevelOf& level, bool multiply_out = false);
 
 /// The same roots with a·x·b·x, where x is the same along a row of synapses (levels 0 and 1), as (a·b)·(x·x): what
 /// stands together then is computed once a row. Equal up to rounding.

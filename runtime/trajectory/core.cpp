@@ -66,6 +66,14 @@ bool TrajectoryCore::of_whole_run(ColumnId id) const {
   return false;
 }
 
+/// What reverse steps need and no step keeps is computed without looking at synapses.
+static bool only_neurons_again(const Adjoint& a) {
+  for (const auto* list : {&a.quiet.forward, &a.eventful.forward})
+    for (const KernelId kernel : *list)
+      if (a.moved.for_reverse[kernel.value] && is_synaptic(a.program[a.program[kernel].domain].kind)) return false;
+  return true;
+}
+
 void TrajectoryCore::classify() {
   const Program& p = program();
   for (const Adjoint::Carried& carried : adjoint->carried) {
@@ -82,7 +90,7 @@ void TrajectoryCore::classify() {
       for (const Accumulate& sum : p[kernel].accumulates)
         if (std::find(summed.begin(), summed.end(), sum.into) == summed.end()) summed.push_back(sum.into);
   // Sums that begin at zero and change with the targets come first: one sweep zeroes them.
-  const bool computes_again = Trajectory::runs_whole(adjoint->program);
+  const bool computes_again = Trajectory::runs_whole(adjoint->program) || only_neurons_again(*adjoint);
   std::vector<ColumnId> zeroed, per_step, passing_zeroed, passes;
   for (uint32_t k = 0; k < adjoint->adjoint_of.size(); ++k) {
     const ColumnId id{k};

@@ -68,8 +68,8 @@ struct TrajectoryCore {
   Slots states;                                  // those of a segment after its first, which is its checkpoint
   Slots saved;                                   // one per checkpoint
   Slots small;                                   // per-neuron columns of each step of the segment
-  /// Small networks fetch what they kept more slowly than they compute it: of these columns there is one, for
-  /// whichever step is computed.
+  /// What neurons compute is kept more slowly than it is computed: of these columns there is one, for whichever step is
+  /// computed.
   Slots passing;
   size_t small_zeros = 0, passing_zeros = 0;     // bytes of them that begin each step as zero
   Slots zeros;                                   // adjoints that begin each reverse step as zero

@@ -3,30 +3,24 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
-#include <cstring>
-#include <memory>
 #include <span>
 #include <vector>
 
 #include "runtime/columns.h"
+#include "runtime/pages.h"
 
 namespace hebb {
 
-/// Bytes aligned to 64.
+/// Bytes aligned to 64, all 0.
 class AlignedBytes {
  public:
   AlignedBytes() = default;
-  explicit AlignedBytes(size_t bytes)
-      : memory_(static_cast<std::byte*>(std::aligned_alloc(64, std::max<size_t>((bytes + 63) / 64 * 64, 64)))) {
-    if (memory_) std::memset(memory_.get(), 0, bytes);
-  }
-  std::byte* data() { return memory_.get(); }
+  explicit AlignedBytes(size_t bytes) : memory_(allocate_zeroed(std::max<size_t>(bytes, 64))) {}
+  std::byte* data() { return static_cast<std::byte*>(memory_.get()); }
   explicit operator bool() const { return memory_ != nullptr; }
 
  private:
-  struct Free { void operator()(std::byte* memory) const { std::free(memory); } };
-  std::unique_ptr<std::byte, Free> memory_;
+  Zeroed memory_;
 };
 
 class Slots {
@@ -47,16 +41,15 @@ class Slots {
     if (memory_ && count == count_) return true;
     const size_t bytes = std::max<size_t>(aligned(size_ * static_cast<size_t>(count)), kAlignment);
     std::vector<std::byte> first;
-    if (memory_) first.assign(memory_.get(), memory_.get() + size_);
+    if (memory_) first.assign(data(), data() + size_);
     memory_.reset();
-    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, bytes)));
+    memory_ = allocate_zeroed(bytes);
     count_ = memory_ ? count : -1;
     if (!memory_) return false;
-    std::memset(memory_.get(), 0, bytes);
-    std::copy(first.begin(), first.end(), memory_.get());
+    std::copy(first.begin(), first.end(), data());
     return true;
   }
-  std::byte* slot(int64_t index) { return memory_.get() + static_cast<size_t>(index) * size_; }
+  std::byte* slot(int64_t index) { return data() + static_cast<size_t>(index) * size_; }
   /// Lets `as[k]` lie where column k of slot `index` lies.
   void bind(Columns& columns, std::span<const ColumnId> as, int64_t index) { bind(columns, as, slot(index)); }
   /// The same of a slot of equal columns that lies elsewhere.
@@ -66,14 +59,14 @@ class Slots {
   std::span<const ColumnId> ids() const { return ids_; }
 
  private:
+  std::byte* data() { return static_cast<std::byte*>(memory_.get()); }
   static constexpr size_t kAlignment = 64;
   static size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
-  struct Free { void operator()(std::byte* memory) const { std::free(memory); } };
   std::vector<ColumnId> ids_;
   std::vector<size_t> offsets_;
   size_t size_ = 0;
   int64_t count_ = -1;
-  std::unique_ptr<std::byte, Free> memory_;
+  Zeroed memory_;
 };
 
 }  // namespace hebb
