@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "compiler/support/memory.h"
 #include "compiler/support/text.h"
@@ -66,13 +67,17 @@ bool TrajectoryCore::of_whole_run(ColumnId id) const {
   return false;
 }
 
+namespace {
+
 /// What reverse steps need and no step keeps is computed without looking at synapses.
-static bool only_neurons_again(const Adjoint& a) {
+bool only_neurons_again(const Adjoint& a) {
   for (const auto* list : {&a.quiet.forward, &a.eventful.forward})
     for (const KernelId kernel : *list)
       if (a.moved.for_reverse[kernel.value] && is_synaptic(a.program[a.program[kernel].domain].kind)) return false;
   return true;
 }
+
+}  // namespace
 
 void TrajectoryCore::classify() {
   const Program& p = program();
@@ -171,6 +176,7 @@ void TrajectoryCore::prepare_launches() {
   all(adjoint->init.forward, init.forward);
   all(adjoint->init.reverse, init.reverse);
   for (const KernelId id : adjoint->moved_init) init.moved.push_back(prepare(id));
+  find_disturbed();
   if (keys.empty()) return;
   const auto written_by = [&](std::vector<KernelId> StepAdjoint::* list) {
     std::vector<ColumnId> out;
@@ -187,6 +193,39 @@ void TrajectoryCore::prepare_launches() {
   };
   written = written_by(&StepAdjoint::forward);
   written_back = written_by(&StepAdjoint::reverse);
+}
+
+/// A sum that begins the coming step, say: emptied by a kernel that is computed again, filled by one that is not.
+void TrajectoryCore::find_disturbed() {
+  for (const StepAdjoint* flavour : {&adjoint->quiet, &adjoint->eventful}) {
+    for (const ColumnId id : next) {
+      bool again = false, not_again = false;
+      for (const KernelId kernel : flavour->forward) {
+        const auto writes = [&](const auto& effects) {
+          return std::any_of(effects.begin(), effects.end(), [&](const auto& effect) { return effect.into == id; });
+        };
+        if (!writes(program()[kernel].stores) && !writes(program()[kernel].accumulates)) continue;
+        (adjoint->moved.for_reverse[kernel.value] ? again : not_again) = true;
+      }
+      if (again && not_again && std::find(disturbed.begin(), disturbed.end(), id) == disturbed.end()) disturbed.push_back(id);
+    }
+  }
+  size_t bytes = 0;
+  for (const ColumnId id : disturbed) bytes += columns.bytes(id);
+  undisturbed.resize(bytes);
+}
+
+void TrajectoryCore::compute_for_reverse(int64_t step) {
+  const auto each = [&](const auto& f) {
+    std::byte* at = undisturbed.data();
+    for (const ColumnId id : disturbed) {
+      f(at, static_cast<std::byte*>(columns.base(id)), columns.bytes(id));
+      at += columns.bytes(id);
+    }
+  };
+  each([](std::byte* kept, const std::byte* column, size_t size) { std::memcpy(kept, column, size); });
+  compute_step(step, step - ring_begin, Compute::ForReverse);
+  each([](const std::byte* kept, std::byte* column, size_t size) { std::memcpy(column, kept, size); });
 }
 
 void TrajectoryCore::share_among(int threads) {
@@ -235,24 +274,40 @@ Segments plan_segments(int64_t steps, uint64_t state, uint64_t step, double cosy
 }
 
 Status TrajectoryCore::plan_memory(uint64_t cosy, uint64_t most_bytes) {
-  const double own = static_cast<double>(columns.bytes());
-  const Segments plan = plan_segments(steps, states.slot_bytes(), small.slot_bytes(), static_cast<double>(cosy) - own);
+  double own = static_cast<double>(columns.bytes());
+  Segments plan = plan_segments(steps, states.slot_bytes(), small.slot_bytes(), static_cast<double>(cosy) - own);
+  packed_states = PackedSlots(columns, states);
+  packed_saved = PackedSlots(columns, saved);
+  packs = plan.count > 1 && window.all == 0 && 2 * packed_states.slot_bytes() <= states.slot_bytes();
+  if (packs) {
+    plan = plan_segments(steps, packed_states.slot_bytes(), small.slot_bytes(), 0);
+    own += 3 * static_cast<double>(states.slot_bytes());
+  }
   memory.segment = plan.steps;
   memory.checkpoints = plan.count;
   const double most = plan.bytes;
-  memory.bytes = static_cast<uint64_t>(most) + columns.bytes();
+  memory.bytes = static_cast<uint64_t>(most + own);
   if (most + own > static_cast<double>(most_bytes)) {
     return Failure{cat("the gradient of ", steps, " steps needs ", bytes_text(static_cast<double>(memory.bytes)),
                        " even with checkpoints, ", bytes_text(static_cast<double>(most_bytes)), " allowed")};
   }
-  const bool got = states.allocate(std::max<int64_t>(memory.segment, 2)) && saved.allocate(memory.checkpoints) &&
+  const int64_t segment = std::max<int64_t>(memory.segment, 2);
+  const bool got = states.allocate(packs ? 2 : segment) && saved.allocate(packs ? 1 : memory.checkpoints) &&
+                   (!packs || (packed_states.allocate(segment) && packed_saved.allocate(memory.checkpoints))) &&
                    small.allocate(memory.segment);
   if (!got) return Failure{"no memory left for the trajectory"};
   return Done{};
 }
 
-std::byte* TrajectoryCore::place(int64_t slot) {
-  return slot == 0 ? saved.slot(std::max<int64_t>(ring_begin, 0) / std::max<int64_t>(memory.segment, 1)) : states.slot(slot - 1);
+std::byte* TrajectoryCore::state_before(int64_t step) {
+  const int64_t begin = std::max<int64_t>(ring_begin, 0), slot = step - begin;
+  if (slot == 0 && (!packs || step == 0)) return saved.slot(begin / std::max<int64_t>(memory.segment, 1));
+  if (!packs) return states.slot(slot - 1);
+  if (std::exchange(held[step % 2], step) != step) {
+    if (slot == 0) packed_saved.fetch(begin / memory.segment, states.slot(step % 2));
+    else packed_states.fetch(slot - 1, states.slot(step % 2));
+  }
+  return states.slot(step % 2);
 }
 
 void TrajectoryCore::bind(std::byte* state, std::byte* next_state, int64_t small_slot, int64_t step) {
@@ -268,8 +323,7 @@ void TrajectoryCore::bind(std::byte* state, std::byte* next_state, int64_t small
 }
 
 void TrajectoryCore::bind_step(int64_t step) {
-  const int64_t slot = step - std::max<int64_t>(ring_begin, 0);
-  bind(place(slot), place(slot + 1), slot, step);
+  bind(state_before(step), state_before(step + 1), step - std::max<int64_t>(ring_begin, 0), step);
 }
 
 /// Computes a step where its columns are bound.
@@ -285,16 +339,21 @@ void TrajectoryCore::compute_step(int64_t step, int64_t small_slot, Compute what
 void TrajectoryCore::load_segment(int64_t begin) {
   if (begin == ring_begin) return;
   ring_begin = begin;
+  held[0] = held[1] = -1;
   const int64_t end = std::min(begin + memory.segment, steps);
   for (int64_t step = begin; step < end; ++step) {
-    bind_step(step);
+    std::byte* const now_here = state_before(step);
+    if (packs) held[(step + 1) % 2] = step + 1;   // not to be fetched: it is about to be made
+    bind(now_here, state_before(step + 1), step - begin, step);
     compute_step(step, step - begin, Compute::All);
+    if (packs) packed_states.keep(step - begin, state_before(step + 1));
   }
 }
 
 /// Binds the states before the first step.
 void TrajectoryCore::load_beginning() {
   if (ring_begin != 0) ring_begin = -1;
+  held[0] = held[1] = -1;
   bind(saved.slot(0), states.slot(0), 0, 0);
 }
 
@@ -432,20 +491,22 @@ void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoi
     from.push_back(after_step(output.what.column));
     kept = kept && adjoint->moved.read[from.back().value];   // else nobody has computed it again
   }
-  const bool all = memory.checkpoints == 1 && !checkpoints_only;
+  const bool all = memory.checkpoints == 1 && !checkpoints_only && !packs;
   run_launches(once.forward, 0);
-  const auto state_before = [&](int64_t step) {
-    if (step % memory.segment == 0 && step < steps) return saved.slot(step / memory.segment);
+  const auto place = [&](int64_t step) {
+    if (step % memory.segment == 0 && step < steps && (step == 0 || !packs)) return saved.slot(step / memory.segment);
     return states.slot(all ? step - 1 : step % 2);
   };
+  held[0] = held[1] = -1;
   if (steps > 0) {
-    bind(state_before(0), state_before(1), 0, 0);
+    bind(place(0), place(1), 0, 0);
     run_launches(begun.forward, 0);
   }
   finite = true;
   for (int64_t step = 0; step < steps && !(interrupted && *interrupted); ++step) {
-    bind(state_before(step), state_before(step + 1), all ? step : 0, step);
+    bind(place(step), place(step + 1), all ? step : 0, step);
     compute_step(step, all ? step : 0, kept ? Compute::Moved : Compute::All);
+    if (packs && (step + 1) % memory.segment == 0 && step + 1 < steps) packed_saved.keep((step + 1) / memory.segment, place(step + 1));
     for (size_t k = 0; k < outputs.size(); ++k)
       if (is_read(outputs[k].what, step, steps)) record(outputs[k], from[k], step);
     if (looks) look(step);
@@ -516,7 +577,7 @@ void TrajectoryCore::reverse(std::span<const OutputPlace> outputs, std::span<con
   for (int64_t step = last; step >= 0; --step) {
     load_segment(step / memory.segment * memory.segment);
     bind_step(step);
-    if (!passing.ids().empty()) compute_step(step, step - ring_begin, Compute::ForReverse);
+    if (!passing.ids().empty()) compute_for_reverse(step);
     else if (dense_values) compute_step(step, step - ring_begin, Compute::All);
     std::memset(zeros.slot(0), 0, zeros.slot_bytes());
     for (const ColumnId id : swapped_zeros) columns.fill(id, 0);
@@ -554,7 +615,7 @@ TrajectoryAtBounds TrajectoryCore::at_bounds(ColumnId state, double low, double 
     load_segment(begin);
     const int64_t held = std::min(memory.segment, steps - begin);
     for (int64_t slot = 1; slot <= held; ++slot) {
-      states.bind(columns, now, place(slot));
+      states.bind(columns, now, state_before(begin + slot));
       const std::vector<double> values = read(state);
       for (size_t k = 0; k < values.size(); ++k) {
         if (lanes != nullptr && !(*lanes)[k % lanes->size()]) continue;

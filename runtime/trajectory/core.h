@@ -8,6 +8,7 @@
 
 #include "runtime/faster_way.h"
 #include "runtime/threads.h"
+#include "runtime/trajectory/packed.h"
 #include "runtime/trajectory/slots.h"
 #include "runtime/trajectory/trajectory.h"
 
@@ -67,6 +68,11 @@ struct TrajectoryCore {
   std::vector<ColumnId> now_adjoints, next_adjoints;
   Slots states;                                  // those of a segment after its first, which is its checkpoint
   Slots saved;                                   // one per checkpoint
+  /// With checkpoints, where states are mostly padding: `states` are two that take turns, `saved` is the beginning, and
+  /// all others are kept here.
+  PackedSlots packed_states, packed_saved;
+  bool packs = false;
+  int64_t held[2] = {-1, -1};                    // before which step `states` are; -1: none
   Slots small;                                   // per-neuron columns of each step of the segment
   /// What neurons compute is kept more slowly than it is computed: of these columns there is one, for whichever step is
   /// computed.
@@ -79,6 +85,9 @@ struct TrajectoryCore {
   TrajectoryMemory memory;
 
   PreparedStep quiet, eventful, init, once, begun;
+  /// States after a step that its computing anew for the reverse would leave half made.
+  std::vector<ColumnId> disturbed;
+  std::vector<std::byte> undisturbed;
   std::unique_ptr<ThreadPool> pool;
   FasterWay forth, back;                         // alone or among threads
   /// Where a step is eventful for some of several runs both flavours are computed, and each run keeps its own: the
@@ -150,7 +159,7 @@ struct TrajectoryCore {
   void prepare_launches();
   Status plan_memory(uint64_t cosy, uint64_t most);
   void write_rows(BoundFeed& feed, const FeedValues& values);
-  std::byte* place(int64_t slot);                // of a state of the segment that is held
+  std::byte* state_before(int64_t step);         // in the segment that is held, or at the beginning
   void bind(std::byte* state, std::byte* next_state, int64_t small_slot, int64_t step);
   void bind_step(int64_t step);
   uint32_t all_runs() const { return keys.empty() ? 1 : (uint32_t{1} << keys.size()) - 1; }
@@ -161,6 +170,8 @@ struct TrajectoryCore {
   void run_step(std::vector<PreparedLaunch>& launches, int64_t step, FlavourList list);
   enum class Compute { All, Moved, ForReverse };
   void compute_step(int64_t step, int64_t small_slot, Compute what);
+  void compute_for_reverse(int64_t step);
+  void find_disturbed();
   void load_segment(int64_t begin);
   void swap_adjoints();
   void begin_lanes(std::span<const int64_t> last_owed, int64_t step);

@@ -57,6 +57,8 @@ class Slots {
     for (size_t k = 0; k < ids_.size(); ++k) columns.rebind(as[k], base + offsets_[k]);
   }
   std::span<const ColumnId> ids() const { return ids_; }
+  /// Of column k in its slot.
+  size_t offset(size_t k) const { return offsets_[k]; }
 
  private:
   std::byte* data() { return static_cast<std::byte*>(memory_.get()); }

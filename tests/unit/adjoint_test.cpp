@@ -79,6 +79,7 @@ struct Form {
   bool fed_is_target = true;
   bool ahead = false;      // the sum of a step is taken with the update before it
   bool in_place = false;   // what synapses are owed
+  bool back_twice = false;
 };
 Loss run(const std::vector<double>& theta, const std::vector<double>& w, const std::vector<double>& x,
          uint64_t max_bytes, const Form& form = {}) {
@@ -119,6 +120,7 @@ Loss run(const std::vector<double>& theta, const std::vector<double>& w, const s
     loss.value += (*recorded)[1][k];
     seeds[1][k] = 1;
   }
+  if (form.back_twice) trajectory->reverse(read, std::vector{std::vector<double>(seeds[0].size(), 0.5), seeds[1]});
   trajectory->reverse(read, seeds);
   loss.theta = trajectory->gradient(example.theta);
   loss.w = trajectory->gradient(example.w);
@@ -180,6 +182,18 @@ TEST(Adjoint, CheckpointsChangeNoBit) {
   EXPECT_EQ(some.theta, all.theta);
   EXPECT_EQ(some.w, all.w);
   EXPECT_EQ(some.x, all.x);
+}
+
+TEST(Adjoint, GoingBackAgainDoesNotSeeWhatTheFirstTimeLeft) {
+  for (const bool ahead : {false, true}) {
+    const Form once = {.fed_is_target = !ahead, .ahead = ahead}, twice = {.fed_is_target = !ahead, .ahead = ahead, .back_twice = true};
+    const Loss all = run(kTheta, kW, kX, kPlenty, once);
+    for (const uint64_t bytes : {kPlenty, all.bytes - 1}) {
+      const Loss again = run(kTheta, kW, kX, bytes, twice);
+      EXPECT_EQ(again.theta, all.theta);
+      EXPECT_EQ(again.w, all.w);
+    }
+  }
 }
 
 /// Gradients by theta and by the first weights of 37 units, and what they did; `runs`: one after another, the last one counts.

@@ -92,6 +92,30 @@ TEST(pack, and_runs_from_checkpoints) {
   compare(Precision::Float32, 16, high);
 }
 
+TEST(pack, a_run_alone_from_checkpoints_keeps_its_states_without_padding) {
+  const RecordedNetwork n = recorded_network(/*eventful=*/true);
+  const Given g = given(n, 0, 0);
+  const auto kept = [&](uint64_t bytes) {
+    auto run = Trajectory::create(n.adjoint, interpret({n.adjoint, &n.adjoint->program}, Precision::Float64), {.max_bytes = bytes});
+    const auto done = run->forward(kSteps, 1, g.feeds, n.read);
+    return done ? run->memory() : TrajectoryMemory{};
+  };
+  const TrajectoryMemory all = kept(uint64_t{1} << 30), some = kept(all.bytes - 1);
+  EXPECT_EQ(all.checkpoints, 1);
+  EXPECT_GT(some.checkpoints, 2);
+  // 31 numbers a state, of which rows of 5 and columns of one take whole lines: 13 lines.
+  EXPECT_LT(some.bytes, all.bytes - (kSteps - 1) * 13 * 64 + 2 * kSteps * 31 * 8);
+  for (const uint64_t r : {0, 1, 4, 5}) {
+    const auto plenty = alone(n, Precision::Float64, r, uint64_t{1} << 30), little = alone(n, Precision::Float64, r, all.bytes - 1);
+    for (size_t turn = 0; turn < 2; ++turn) {
+      for (size_t k = 0; k < n.read.size(); ++k) expect_equal(little[turn].recorded[k], plenty[turn].recorded[k], "recorded");
+      expect_equal(little[turn].a, plenty[turn].a, "coefficients");
+      expect_equal(little[turn].w, plenty[turn].w, "first weights");
+      expect_equal(little[turn].x, plenty[turn].x, "signal");
+    }
+  }
+}
+
 TEST(pack, and_runs_whose_events_and_clocks_differ) {
   for (const Precision precision : {Precision::Float32, Precision::Float64})
     for (const uint64_t count : {2, 16}) compare(precision, count, uint64_t{1} << 30, /*eventful=*/true);
