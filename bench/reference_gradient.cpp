@@ -171,12 +171,25 @@ void reference_gradient(const GradientTask* task, int segment, float* y, float o
   }
 }
 
+namespace {
+
+/// What a run of all units keeps, from one call to the next: fresh pages cost more than some of the arithmetic.
+struct Together {
+  Together(size_t state, size_t tiles, size_t steps, size_t segment)
+      : saved(state * ((steps + segment - 1) / segment)), stretch(state * segment), owed(state), us(tiles * (steps + 1)), next_u(tiles) {}
+  Aligned saved, stretch, owed, us, next_u;
+};
+
+}  // namespace
+
 void reference_gradient_together(const GradientTask* task, int segment, float* y, float out[27]) {
   const GradientTask& t = *task;
   const auto n = static_cast<size_t>(t.n_pre), tiles = static_cast<size_t>(t.n_post / 16), state = n * tiles;
   const int segments = (t.steps + segment - 1) / segment;
-  Aligned saved(state * static_cast<size_t>(segments)), stretch(state * static_cast<size_t>(segment)), owed(state);
-  Aligned us(tiles * static_cast<size_t>(t.steps + 1)), next_u(tiles);
+  static const Together memory(state, tiles, static_cast<size_t>(t.steps), static_cast<size_t>(segment));
+  const auto& [saved, stretch, owed, us, next_u] = memory;
+  std::memset(owed.values, 0, sizeof(Lanes) * state);
+  std::memset(next_u.values, 0, sizeof(Lanes) * tiles);
   const auto x = [&](int k) { return t.x + static_cast<size_t>(k) * n; };
   const auto u = [&](int k) { return us.values + tiles * static_cast<size_t>(k); };
   const auto at = [&](int k) { return k % segment == 0 ? saved.values + state * static_cast<size_t>(k / segment) : stretch.values + state * static_cast<size_t>(k % segment); };

@@ -18,5 +18,5 @@ void reference_forward(const GradientTask* task, float* y);
 /// The run and d(L)/d(theta). `segment`: steps between two checkpoints.
 void reference_gradient(const GradientTask* task, int segment, float* y, float gradient[27]);
 /// The same, all units step by step, as they must go where they hear of each other; the run from checkpoints, whose
-/// units know what they heard, unit by unit.
+/// units know what they heard, unit by unit. One size of task in a process: its memory is kept.
 void reference_gradient_together(const GradientTask* task, int segment, float* y, float gradient[27]);

@@ -484,7 +484,8 @@ void TrajectoryCore::look(int64_t step) {
     if (full || !is_synaptic(primal[primal[now[k]].space].kind)) finite = finite && all_finite(columns, next[k]);
 }
 
-/// Where all steps are kept each has its slot, else two states take turns and only checkpoints, written in place, stay.
+/// Where all steps are kept each has its slot, else two states take turns and only checkpoints, written in place, stay;
+/// the last segment, where the way back begins, is kept at once.
 void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoints_only) {
   std::vector<ColumnId> from;
   for (const OutputPlace& output : outputs) {
@@ -493,9 +494,10 @@ void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoi
   }
   const bool all = memory.checkpoints == 1 && !checkpoints_only && !packs;
   run_launches(once.forward, 0);
+  const int64_t tail = all ? 0 : checkpoints_only || packs ? steps : (memory.checkpoints - 1) * memory.segment;
   const auto place = [&](int64_t step) {
     if (step % memory.segment == 0 && step < steps && (step == 0 || !packs)) return saved.slot(step / memory.segment);
-    return states.slot(all ? step - 1 : step % 2);
+    return states.slot(step > tail ? step - tail - 1 : step % 2);
   };
   held[0] = held[1] = -1;
   if (steps > 0) {
@@ -504,15 +506,16 @@ void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoi
   }
   finite = true;
   for (int64_t step = 0; step < steps && !(interrupted && *interrupted); ++step) {
-    bind(place(step), place(step + 1), all ? step : 0, step);
-    compute_step(step, all ? step : 0, kept ? Compute::Moved : Compute::All);
+    const int64_t slot = std::max<int64_t>(step - tail, 0);
+    bind(place(step), place(step + 1), slot, step);
+    compute_step(step, slot, kept ? Compute::Moved : Compute::All);
     if (packs && (step + 1) % memory.segment == 0 && step + 1 < steps) packed_saved.keep((step + 1) / memory.segment, place(step + 1));
     for (size_t k = 0; k < outputs.size(); ++k)
       if (is_read(outputs[k].what, step, steps)) record(outputs[k], from[k], step);
     if (looks) look(step);
   }
   kept = all;
-  ring_begin = all ? 0 : -1;
+  ring_begin = tail < steps ? tail : -1;
 }
 
 namespace {
