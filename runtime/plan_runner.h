@@ -125,6 +125,7 @@ class PlanRunner {
   bool is_full(const Late& late) const;
   int list_of(ColumnId column);
   size_t words_of(ColumnId column) const;
+  int64_t steps_of_delay(size_t delay);
   void deliver(size_t delay, bool shared);
   void depart(size_t delay);
   const SpikeList& current_list(int list);
@@ -184,6 +185,8 @@ class PlanRunner {
   std::map<uint32_t, std::map<int64_t, std::vector<int64_t>>> splits_;  // of a sparse space, at a post neuron
   std::vector<SpikeList> lists_;
   std::vector<InFlight> in_flight_;    // of the plan's delays, then of each of its bucketed spaces
+  std::vector<int64_t> delays_;        // of the plan's delays, in steps
+  uint64_t delays_of_ = 0;             // Columns::parameter_changes when they were computed
   std::deque<Buckets> buckets_;
   std::vector<std::vector<uint32_t>> spare_;  // memory of spikes that have arrived
   std::vector<Prepared> init_, begin_, quiet_, eventful_;

@@ -199,10 +199,19 @@ size_t PlanRunner::words_of(ColumnId column) const {
   return columns_.bytes(column) / sizeof(uint32_t);
 }
 
+int64_t PlanRunner::steps_of_delay(size_t k) {
+  const uint64_t changes = std::as_const(columns_).parameter_changes();
+  if (std::exchange(delays_of_, changes) != changes || delays_.empty()) {
+    delays_.clear();
+    for (const Delayed& delayed : program_.plan.delays) delays_.push_back(delay_steps(program_, columns_, delayed).value_or(1));
+  }
+  return delays_[k];
+}
+
 /// What departed that many steps ago arrives now. The row before it arrived in the last step.
 void PlanRunner::deliver(size_t k, bool shared) {
   const Delayed& delayed = program_.plan.delays[k];
-  const int64_t steps = delay_steps(program_, columns_, delayed).value_or(1);
+  const int64_t steps = steps_of_delay(k);
   InFlight& flying = in_flight_[k];
   if (delayed.values) {
     if (flying.empty() && delayed.start.valid()) flying.assign(static_cast<size_t>(steps), columns_.row(delayed.start));

@@ -118,6 +118,7 @@ Status Simulation::set(ColumnId column, std::span<const double> values) {
   state_->fresh = state_->known_finite = false;
   state_->plain[column.value] = false;
   state_->columns.write(column, values);
+  if (state_->time.step > 0) state_->replayable = false;
   if (state_->large && state_->time.step == 0)
     state_->actions.push_back({.column = column, .values = {values.begin(), values.end()}});
   for (size_t k = 0; k < program.plan.clocks.size(); ++k)
@@ -136,6 +137,7 @@ void Simulation::initialise() {
   s.start_over();
   s.divergence.reset();
   s.replayable = true;
+  s.earlier.clear();
   if (s.large) s.actions.push_back({});
   s.runner->run_init();
   s.plain = s.plain_start;

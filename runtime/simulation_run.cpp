@@ -101,7 +101,8 @@ Result<Simulation::Going> Simulation::Going::begin(State& s, int64_t steps, doub
     s.pauses.from = {};
   }
   out.search_ = s.options.stop_on_nonfinite;
-  out.replay_ = s.large && s.replayable && s.time.step == 0 && !resumed;
+  out.replay_ = s.worth_replaying(0) && !resumed;
+  if (resumed || !feeds.empty()) s.replayable = false;
   out.copy_ = out.search_ && !out.replay_ && s.room_for_snapshot();
   // What is recorded waits for a search.
   const int64_t sparse_window = out.copy_ && s.large && s.sink == nullptr ? kCopyWindow : kSparseWindow;
@@ -181,6 +182,7 @@ Status Simulation::Going::end_step() {
 }
 
 Status Simulation::Going::finish() {
+  if (s_.worth_replaying(n_)) s_.earlier.push_back({.steps = n_, .dt_ms = dt_ms_});
   recorder_.run_ends(s_.columns);
   if (s_.sink && !s_.divergence)
     if (const Status taken = recorder_.flush(*s_.sink); !taken) return taken;

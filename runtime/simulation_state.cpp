@@ -342,6 +342,28 @@ void Simulation::State::replay(double dt_ms) {
       runner->run_init();
     }
   }
-  if (program->dt.valid()) columns.fill(program->dt, dt_ms);
+  for (const EarlierRun& run : earlier) {
+    set_dt(run.dt_ms);
+    if (!program->plan.begin.empty()) {
+      feed_ahead_what_stays();
+      runner->run_begin();
+    }
+    for (int64_t k = 0; k < run.steps; ++k) {
+      tick(run.dt_ms * (0.5 + 1e-9));
+      runner->run_step(time.step, event_pending, /*untouched=*/k > 0);
+      finish_step(run.dt_ms);
+    }
+  }
+  set_dt(dt_ms);
+  untouched = false;
 }
+
+/// Whether all that happened can be done again, after a run of so many steps too, and is soon done.
+bool Simulation::State::worth_replaying(int64_t steps_of_run) const {
+  constexpr int64_t kSoon = 16384;
+  int64_t steps = steps_of_run;
+  for (const EarlierRun& run : earlier) steps += run.steps;
+  return large && replayable && steps == time.step && steps <= kSoon;
+}
+
 }  // namespace hebb

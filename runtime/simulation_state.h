@@ -44,6 +44,12 @@ struct HostAction {
   std::vector<double> values;
 };
 
+/// A run without inputs that came before.
+struct EarlierRun {
+  int64_t steps = 0;
+  double dt_ms = 0;
+};
+
 struct Simulation::State {
   std::shared_ptr<const Program> program;
   Kernels kernels;
@@ -72,6 +78,7 @@ struct Simulation::State {
   bool large = false;                  // too large to copy without need
   bool replayable = true;              // `actions` lead to where the next run starts
   std::vector<HostAction> actions;     // kept when large
+  std::vector<EarlierRun> earlier;     // what was done after them
 
   std::vector<Recorded> recorded;
   std::optional<Divergence> divergence;
@@ -86,6 +93,7 @@ struct Simulation::State {
   void classify();
   void start_over();
   void replay(double dt_ms);
+  bool worth_replaying(int64_t steps_of_run) const;
   void set_dt(double dt_ms);
   double period(size_t clock) const;
   void raise(ColumnId indicator);

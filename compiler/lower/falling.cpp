@@ -1,5 +1,5 @@
-// Traces that wait: of many neurons, what only decays and jumps at spikes is kept relative to a scale that falls as it
-// does. No step touches it but at spikes; who reads it multiplies by the scale.
+// Traces that wait: of many neurons, what only decays and jumps at spikes, their own or others', is kept relative to a
+// scale that falls as it does. No step writes it but at spikes; who reads it multiplies by the scale.
 
 #include <algorithm>
 #include <map>
@@ -57,15 +57,15 @@ class Falling {
       const Kernel& kernel = program_.kernels[k];
       if (in_step_.contains(k) && reads_it_always(kernel, id)) return {};
       for (const Accumulate& sum : kernel.accumulates)
-        if (sum.into == id) return {};
+        if (sum.into == id && (sum.combine != Combine::Sum || kernel.rows != Rows::OfPre || !in_step_.contains(k))) return {};
       for (const Store& store : kernel.stores) {
         if (store.into != id || in_init_.contains(k)) continue;
         if (!in_step_.contains(k) || program_[id].space != kernel.domain) return {};
         if (kernel.rows == Rows::OfSpikes) {
-          if (!added(store).valid()) return {};
+          if (!added(store).valid() && mentions(store.value, id)) return {};
           continue;
         }
-        const ExprId found = kernel.spikes.valid() || uses(kernel, id) != 1 ? ExprId{} : decay(store);
+        const ExprId found = kernel.spikes.valid() ? ExprId{} : decay(store);
         if (!found.valid() || (factor.valid() && factor != found)) return {};
         factor = found;
       }
@@ -93,21 +93,6 @@ class Falling {
       if (times != 1) return false;
     }
     return true;
-  }
-
-  /// How often a kernel mentions the state.
-  int uses(const Kernel& kernel, ColumnId id) const {
-    int count = 0;
-    const std::vector<ExprId> values = roots(kernel);
-    const ExprId self = pool_.load(id, At::Self);
-    for (const ExprId value : nodes_below(pool_, values)) {
-      const ExprNode node = pool_[value];
-      if (node.op == Op::Load && node.leaf.index == id.value && value != self) return 2;
-      count += static_cast<int>(std::count(node.operands, node.operands + node.count, self));
-    }
-    for (const Store& store : kernel.stores)
-      if (store.into != id) count += mentions(store.value, id) ? 2 : 0;
-    return count;
   }
 
   bool mentions(ExprId root, ColumnId id) const {
@@ -147,6 +132,13 @@ class Falling {
     return mentions(rest, store.into) ? ExprId{} : pool_.add(self, by_it(rest));
   }
 
+  ExprId relative(ColumnId id) { return simple(pool_, Op::Div, pool_.constant(1), scale(id)); }
+  /// What is stored at a spike: more than was, or something else.
+  ExprId jumped(const Store& store) {
+    const ExprId more = added(store, relative(store.into));
+    return more.valid() ? more : simple(pool_, Op::Mul, store.value, relative(store.into));
+  }
+
   void scale_of(ColumnId id, ExprId factor) {
     const SpaceId space = program_[id].space;
     auto found = std::find_if(all_.begin(), all_.end(), [&](const Scale& scale) { return scale.factor == factor && scale.of == space; });
@@ -170,9 +162,11 @@ class Falling {
     std::vector<ColumnId> fallen;
     for (Store& store : kernel.stores) {
       if (!scales_.contains(store.into)) continue;
-      if (kernel.rows == Rows::OfSpikes) store.value = added(store, simple(pool_, Op::Div, pool_.constant(1), scale(store.into)));
+      if (kernel.rows == Rows::OfSpikes) store.value = jumped(store);
       else fallen.push_back(store.into);
     }
+    for (Accumulate& sum : kernel.accumulates)
+      if (scales_.contains(sum.into)) sum.value = simple(pool_, Op::Mul, sum.value, relative(sum.into));
     std::erase_if(kernel.stores, [&](const Store& store) { return scales_.contains(store.into) && kernel.rows != Rows::OfSpikes; });
     kernel = read(std::move(kernel));
     program_.kernels[k] = kernel;
@@ -222,7 +216,7 @@ class Falling {
       const SpaceId space = program_[id].space;
       Kernel& kernel = now[space.value];
       kernel.name = program_[space].name + ".traces", kernel.domain = space;
-      kernel.stores.push_back({.into = id, .value = pool_.mul(pool_.load(id, At::Self), pool_.load(scale, At::Uniform))});
+      kernel.stores.push_back({.into = id, .value = without_tiny(pool_.mul(pool_.load(id, At::Self), pool_.load(scale, At::Uniform)))});
       entries[space.value].behind.push_back(id);
     }
     for (const Scale& scale : all_) {
@@ -237,6 +231,11 @@ class Falling {
       program_.plan.init.push_back({entry.settle.back(), When::Always});
       program_.plan.deferred.push_back(std::move(entry));
     }
+  }
+
+  /// What has decayed to numbers so small that each operation takes long is 0.
+  ExprId without_tiny(ExprId value) {
+    return pool_.select(pool_.make(Op::Less, pool_.make(Op::Abs, value), pool_.constant(1e-30)), pool_.constant(0), value);
   }
 
   Program& program_;

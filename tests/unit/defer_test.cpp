@@ -92,6 +92,39 @@ TEST(Deferred, TracesAreWhatTheyWouldBe) {
   }
 }
 
+// States that others' spikes add to, that one's own set anew, and that every step reads.
+TEST(Deferred, WhatStepsReadWaitsToo) {
+  const std::string text = R"(
+rule Still : local { weight w; }
+neuron Source { param rate = 40 Hz; state left = 0.5; let wait ~ exponential(1); left' = -rate; emit spike when left <= 0 { left += wait; } }
+neuron Cell { receive exc : 1; receive inh : 1; state v = 0, raised = 0, gone = 7, low = 3;
+  ge' = -ge / 5 ms + exc; gi' = -gi / 12 ms + inh; raised' = -raised / 6 ms; gone' = -gone / 0.2 ms; low' = -low / 8 ms;
+  v' = (ge * (3 - v) - gi * v - v + gone) / 20 ms; emit spike when v > 1 + raised { v := 0; raised := 2 + v; low := 0.5 * low; } }
+network N {
+  pop X[30] : Source;
+  pop Y[40] : Cell;
+  project X -> Y as A { connect random(p = 0.3); init w = 0.3; delay axon = 2 ms; drive exc += w; }
+  project Y -> Y as B { connect random(p = 0.2); init w = 0.4; drive inh += w; }
+})";
+  for (const Precision precision : {Precision::Float64, Precision::Float32}) {
+    Ran late = start(text, true, precision), fast = start(text, true, precision, Engine::Jit), two = start(text, true, precision, Engine::Jit, 2);
+    Ran prompt = start(text, true, precision, Engine::Interpreter, 1, 1000);
+    const auto waits = [](const Ran& ran, const std::string& name) { return ran.program->find_column(name + ".falls").valid(); };
+    for (const char* name : {"Y.ge", "Y.gi", "Y.raised", "Y.gone"}) EXPECT_TRUE(waits(late, name) && !waits(prompt, name)) << name;
+    EXPECT_FALSE(waits(late, "Y.low")) << "halved at spikes";
+    int64_t spikes = 0;
+    for (int piece = 0; piece < 12; ++piece) {
+      for (Ran* ran : {&late, &fast, &two, &prompt}) ran->go(1 + piece * 37 % 150);
+      for (const double one : prompt.at("Y.spike")) spikes += one != 0;
+      expect_same_states(late, fast, "the same program");
+      expect_same_states(late, two, "the same program on two threads");
+      if (precision == Precision::Float64)
+        for (const char* name : {"Y.ge", "Y.gi", "Y.raised", "Y.gone", "Y.v", "Y.low"}) expect_near(late.at(name), prompt.at(name), name);
+    }
+    EXPECT_GT(spikes, 0);
+  }
+}
+
 // A trace that is gone after a step, one that never decays.
 TEST(Deferred, TracesOfAnyLength) {
   for (const std::string tau : {"1 us", "0.1 ms", "1e9 s"}) {
