@@ -217,6 +217,24 @@ TEST(Deferred, OfEitherSignOnThreads) {
   }
 }
 
+// Right after a target has had as many spikes as are kept, too.
+TEST(Deferred, OfEitherSignFromACheckpoint) {
+  const std::string text = network(kRules[kEitherSign], "random(p = 0.6)");
+  Ran whole = start(text, true);
+  whole.go(200);
+  for (int at = 40; at < 60; ++at) {
+    Ran cut = start(text, true), resumed = start(text, true);
+    std::string kept;
+    int steps = 0;
+    cut.simulation->pause_with({.due = [&] { return ++steps == at; }, .keep = [&](std::string bytes) { kept = std::move(bytes); return Status(Done{}); }, .from = {}});
+    cut.go(200);
+    ASSERT_FALSE(kept.empty());
+    resumed.simulation->pause_with({.due = {}, .keep = {}, .from = kept});
+    resumed.go(200);
+    expect_same_states(whole, resumed, cat("at ", at));
+  }
+}
+
 TEST(Deferred, OfEitherSignWhateverTheHostSets) {
   const std::string text = network(kRules[kEitherSign], "random(p = 0.6)");
   Ran late = start(text, true), prompt = start(text, false);
