@@ -153,10 +153,12 @@ int run_balance_comparison(double* tight_second) {
 
 }  // namespace hebb::bench
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc > 1 && std::string(argv[1]) == "threads") return hebb::bench::run_threads();
   const int events = hebb::bench::run_events();
   double by_hand = 0;
   const int balance = hebb::bench::run_balance_comparison(&by_hand);
   const int families = hebb::bench::run_families(by_hand);
-  return events != 0 || balance != 0 || families != 0 ? 1 : 0;
+  const int threads = hebb::bench::run_threads();
+  return events != 0 || balance != 0 || families != 0 || threads != 0 ? 1 : 0;
 }

@@ -22,5 +22,6 @@ int run_balance_comparison(double* tight);
 /// Beside that.
 int run_families(double by_hand);
 int run_events();
+int run_threads();
 
 }  // namespace hebb::bench

@@ -152,7 +152,7 @@ int run_events() {
     worst_w = largest_difference(ours.w, classic.w, false);
     worst_g = largest_difference(ours.g, classic.g, true);
     for (const int threads : {1, 2}) {
-      auto again = Columns::create(*hebb.program, Precision::Float32, random_key(1, 0));
+      auto again = Columns::create(*hebb.program, Precision::Float32, random_key(1, 0), threads);
       if (!again) return std::fprintf(stderr, "bench: %s\n", again.error().c_str()), 1;
       const EventResult result = run_hebb(hebb, *again, load, threads, /*wall=*/true);
       wall[threads - 1].push_back(result.seconds);

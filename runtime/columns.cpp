@@ -95,6 +95,16 @@ void gather(const ColumnLayout& at, const Real* base, double* into) {
       for (int64_t e = 0; e < at.width; ++e) *into++ = static_cast<double>(base[at.offset(i, j, e)]);
 }
 
+/// Threads that own blocks of post neurons: in rows that lie whole each would fetch, ahead of its own, what the next one
+/// is about to write. Short rows lie whole: a row in pieces costs more where one thread goes through all of it. A
+/// sum over everything has one order.
+bool may_lie_in_blocks(const Program& program, SpaceId space, int64_t synapses, int threads, int64_t least_piece) {
+  if (synapses < program[program[space].pre].size * threads * least_piece) return false;
+  return std::none_of(program.kernels.begin(), program.kernels.end(), [&](const Kernel& kernel) {
+    return kernel.domain == space && std::any_of(kernel.accumulates.begin(), kernel.accumulates.end(), [](const Accumulate& sum) { return sum.at == At::Uniform; });
+  });
+}
+
 /// Rows whose number is neither 0 nor -0, ascending. Spikes are few: blocks without any are passed over.
 template <class Bits>
 int64_t nonzero(const Bits* bits, int64_t begin, int64_t rows, uint32_t* into) {
@@ -151,7 +161,7 @@ int64_t nonzero(const Bits* bits, int64_t begin, int64_t rows, uint32_t* into) {
 
 }  // namespace
 
-Result<Columns> Columns::create(const Program& program, Precision precision, uint64_t key) {
+Result<Columns> Columns::create(const Program& program, Precision precision, uint64_t key, int threads, int64_t least_piece) {
   const size_t element = precision == Precision::Float32 ? sizeof(float) : sizeof(double);
   const size_t slack = (kStaggerSlots + 1) * kAlignment;
 
@@ -173,6 +183,9 @@ Result<Columns> Columns::create(const Program& program, Precision precision, uin
   };
   if (needed > static_cast<double>(available) || needed > 0x1p60) return refusal();
 
+  const bool divides = threads > 1 && std::none_of(program.spaces.begin(), program.spaces.end(), [](const Space& space) {
+    return space.kind == SpaceKind::Sparse && space.connect.delayed();
+  });
   Columns columns;
   columns.precision_ = precision;
   columns.connections_.resize(program.spaces.size());
@@ -184,6 +197,8 @@ Result<Columns> Columns::create(const Program& program, Precision precision, uin
     columns.connections_[k] = *std::move(drawn);
     if (space.connect.delayed())
       if (const Status sorted = sort_by_delay(program, space, key, by_post[k], columns.connections_[k]); !sorted) return sorted.failure();
+    if (divides && may_lie_in_blocks(program, SpaceId{static_cast<uint32_t>(k)}, columns.connections_[k].count(), threads, least_piece))
+      lay_in_blocks(columns.connections_[k], program[space.pre].size, program[space.post].size, threads);
     if (by_post[k]) index_by_post(columns.connections_[k], program[space.pre].size, program[space.post].size);
     columns.bytes_ += columns.connections_[k].bytes();
   }
@@ -207,6 +222,7 @@ Result<Columns> Columns::create(const Program& program, Precision precision, uin
     columns.bases_.push_back(base);
     columns.planes_.push_back(uniform ? 0 : layout.plane);
     const std::vector<uint32_t>& place = columns.connections(column.space).place;
+    columns.spaces_.push_back(column.space.value);
     columns.places_.push_back(place.empty() ? nullptr : place.data());
     columns.bytes_ += size;
   }
@@ -222,6 +238,12 @@ void Columns::write(ColumnId id, std::span<const double> values) {
     sorted.resize(values.size());
     for (int64_t s = 0; s < at.posts; ++s)
       for (int64_t k = 0; k < at.width; ++k) sorted[static_cast<size_t>(place[s] * at.width + k)] = values[static_cast<size_t>(s * at.width + k)];
+    values = sorted;
+  } else if (const Connections* blocks = in_blocks(id)) {
+    sorted.resize(values.size());
+    each_stretch(*blocks, [&](int64_t first, int64_t at_place, int64_t count) {
+      std::copy_n(values.begin() + first * at.width, count * at.width, sorted.begin() + at_place * at.width);
+    });
     values = sorted;
   }
   if (precision_ == Precision::Float32) scatter(at, static_cast<float*>(memory(id)), values.data());
@@ -276,6 +298,38 @@ void Columns::read_stored(ColumnId id, std::span<double> into) const {
     for (int64_t s = 0; s < at.posts; ++s)
       for (int64_t k = 0; k < at.width; ++k) into[static_cast<size_t>(s * at.width + k)] = stored[static_cast<size_t>(place[s] * at.width + k)];
   }
+  if (const Connections* blocks = in_blocks(id)) {
+    const std::vector<double> stored(into.begin(), into.end());
+    each_stretch(*blocks, [&](int64_t first, int64_t at_place, int64_t count) {
+      std::copy_n(stored.begin() + at_place * at.width, count * at.width, into.begin() + first * at.width);
+    });
+  }
+}
+
+const Connections* Columns::in_blocks(ColumnId id) const {
+  const Connections& synapses = connections_[spaces_[id.value]];
+  return synapses.blocks.empty() ? nullptr : &synapses;
+}
+
+std::string Columns::in_order(ColumnId id) const {
+  const auto* const stored = static_cast<const char*>(base(id));
+  std::string out(stored, bytes(id));
+  const int64_t each = precision_ == Precision::Float32 ? sizeof(float) : sizeof(double), plane = layout(id).plane * each;
+  if (const Connections* blocks = in_blocks(id))
+    each_stretch(*blocks, [&](int64_t first, int64_t place, int64_t count) {
+      for (int64_t e = 0; e < layout(id).width; ++e) std::copy_n(stored + e * plane + place * each, count * each, out.data() + e * plane + first * each);
+    });
+  return out;
+}
+
+void Columns::set_in_order(ColumnId id, std::string_view bytes) {
+  auto* const stored = static_cast<char*>(base(id));
+  std::copy(bytes.begin(), bytes.end(), stored);
+  const int64_t each = precision_ == Precision::Float32 ? sizeof(float) : sizeof(double), plane = layout(id).plane * each;
+  if (const Connections* blocks = in_blocks(id))
+    each_stretch(*blocks, [&](int64_t first, int64_t place, int64_t count) {
+      for (int64_t e = 0; e < layout(id).width; ++e) std::copy_n(bytes.data() + e * plane + first * each, count * each, stored + e * plane + place * each);
+    });
 }
 
 std::vector<uint32_t> Columns::row(ColumnId id) const {

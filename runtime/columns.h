@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "compiler/program/kernels.h"
@@ -38,7 +39,9 @@ class Columns {
  public:
   /// All zero, and the synapses of sparse spaces, drawn with `key`. Refuses before allocating when they
   /// would not fit.
-  static Result<Columns> create(const Program& program, Precision precision, uint64_t key = 0);
+  /// `threads` that own blocks of post neurons find the synapses onto them together, where a row has at least `least_piece` for each.
+  static Result<Columns> create(const Program& program, Precision precision, uint64_t key = 0, int threads = 1, int64_t least_piece = kLeastPiece);
+  static constexpr int64_t kLeastPiece = 256;
 
   /// Of a sparse space.
   const Connections& connections(SpaceId id) const { return connections_[id.value]; }
@@ -48,6 +51,9 @@ class Columns {
   size_t count() const { return layouts_.size(); }
   size_t bytes() const { return bytes_; }
   size_t bytes(ColumnId id) const { return sizes_[id.value]; }
+  /// The bytes of a column, in the order that they have where nobody divides rows.
+  std::string in_order(ColumnId id) const;
+  void set_in_order(ColumnId id, std::string_view bytes);  // bytes(id) of them
   /// A column as it lies in memory.
   std::vector<uint32_t> row(ColumnId id) const;
 
@@ -118,6 +124,9 @@ class Columns {
   std::vector<Zeroed> memory_;
   std::vector<void*> bases_;
   std::vector<int64_t> planes_;
+  /// The synapses of a column, where they lie in blocks; else null.
+  const Connections* in_blocks(ColumnId id) const;
+  std::vector<uint32_t> spaces_;          // of columns
   std::vector<const uint32_t*> places_;   // of columns of synapses that lie in another order than outside; null: as outside
   std::map<uint32_t, ReadBy> readers_;
   size_t bytes_ = 0;

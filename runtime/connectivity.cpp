@@ -253,7 +253,9 @@ class Connector {
 }  // namespace
 
 size_t Connections::bytes() const {
-  return (row_begin.size() + column_begin.size()) * sizeof(int64_t) + post.bytes() + pre.bytes() +
+  size_t of_blocks = 0;
+  for (const std::vector<int64_t>& block : blocks) of_blocks += block.size();
+  return (row_begin.size() + column_begin.size() + of_blocks) * sizeof(int64_t) + post.bytes() + pre.bytes() +
          synapse.size() * sizeof(uint32_t);
 }
 
@@ -293,21 +295,62 @@ void index_by_post(Connections& c, int64_t pres, int64_t posts) {
   for (size_t s = 0; s < count; ++s) ++c.column_begin[c.post[s] + 1];
   for (int64_t j = 0; j < posts; ++j) c.column_begin[j + 1] += c.column_begin[j];
   std::vector<int64_t> next(c.column_begin.begin(), c.column_begin.end() - 1);
-  c.synapse.reserve(count);
-  prefer_large_pages(c.synapse.data(), count * sizeof(uint32_t));
   c.synapse.resize(count);
-  c.pre.reserve(count);
   c.pre.resize(count);
-  for (int64_t i = 0; i < pres; ++i)
-    for (int64_t s = c.row_begin[i]; s < c.row_begin[i + 1]; ++s) {
+  const auto row = [&](int64_t i, int64_t begin, int64_t end) {
+    for (int64_t s = begin; s < end; ++s) {
       const auto at = static_cast<size_t>(next[c.post[static_cast<size_t>(s)]]++);
       c.synapse[at] = static_cast<uint32_t>(s);
       c.pre.set(at, static_cast<uint32_t>(i));
     }
+  };
+  for (int64_t i = 0; i < pres; ++i) {
+    if (c.blocks.empty()) row(i, c.row_begin[i], c.row_begin[i + 1]);
+    for (const std::vector<int64_t>& block : c.blocks) row(i, block[i], block[i + 1]);
+  }
+}
+
+int64_t block_begin(int64_t neurons, int threads, int thread) {
+  constexpr int64_t kGrain = 16;
+  const int64_t grains = (neurons + kGrain - 1) / kGrain;
+  return std::min(grains * thread / threads * kGrain, neurons);
+}
+
+void lay_in_blocks(Connections& c, int64_t pres, int64_t posts, int threads) {
+  NeuronIndex post(posts);
+  post.resize(static_cast<size_t>(c.count()));
+  std::vector<int64_t> begin(c.row_begin.begin(), c.row_begin.begin() + pres);  // of what is left of each row
+  int64_t place = 0;
+  for (int thread = 0; thread < threads; ++thread) {
+    const int64_t past = block_begin(posts, threads, thread + 1);
+    std::vector<int64_t> rows;
+    for (int64_t i = 0; i < pres; ++i) {
+      rows.push_back(place);
+      for (int64_t& s = begin[i]; s < c.row_begin[i + 1] && c.post[static_cast<size_t>(s)] < past; ++s)
+        post.set(static_cast<size_t>(place++), c.post[static_cast<size_t>(s)]);
+    }
+    rows.push_back(place);
+    c.blocks.push_back(std::move(rows));
+  }
+  c.post = std::move(post);
+}
+
+int64_t place_of(const Connections& c, int64_t pre, int64_t synapse) {
+  if (!c.place.empty()) return c.place[static_cast<size_t>(synapse)];
+  int64_t left = synapse - c.row_begin[pre];
+  for (const std::vector<int64_t>& block : c.blocks) {
+    const int64_t here = block[pre + 1] - block[pre];
+    if (left < here) return block[pre] + left;
+    left -= here;
+  }
+  return synapse;
 }
 
 Edge edge_of(const Connections& c, int64_t synapse) {
-  const auto row = std::upper_bound(c.row_begin.begin(), c.row_begin.end(), synapse) - c.row_begin.begin() - 1;
+  const std::vector<int64_t>* rows = &c.row_begin;
+  for (const std::vector<int64_t>& block : c.blocks)
+    if (synapse >= block.front()) rows = &block;
+  const auto row = std::upper_bound(rows->begin(), rows->end(), synapse) - rows->begin() - 1;
   return {.pre = static_cast<uint32_t>(row), .post = c.post[static_cast<size_t>(synapse)]};
 }
 

@@ -21,10 +21,7 @@ class NeuronIndex {
   void push_back(uint32_t neuron) {
     narrow_ ? small_.push_back(static_cast<uint16_t>(neuron)) : large_.push_back(neuron);
   }
-  void reserve(size_t count) {
-    narrow_ ? small_.reserve(count) : large_.reserve(count);
-    prefer_large_pages(data(), bytes());
-  }
+  void reserve(size_t count) { narrow_ ? small_.reserve(count) : large_.reserve(count); }
   bool narrow() const { return narrow_; }
   void append(const std::vector<uint16_t>& neurons, size_t count) { small_.insert(small_.end(), neurons.begin(), neurons.begin() + static_cast<std::ptrdiff_t>(count)); }
   void append(const std::vector<uint32_t>& neurons, size_t count) { large_.insert(large_.end(), neurons.begin(), neurons.begin() + static_cast<std::ptrdiff_t>(count)); }
@@ -37,8 +34,8 @@ class NeuronIndex {
 
  private:
   bool narrow_ = true;
-  std::vector<uint16_t> small_;
-  std::vector<uint32_t> large_;
+  LargeVector<uint16_t> small_;
+  LargeVector<uint32_t> large_;
 };
 
 /// The synapses of one combination of delays, in steps, 0 where there is none: of each row and of each column.
@@ -55,11 +52,14 @@ struct Connections {
   NeuronIndex post;                   // of each synapse; ascending within a row
   // By post neuron; empty when no kernel needs it.
   std::vector<int64_t> column_begin;
-  std::vector<uint32_t> synapse;      // ascending within a column
+  LargeVector<uint32_t> synapse;      // ascending within a column
   NeuronIndex pre;                    // of each entry of `synapse`
   // With delays of single synapses: rows lie bucket by bucket, and this is the place of each synapse by pre and post.
   std::vector<uint32_t> place;
   std::vector<Bucket> buckets;
+  // Of threads that own blocks of post neurons: the synapses onto one block lie together, block after block, and these
+  // are the places of the first ones of each row there, and of the end. Empty: rows lie whole.
+  std::vector<std::vector<int64_t>> blocks;
   int64_t count() const { return static_cast<int64_t>(post.size()); }
   size_t bytes() const;
 };
@@ -72,7 +72,26 @@ void index_by_post(Connections& connections, int64_t pres, int64_t posts);
 /// Draws the delays of single synapses and sorts each row by them; refuses what is no whole number of steps.
 Status sort_by_delay(const Program& program, const Space& space, uint64_t key, bool by_post, Connections& connections);
 
-/// Pre and post neuron of a synapse.
+/// Where the neurons of a thread begin: blocks meet at multiples of 16, so that no two threads write one line of memory.
+int64_t block_begin(int64_t neurons, int threads, int thread);
+/// Lays the synapses onto each thread's block of post neurons together. Before index_by_post.
+void lay_in_blocks(Connections& connections, int64_t pres, int64_t posts, int threads);
+/// Where synapses in the order by pre and post neuron lie: f(first, place of the first, how many), in that order.
+template <class F>
+void each_stretch(const Connections& connections, F f) {
+  if (connections.blocks.empty()) return f(int64_t{0}, int64_t{0}, connections.count());
+  for (size_t i = 0; i + 1 < connections.row_begin.size(); ++i) {
+    int64_t synapse = connections.row_begin[i];
+    for (const std::vector<int64_t>& block : connections.blocks) {
+      if (block[i] < block[i + 1]) f(synapse, block[i], block[i + 1] - block[i]);
+      synapse += block[i + 1] - block[i];
+    }
+  }
+}
+/// Where synapse `synapse` of neuron `pre` lies.
+int64_t place_of(const Connections& connections, int64_t pre, int64_t synapse);
+
+/// Pre and post neuron of the synapse at this place.
 Edge edge_of(const Connections& connections, int64_t synapse);
 
 }  // namespace hebb

@@ -21,23 +21,29 @@ class FasterWay {
   }
 
  private:
-  static constexpr int kTurn = 16;               // steps that a way is tried for at a time
+  static constexpr int kTurn = 16;               // steps that a way is timed for at a time
+  static constexpr int kSettle = 16;             // steps before that: what the other way left has to come to other caches first
   static constexpr int kLead = 3, kRounds = 7;   // of rounds won that decide; of rounds at most
-  static constexpr int64_t kLeast = 4096, kMost = 1 << 17;  // steps between two trials
+  static constexpr int64_t kFirst = 256, kLeast = 4096, kMost = 1 << 17;  // steps between two trials
+  static constexpr int64_t kSlowly = 512;        // steps that a way was taken for until it had lost
   static constexpr double kHopeless = 4;         // times as slow as the first way: tried no further
   static constexpr double kLoss = 64, kGain = 1024;  // steps of the first way: may be lost; are remembered as won
 
   void try_took(double time) {
-    sum_[turn_] += time;
-    const bool hopeless = turn_ == 1 && sum_[1] > kHopeless * std::min(first_, sum_[0]);
-    if (++count_ < kTurn && !hopeless) return;
+    spent_ += time;
+    if (++count_ > kSettle) sum_[turn_] += time;
+    constexpr double kTurns = static_cast<double>(kSettle + kTurn) / kTurn;
+    const bool hopeless = turn_ == 1 && spent_ > kHopeless * kTurns * std::min(first_, sum_[0]);
+    if (count_ < kSettle + kTurn && !hopeless) return;
+    spent_ = 0;
     count_ = 0;
     if (turn_ == 0) {
       turn_ = 1;
       return;
     }
-    lead_ += sum_[1] < sum_[0] ? 1 : -1;
+    lead_ += sum_[1] < sum_[0] && !hopeless ? 1 : -1;
     first_ = std::min(first_, sum_[0]);
+    all_first_ += sum_[0];
     sum_ = {};
     turn_ = 0;
     ++rounds_;
@@ -56,26 +62,34 @@ class FasterWay {
   void rest_took(double time) {
     ++rested_;
     if (second_) {
-      const double first = first_ / kTurn;
+      const double first = all_first_ / (rounds_ * kTurn);  // steps differ much where neurons spike together
       won_ = std::min(won_ + first - time, kGain * first);
-      if (won_ < -kLoss * first) return decide(false);
+      if (won_ < -kLoss * first) {
+        // Who loses slowly has a network that does more than it did when it was timed, and no worse a way.
+        if (rested_ > kSlowly) patience_ = std::max(patience_ / 2, kFirst / 2);
+        return decide(false);
+      }
       if (rested_ < 4 * kLeast) return;
-      patience_ = kLeast;
+      patience_ = kFirst;
     } else if (rested_ < patience_) {
       return;
     }
     trying_ = true;
     turn_ = lead_ = rounds_ = count_ = 0;
     first_ = 1e300;
+    all_first_ = 0;
     sum_ = {};
+    spent_ = 0;
   }
 
   bool trying_ = true, second_ = false;
   int turn_ = 0, count_ = 0, lead_ = 0, rounds_ = 0;
   std::array<double, 2> sum_{};
+  double spent_ = 0;               // in this turn
   double first_ = 1e300;           // what kTurn steps of the first way took at least, in the last trial
+  double all_first_ = 0;           // in all rounds
   double won_ = 0;
-  int64_t patience_ = kLeast, rested_ = 0;
+  int64_t patience_ = kFirst, rested_ = 0;  // a network is silent at first, and what is faster then says little
 };
 
 }  // namespace hebb

@@ -5,11 +5,12 @@
 #include <vector>
 
 #include "runtime/columns.h"
+#include "runtime/threads.h"
 
 namespace hebb {
 
-/// One pass at memory speed.
-bool all_finite(const Columns& columns, ColumnId id);
+/// One pass at memory speed, by all of these threads where there is much to look at.
+bool all_finite(const Columns& columns, ColumnId id, ThreadPool* pool = nullptr);
 
 struct NotFinite {
   std::vector<int64_t> index;  // {i}, {i, j}; then the element when the width is above 1

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <memory>
+#include <new>
+#include <vector>
 
 namespace hebb {
 
@@ -13,10 +15,28 @@ struct FreeZeroed {
 };
 using Zeroed = std::unique_ptr<void, FreeZeroed>;
 
-/// Asks for large pages where a block of memory that nobody has touched yet is large: a wish.
-void prefer_large_pages(const void* begin, size_t bytes);
-
 /// `bytes` bytes of 0, aligned to 64; null when there are none.
 Zeroed allocate_zeroed(size_t bytes);
+
+/// Memory for vectors, of the same kind.
+void* allocate_large(size_t bytes);  // null when there is none
+void free_large(void* memory, size_t bytes);
+
+template <class T>
+struct LargeAllocator {
+  using value_type = T;
+  LargeAllocator() = default;
+  template <class U>
+  LargeAllocator(const LargeAllocator<U>&) {}
+  T* allocate(size_t count) {
+    void* const memory = allocate_large(count * sizeof(T));
+    if (memory == nullptr) throw std::bad_alloc();
+    return static_cast<T*>(memory);
+  }
+  void deallocate(T* memory, size_t count) { free_large(memory, count * sizeof(T)); }
+  friend bool operator==(const LargeAllocator&, const LargeAllocator&) { return true; }
+};
+template <class T>
+using LargeVector = std::vector<T, LargeAllocator<T>>;
 
 }  // namespace hebb

@@ -138,6 +138,18 @@ hebb_launch PlanRunner::whole_launch(SpaceId domain, uint64_t key) const {
   };
 }
 
+/// Of synapses that lie in blocks: those onto one of them.
+hebb_launch PlanRunner::of_block(hebb_launch launch, SpaceId domain, size_t block) const {
+  const std::vector<std::vector<int64_t>>& blocks = columns_.connections(domain).blocks;
+  const auto threads = static_cast<int>(blocks.size());
+  const int64_t posts = extent(program_, domain).posts;
+  launch.post_begin = block_begin(posts, threads, static_cast<int>(block));
+  launch.post_end = block_begin(posts, threads, static_cast<int>(block) + 1);
+  launch.row_begin = blocks[block].data();
+  launch.row_end = blocks[block].data() + 1;
+  return launch;
+}
+
 PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel, uint64_t key,
                                          int64_t rows_per_part) {
   const SpaceId domain = program[kernel].domain;
@@ -174,6 +186,15 @@ PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel
   }
   out.row = static_cast<double>(synapses.count()) /
             static_cast<double>(std::max<int64_t>(program[kernel].rows == Rows::OfPost ? posts : program[program[domain].pre].size, 1));
+  if (!synapses.blocks.empty() && program[kernel].rows != Rows::OfPost) {
+    out.parts.clear();
+    for (size_t block = 0; block < synapses.blocks.size(); ++block) out.parts.push_back(of_block(whole_launch(domain, key), domain, block));
+    const bool sums_of_rows = std::any_of(program[kernel].accumulates.begin(), program[kernel].accumulates.end(), [](const Accumulate& sum) { return sum.at == At::Pre; });
+    out.by_list = false;
+    out.in_turn = rows_per_part == kWhole || sums_of_rows || synapses.count() / pool_.size() < rows_per_part;
+    if (out.list >= 0) out.one = out.parts;
+    return out;
+  }
   if (out.list >= 0) out.one = {out.parts[0]};
   for (hebb_launch& part : out.one) part.post_begin = 0, part.post_end = posts;
   if (way != Cut::ByPost || out.parts.size() < 2) return out;
@@ -252,15 +273,20 @@ void PlanRunner::launch(Prepared& prepared, int64_t step) {
       part.list_end = prepared.by_list ? list.count * (k + 1) / parts : list.count;
     }
     const double work = static_cast<double>(list.count) * prepared.row;
-    if (parts > 1 && work < static_cast<double>(2 * rows_per_part_)) {
-      hebb_launch& whole = prepared.one[0];
-      whole.step = step;
-      whole.list = list.rows.data();
-      whole.list_end = list.count;
-      return kernel(&whole);
+    if (parts > 1 && !prepared.in_turn && work < static_cast<double>(2 * rows_per_part_)) {
+      for (hebb_launch& whole : prepared.one) {
+        whole.step = step;
+        whole.list = list.rows.data();
+        whole.list_end = list.count;
+        kernel(&whole);
+      }
+      return;
     }
   }
-  if (prepared.parts.size() == 1) return kernel(&prepared.parts[0]);
+  if (prepared.parts.size() == 1 || prepared.in_turn) {
+    for (const hebb_launch& part : prepared.parts) kernel(&part);
+    return;
+  }
   pool_.run(static_cast<int>(prepared.parts.size()), [&](int k) {
     kernel(&prepared.parts[static_cast<size_t>(k)]);
   });

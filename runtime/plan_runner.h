@@ -55,7 +55,7 @@ struct SpikeList {
   bool current = false;
   bool known = false;   // of copied spikes: the column holds these and no others
   std::vector<uint32_t> leaving;                // rows that the column still has as 1 and that are to become 0
-  struct alignas(64) Block {
+  struct alignas(128) Block {
     std::vector<uint32_t> rows;
     int64_t count = 0;
   };
@@ -92,6 +92,9 @@ class PlanRunner {
   /// Adds to every weight what waits for it: before the host changes anything.
   void settle();
 
+  /// Its threads, between steps.
+  ThreadPool& pool() { return pool_; }
+
   /// Neurons whose element of `column` is not 0 now, ascending.
   std::span<const uint32_t> spikes(ColumnId column);
 
@@ -102,6 +105,7 @@ class PlanRunner {
     int list = -1;                 // of its rows; -1: all
     int gate = -1;                 // runs when this list is not empty; -1: always
     bool by_list = false;          // parts take some of the list each, else all of it
+    bool in_turn = false;          // parts follow each other on this thread
     double row = 0;                // synapses of a neuron of the list, roughly
     std::vector<hebb_launch> one;  // of a list: all of it on this thread, where it is short
     std::vector<int> outdates;     // lists of columns it writes
@@ -131,6 +135,7 @@ class PlanRunner {
   const SpikeList& current_list(int list);
   const int64_t* split(SpaceId space, int64_t post);
   hebb_launch whole_launch(SpaceId domain, uint64_t key) const;
+  hebb_launch of_block(hebb_launch whole, SpaceId domain, size_t block) const;
   Prepared prepare(const Program& program, KernelId kernel, uint64_t key, int64_t rows_per_part);
   void launch(Prepared& prepared, int64_t step);
   void launch_buckets(Prepared& prepared, int64_t step);
@@ -144,14 +149,14 @@ class PlanRunner {
   static constexpr int64_t kWhole = INT64_MAX;  // rows per part: never cut
 
   // Steps that threads share, in shared_step.cpp.
-  struct alignas(64) OwnLaunch { hebb_launch launch; };  // of one thread: others do not write that line
+  struct alignas(128) OwnLaunch { hebb_launch launch; };  // of one thread: others do not write those lines
   struct SharedKernel {
     KernelId kernel;
     Share share = Share::One;
     int list = -1;
     int gate = -1;                   // runs when this list is not empty
     SpaceId listed;                  // neurons in blocks of which the list is divided; invalid: everyone takes all of it
-    std::vector<OwnLaunch> parts;
+    std::vector<std::vector<OwnLaunch>> parts;  // of each thread
   };
   enum class Deed { Launch, Reset, Find, Join, TakeOver, Mark };
   struct Action {

@@ -30,7 +30,7 @@ Result<std::vector<int64_t>> synapses_between(const Connections& known, int64_t 
   std::vector<int64_t> out;
   for (int64_t i = pre.first; i <= last_pre; ++i)
     for (int64_t k = known.row_begin[static_cast<size_t>(i)]; k < known.row_begin[static_cast<size_t>(i) + 1]; ++k) {
-      const int64_t j = known.post[known.place.empty() ? static_cast<size_t>(k) : known.place[static_cast<size_t>(k)]];
+      const int64_t j = known.post[static_cast<size_t>(place_of(known, i, k))];
       if (j >= post.first && j <= last_post) out.push_back(k);
     }
   return out;

@@ -1,24 +1,14 @@
 // Steps that threads share: the part of PlanRunner that plans and runs them.
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include "runtime/plan_runner.h"
 
 namespace hebb {
 
-namespace {
-
-constexpr int64_t kVector = 16;
-
-}  // namespace
-
-/// The neurons of a thread: blocks meet at multiples of 16, so that no two threads write one line of memory.
 Part PlanRunner::block(int64_t neurons, int thread) const {
-  const int64_t grains = (neurons + kVector - 1) / kVector, threads = pool_.size();
-  const auto at = [&](int64_t k) { return std::min(grains * k / threads * kVector, neurons); };
-  return {.post_begin = at(thread), .post_end = at(thread + 1)};
+  return {.post_begin = block_begin(neurons, pool_.size(), thread), .post_end = block_begin(neurons, pool_.size(), thread + 1)};
 }
 
 /// Where a thread's block of a column ends its machine goes on to fetch what the next thread writes in every
@@ -67,11 +57,19 @@ size_t PlanRunner::prepare_shared(KernelId id, uint64_t key) {
     if (out.share == Share::One && thread > 0) part.post_end = part.post_begin;
     if (by_post) part.post_begin = own.post_begin, part.post_end = own.post_end;
     if (out.share == Share::ByPre) part.pre_begin = own.post_begin, part.pre_end = own.post_end;
+    std::vector<OwnLaunch>& launches = out.parts.emplace_back();
+    if (domain.kind == SpaceKind::Sparse && kernel.rows != Rows::OfPost && !columns_.connections(kernel.domain).blocks.empty()) {
+      for (size_t block = 0; block < static_cast<size_t>(pool_.size()); ++block) {
+        if (by_post ? block != static_cast<size_t>(thread) : out.share == Share::One && thread > 0) continue;
+        launches.push_back({of_block(part, kernel.domain, block)});
+      }
+      continue;
+    }
     if (by_post && domain.kind == SpaceKind::Sparse && kernel.rows != Rows::OfPost && own.post_begin < own.post_end) {
       if (part.post_begin > 0) part.row_begin = split(kernel.domain, part.post_begin);
       if (part.post_end < posts) part.row_end = split(kernel.domain, part.post_end);
     }
-    out.parts.push_back({part});
+    launches.push_back({part});
   }
   shared_kernels_.push_back(std::move(out));
   return shared_kernels_.size() - 1;
@@ -246,24 +244,23 @@ void PlanRunner::act(const Action& action, int thread, int64_t step) {
 }
 
 void PlanRunner::launch_own(SharedKernel& shared, int thread, int64_t step) {
-  hebb_launch& part = shared.parts[static_cast<size_t>(thread)].launch;
-  if (part.post_begin >= part.post_end || part.pre_begin >= part.pre_end) return;
-  part.step = step;
   if (shared.gate >= 0 && lists_[static_cast<size_t>(shared.gate)].count == 0) return;
-  if (shared.list >= 0) {
-    const SpikeList& list = lists_[static_cast<size_t>(shared.list)];
-    const auto first = list.rows.begin(), last = first + list.count;
-    part.list = list.rows.data();
-    part.list_begin = 0;
-    part.list_end = list.count;
-    if (shared.listed.valid()) {
-      const Part own = block(program_[shared.listed].size, thread);
-      part.list_begin = std::lower_bound(first, last, own.post_begin) - first;
-      part.list_end = std::lower_bound(first, last, own.post_end) - first;
-    }
-    if (part.list_begin == part.list_end) return;
+  const SpikeList* const list = shared.list < 0 ? nullptr : &lists_[static_cast<size_t>(shared.list)];
+  int64_t begin = 0, end = list == nullptr ? 0 : list->count;
+  if (list != nullptr && shared.listed.valid()) {
+    const auto first = list->rows.begin(), last = first + list->count;
+    const Part own = block(program_[shared.listed].size, thread);
+    begin = std::lower_bound(first, last, own.post_begin) - first;
+    end = std::lower_bound(first, last, own.post_end) - first;
   }
-  kernels_.run[shared.kernel.value](&part);
+  if (list != nullptr && begin == end) return;
+  for (OwnLaunch& own : shared.parts[static_cast<size_t>(thread)]) {
+    hebb_launch& part = own.launch;
+    if (part.post_begin >= part.post_end || part.pre_begin >= part.pre_end) continue;
+    part.step = step;
+    if (list != nullptr) part.list = list->rows.data(), part.list_begin = begin, part.list_end = end;
+    kernels_.run[shared.kernel.value](&part);
+  }
 }
 
 }  // namespace hebb

@@ -20,6 +20,13 @@ std::string shape_text(const ColumnLayout& at, SpaceKind kind) {
   return out;
 }
 
+/// More threads than processors would only wait for each other.
+int threads_of(const SimulationOptions& options) {
+  const auto processors = static_cast<int>(std::thread::hardware_concurrency());
+  const bool capped = processors > 0 && options.rows_per_thread > 1;
+  return capped ? std::min(options.threads, processors) : options.threads;
+}
+
 }  // namespace
 
 Simulation::Simulation(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -34,8 +41,8 @@ Result<Simulation> Simulation::create(std::shared_ptr<const Program> program, Ke
     if (!one) return one.failure();
     return std::move((*one)[0]);
   }
-  Result<Columns> columns =
-      Columns::create(*program, options.precision, random_key(options.seed, options.lane));
+  Result<Columns> columns = Columns::create(*program, options.precision, random_key(options.seed, options.lane), threads_of(options),
+                                            std::min(options.rows_per_thread - 1, Columns::kLeastPiece));
   if (!columns) return columns.failure();
   auto state = std::make_unique<State>();
   state->program = std::move(program);
@@ -50,11 +57,7 @@ Result<Simulation> Simulation::create(std::shared_ptr<const Program> program, Ke
 
 void Simulation::make_runner() {
   State& s = *state_;
-  // More threads than processors would only wait for each other.
-  const auto processors = static_cast<int>(std::thread::hardware_concurrency());
-  const bool capped = processors > 0 && s.options.rows_per_thread > 1;
-  s.runner.emplace(*s.program, s.kernels, s.columns, random_key(s.options.seed, s.options.lane),
-                   capped ? std::min(s.options.threads, processors) : s.options.threads, s.options.rows_per_thread);
+  s.runner.emplace(*s.program, s.kernels, s.columns, random_key(s.options.seed, s.options.lane), threads_of(s.options), s.options.rows_per_thread);
 }
 
 Result<std::vector<Simulation>> Simulation::create_together(std::shared_ptr<const Program> program, const Kernels& kernels,

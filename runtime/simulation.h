@@ -23,7 +23,7 @@ struct SimulationOptions {
   uint64_t seed = 1;
   uint32_t lane = 0;      // of a batch: draws differ between lanes
   int threads = 1;
-  int64_t rows_per_thread = 8192;  // a launch with fewer is not worth a second thread
+  int64_t rows_per_thread = 8192;  // a launch with fewer is not worth a second thread; 1: all is shared, however small
   bool stop_on_nonfinite = true;
   const std::atomic<bool>* interrupted = nullptr;  // polled between steps: `run` returns early, Ok
 };

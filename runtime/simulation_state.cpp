@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 #include "compiler/support/memory.h"
 #include "compiler/support/text.h"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr double kFewNeurons = 16e3;  // bytes
 constexpr double kSmallState = 16e6;  // bytes; up to here a second copy of the state costs nobody anything
+constexpr int64_t kWorthAThread = 1 << 18;  // bytes
 
 bool any_nonzero(std::span<const double> row) {
   return std::any_of(row.begin(), row.end(), [](double value) { return value != 0; });
@@ -197,12 +199,12 @@ Status Simulation::State::check_clocks() const {
   return Done{};
 }
 
-bool Simulation::State::finite(const std::vector<ColumnId>& ids) const {
-  return std::all_of(ids.begin(), ids.end(), [&](ColumnId id) { return all_finite(columns, id); });
+bool Simulation::State::finite(const std::vector<ColumnId>& ids) {
+  return std::all_of(ids.begin(), ids.end(), [&](ColumnId id) { return all_finite(columns, id, &runner->pool()); });
 }
 
-bool Simulation::State::finite_at_start() const {
-  return std::all_of(states.begin(), states.end(), [&](ColumnId id) { return plain[id.value] || all_finite(columns, id); });
+bool Simulation::State::finite_at_start() {
+  return std::all_of(states.begin(), states.end(), [&](ColumnId id) { return plain[id.value] || all_finite(columns, id, &runner->pool()); });
 }
 
 Status Simulation::State::device_status() const {
@@ -210,9 +212,9 @@ Status Simulation::State::device_status() const {
   return Failure{columns.device()->failure()};
 }
 
-Divergence Simulation::State::find_divergence(int64_t step) const {
+Divergence Simulation::State::find_divergence(int64_t step) {
   for (const ColumnId id : states) {
-    if (all_finite(columns, id)) continue;
+    if (all_finite(columns, id, &runner->pool())) continue;
     const NotFinite found = *first_not_finite(*program, columns, id);
     return {.column = (*program)[id].name, .index = found.index, .step = step,
             .time_ms = time.time_ms(), .value = found.value};
@@ -229,16 +231,18 @@ bool Simulation::State::room_for_snapshot() const {
 }
 
 /// In the memory of the `last` one: fresh memory each time would cost more than the copy.
-Snapshot Simulation::State::take_snapshot(const Recorder& recorder, Snapshot last) const {
+Snapshot Simulation::State::take_snapshot(const Recorder& recorder, Snapshot last) {
   last.time = time;
   last.tickers = tickers;
   last.recorded = recorder.mark();
   last.columns.resize(kept.size());
   for (size_t k = 0; k < kept.size(); ++k) {
+    const auto* from = static_cast<const std::byte*>(std::as_const(columns).base(kept[k]));
     const size_t bytes = columns.bytes(kept[k]);
     if (!last.columns[k]) last.columns[k] = allocate_zeroed(bytes);
     if (!last.columns[k] && bytes > 0) throw std::bad_alloc();
-    std::memcpy(last.columns[k].get(), columns.base(kept[k]), bytes);
+    auto* const into = static_cast<std::byte*>(last.columns[k].get());
+    in_pieces(&runner->pool(), static_cast<int64_t>(bytes), kWorthAThread, 4096, [&](int64_t begin, int64_t end) { std::memcpy(into + begin, from + begin, static_cast<size_t>(end - begin)); });
   }
   last.in_flight = runner->in_flight();
   return last;
@@ -260,9 +264,8 @@ std::string Simulation::State::save(int64_t next_step, const Recorder& recorder)
   writer(next_step), writer(looked), writer(time), writer(tickers), writer(given_periods);
   for (uint32_t k = 0; k < program->columns.size(); ++k) {
     if (program->columns[k].role == Role::Value) continue;
-    const auto* base = static_cast<const char*>(columns.base({k}));
     writer(static_cast<uint64_t>(columns.bytes({k})));
-    writer.bytes.append(base, columns.bytes({k}));
+    writer.bytes += columns.in_order({k});
   }
   writer(static_cast<uint64_t>(runner->in_flight().size()));
   for (const InFlight& flying : runner->in_flight()) writer(flying);
@@ -286,7 +289,7 @@ Result<int64_t> Simulation::State::load(std::string_view bytes, Recorder& record
     uint64_t size = 0;
     reader(size);
     if (!reader.ok || size != columns.bytes({k}) || reader.bytes.size() < size) return foreign;
-    std::memcpy(columns.base({k}), reader.bytes.data(), size);
+    columns.set_in_order({k}, reader.bytes.substr(0, size));
     reader.bytes.remove_prefix(size);
   }
   uint64_t delays = 0;

@@ -107,12 +107,12 @@ struct Simulation::State {
   void one_step(int64_t step_of_run, double dt_ms, std::span<const BoundFeed> feeds, Recorder* recorder);
   Result<std::vector<BoundFeed>> bind(int64_t steps, std::span<const FeedValues> feeds) const;
   Status check_clocks() const;
-  bool finite(const std::vector<ColumnId>& ids) const;
-  bool finite_at_start() const;
+  bool finite(const std::vector<ColumnId>& ids);
+  bool finite_at_start();
   Status device_status() const;
-  Divergence find_divergence(int64_t step) const;
+  Divergence find_divergence(int64_t step);
   bool room_for_snapshot() const;
-  Snapshot take_snapshot(const Recorder& recorder, Snapshot last) const;
+  Snapshot take_snapshot(const Recorder& recorder, Snapshot last);
   void restore(const Snapshot& snapshot, Recorder& recorder);
   std::string save(int64_t next_step, const Recorder& recorder) const;
   Result<int64_t> load(std::string_view bytes, Recorder& recorder);

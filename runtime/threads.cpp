@@ -82,7 +82,9 @@ void Signal::take_one() {
 }
 
 void Signal::await_change(uint32_t from) const {
-  constexpr int kLooks = 400, kSpins = 600;  // a microsecond without a break, some 10 us with breaks
+  // A microsecond without a break, some 20 us with breaks. Who sleeps is late by 5 us and costs who wakes him one or two, so
+  // that the other one sleeps at the next meeting: in steps of 20 us both then did nothing else.
+  constexpr int kLooks = 400, kSpins = 1200;
   for (int k = 0; k < kSpins; ++k) {
     if (value() != from) return;
 #ifdef __x86_64__

@@ -2,6 +2,7 @@
 // A small pool of threads that lives as long as a simulation. `run` hands out parts 0 … count-1 and
 // returns when all are done; the caller's thread takes part.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -30,7 +31,8 @@ class ThreadPool {
 
 /// A number that one thread changes and others wait for. Work of a step comes in pieces of microseconds, which a
 /// thread that slept would miss: who waits looks for a while first. Nobody is called who does not sleep.
-class alignas(64) Signal {
+/// Two lines of memory for itself: machines fetch pairs of lines.
+class alignas(128) Signal {
  public:
   uint32_t value() const { return value_.load(std::memory_order_acquire); }
   void set(uint32_t value);
@@ -68,6 +70,17 @@ class Meeting {
  private:
   std::vector<Signal> rounds_;  // that each thread has reached
 };
+
+/// Divides [0, count) among the threads of a pool, f(begin, end) for each, at multiples of `grain`; does all of it
+/// here where a thread would have less than `least`, or without a pool.
+template <class F>
+void in_pieces(ThreadPool* pool, int64_t count, int64_t least, int64_t grain, F f) {
+  const int64_t threads = pool == nullptr ? 1 : pool->size();
+  if (threads == 1 || count < threads * least) return f(int64_t{0}, count);
+  const int64_t grains = (count + grain - 1) / grain;
+  const auto at = [&](int64_t k) { return std::min(grains * k / threads * grain, count); };
+  pool->run(pool->size(), [&](int k) { f(at(k), at(k + 1)); });
+}
 
 /// Calls part(0) … part(count - 1) on up to `threads` threads of their own, in any order; one thread:
 /// on the caller's. Throws what the first part threw, when all are done.

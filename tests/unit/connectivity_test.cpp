@@ -62,6 +62,44 @@ TEST(Connectivity, EveryWiringIsSound) {
   expect_sound(make(3, 70'000, {.wiring = Wiring::Random, .p = 0.01}).connections, 3, 70'000);
 }
 
+// More threads than neurons, no synapses, one neuron: the same synapses in the same order, each at one place.
+TEST(Connectivity, BlocksOfThreadsHoldEachSynapseOnce) {
+  for (const auto& [pres, posts, p] : {std::tuple(70, 50, 0.3), {7, 1, 1.0}, {1, 300, 0.9}, {5, 40, 0.0}, {30, 100, 1.0}})
+    for (const int threads : {2, 3, 7, 100}) {
+      const Connections whole = make(pres, posts, {.wiring = Wiring::Random, .p = p}).connections;
+      Connections cut = whole;
+      lay_in_blocks(cut, pres, posts, threads);
+      index_by_post(cut, pres, posts);
+      ASSERT_EQ(cut.blocks.size(), static_cast<size_t>(threads));
+      ASSERT_EQ(cut.count(), whole.count());
+      EXPECT_EQ(cut.column_begin, whole.column_begin);
+      for (int64_t thread = 0; thread < threads; ++thread)
+        for (int64_t s = cut.blocks[thread].front(); s < cut.blocks[thread].back(); ++s) {
+          EXPECT_GE(cut.post[s], block_begin(posts, threads, static_cast<int>(thread)));
+          EXPECT_LT(cut.post[s], block_begin(posts, threads, static_cast<int>(thread) + 1));
+        }
+      int64_t next = 0;
+      std::set<int64_t> places;
+      each_stretch(cut, [&](int64_t first, int64_t place, int64_t count) {
+        EXPECT_EQ(first, next);
+        next += count;
+        for (int64_t k = 0; k < count; ++k) {
+          const Edge edge = edge_of(whole, first + k), moved = edge_of(cut, place + k);
+          EXPECT_EQ(edge.pre, moved.pre);
+          EXPECT_EQ(edge.post, moved.post);
+          EXPECT_EQ(place_of(cut, edge.pre, first + k), place + k);
+          places.insert(place + k);
+        }
+      });
+      EXPECT_EQ(next, whole.count());
+      EXPECT_EQ(static_cast<int64_t>(places.size()), whole.count());
+      for (size_t q = 0; q < static_cast<size_t>(whole.count()); ++q) {
+        EXPECT_EQ(cut.pre[q], whole.pre[q]);
+        EXPECT_EQ(edge_of(cut, cut.synapse[q]).post, edge_of(whole, whole.synapse[q]).post);
+      }
+    }
+}
+
 // 400 x 500 pairs at 0.1: 20000 synapses, standard deviation 134; four of them are 537.
 TEST(Connectivity, RandomHasTheDensityAskedFor) {
   const Made made = make(400, 500, {.wiring = Wiring::Random, .p = 0.1});

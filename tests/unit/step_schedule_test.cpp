@@ -82,6 +82,18 @@ TEST(FasterWay, FollowsWhenThingsChange) {
   EXPECT_GT(share_of_second(400'000, [](int k) { return k < 20'000 ? 3.0 : 0.5; }), 0.85);
 }
 
+// Neurons are silent for 2000 steps, when two threads only wait for each other; then they spike together every 90 steps.
+TEST(FasterWay, JudgesNetworksThatBegin) {
+  FasterWay way;
+  int second = 0;
+  for (int k = 0; k < 20'000; ++k) {
+    const double work = k < 2000 ? 1 : k % 90 < 15 ? 12 : 2;
+    if (k >= 4000) second += way.second() ? 1 : 0;
+    way.took(!way.second() ? work : k < 2000 ? 1.3 : 0.55 * work + 0.3);
+  }
+  EXPECT_GT(second, 0.9 * 16'000);
+}
+
 TEST(Meeting, NobodyGoesOnBeforeAllAreThere) {
   for (const int threads : {1, 2, 5}) {
     Meeting meeting(threads);

@@ -1,0 +1,193 @@
+// Networks whose steps threads share: the bits of one thread, whatever the rule, the sizes and what is looked at.
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "compiler/codegen/codegen.h"
+#include "compiler/lower/lower.h"
+#include "compiler/program/interpret.h"
+#include "compiler/support/text.h"
+#include "runtime/simulation.h"
+#include "tests/unit/model_of.h"
+
+namespace hebb {
+namespace {
+
+using testing::model_of;
+
+struct Size {
+  int pres, posts;
+};
+
+/// Many spikes on both sides; each population drives the other, and itself with a delay.
+std::string network(const std::string& rule, Size size) {
+  return cat(rule, R"(
+neuron Clock { param rate = 100 Hz; receive exc : 1; state left = 1, g = 0; let wait ~ exponential(1); let first ~ uniform(0, 1);
+  g' = -g / 10 ms + exc; left' = -rate * (1 + 0.1 * g); emit spike when left <= 0 { left += wait; } }
+network N {
+  pop X[)", size.pres, R"(] : Clock;
+  pop Y[)", size.posts, R"(] : Clock(rate = 80 Hz);
+  project X -> Y as S via R { connect random(p = 0.6); init w ~ uniform(0.1, 0.9); drive exc += w; }
+  project Y -> X as B via R { connect random(p = 0.3); init w ~ uniform(0.1, 0.9); delay axon = 3 ms; drive exc += w; }
+  project Y -> Y as C { connect random(p = 0.5); init w = 0.01; delay axon = 1 ms; drive exc += w; }
+}
+)");
+}
+
+const char* const kPair = R"(
+rule R : local { param tau = 20 ms, a = 0.02; weight w in [0, 1];
+  x' = -x / tau + pre.spike; y' = -y / tau + post.spike;
+  w' = a * x * post.spike - a * y * pre.spike; }
+)";
+const char* const kEligible = R"(
+rule R : local { param tau = 20 ms, a = 0.05; weight w in [0, 1];
+  x' = -x / tau + pre.spike; y' = -y / tau + post.spike;
+  e' = -e / 100 ms + x * post.spike - y * pre.spike;
+  w' = a * e / 1 ms; }
+)";
+const char* const kScaled = R"(
+rule R : nonlocal { param tau = 20 ms, a = 0.1; weight w in [0, 5];
+  x' = -x / tau + pre.spike; y' = -y / tau + post.spike;
+  reduce s = sum(w) per post; reduce m = mean(w) per post; reduce n = count(w) per pre; reduce q = sum(w * w) per pre;
+  w' = a * x * post.spike - a * y * pre.spike;
+  on every 20 ms { w := w * n / (s + 1) + 0 * m - 0.001 * q; } }
+)";
+const char* const kOfAll = R"(
+rule R : nonlocal { param tau = 20 ms, a = 0.1; weight w in [0, 5];
+  x' = -x / tau + pre.spike; y' = -y / tau + post.spike;
+  reduce m = mean(w) per projection;
+  w' = a * x * post.spike - a * y * pre.spike;
+  on every 20 ms { w -= 0.1 * (w - m); } }
+)";
+const char* const kAssigning = R"(
+rule R : local { param tau = 20 ms; weight w in [0, 1]; state last = 0;
+  x' = -x / tau + pre.spike;
+  on pre.spike { last := w; w -= 0.1 * last; }
+  on post.spike { w += 0.3 * x; last += 0.1; } }
+)";
+
+struct Built {
+  std::shared_ptr<const Program> program;
+  Kernels kernels;
+};
+
+Built build(const std::string& text, bool defer, bool compiled) {
+  const Model model = model_of(text);
+  Built out{.program = std::make_shared<const Program>(lower(model, model.networks.at(0), {.defer = defer})), .kernels = {}};
+  out.kernels = compiled ? *jit(*out.program, {.precision = Precision::Float64}) : interpret(out.program, Precision::Float64);
+  return out;
+}
+
+Simulation start(const Built& built, int threads, int64_t rows_per_thread = 1) {
+  auto made = Simulation::create(built.program, built.kernels, {.precision = Precision::Float64, .seed = 5, .threads = threads, .rows_per_thread = rows_per_thread});
+  EXPECT_TRUE(made.ok());
+  made->initialise();
+  return *std::move(made);
+}
+
+std::vector<Recording> recordings(const Program& program, Size size) {
+  const ColumnId w = program.find_column("S.w");
+  return {{.name = "spikes", .column = program.find_column("Y.spike"), .events = true},
+          {.name = "mean", .column = w, .every_steps = 7, .reduce = RecordReduce::Mean},
+          {.name = "some", .column = w, .every_steps = 9, .ranges = {{.first = 0, .last = size.pres / 2}, {.first = size.posts / 3, .last = -1}}},
+          {.name = "first", .column = w, .every_steps = 9, .ranges = {{.first = 0, .last = 0}}}};
+}
+
+/// Everything that can be seen of a run.
+std::vector<std::vector<double>> seen(const Built& built, const Simulation& simulation) {
+  std::vector<std::vector<double>> out;
+  for (const Recorded& recorded : simulation.recorded()) out.push_back(recorded.values);
+  for (uint32_t k = 0; k < built.program->columns.size(); ++k)
+    if (built.program->columns[k].role == Role::State) out.push_back(simulation.get(ColumnId{k}));
+  return out;
+}
+
+TEST(Sharing, AnyNumberOfThreadsHasTheBitsOfOne) {
+  for (const char* rule : {kPair, kEligible, kScaled, kOfAll, kAssigning})
+    for (const Size size : {Size{12, 9}, Size{7, 1}, Size{1, 70}, Size{40, 50}}) {
+      const Built built = build(network(rule, size), /*defer=*/true, /*compiled=*/size.pres == 40);
+      std::vector<std::vector<double>> expected;
+      for (const int threads : {1, 2, 3, 7}) {
+        Simulation simulation = start(built, threads);
+        EXPECT_EQ(simulation.connections(built.program->columns[built.program->find_column("S.w").value].space).blocks.empty(), threads == 1 || rule == kOfAll);
+        ASSERT_TRUE(simulation.run(120, 1, {}, recordings(*built.program, size)).ok());
+        ASSERT_FALSE(simulation.divergence());
+        if (threads == 1) expected = seen(built, simulation);
+        else EXPECT_EQ(seen(built, simulation), expected) << rule << size.pres << " x " << size.posts << ", " << threads << " threads";
+      }
+      EXPECT_GT(expected[0].size(), 0u) << "neurons spike";
+    }
+}
+
+// Steps go over from threads to one and back as their times have it: the same bits.
+TEST(Sharing, WhoeverDoesAStepLeavesTheSameBits) {
+  const Size size{40, 50};
+  const Built built = build(network(kPair, size), true, true);
+  Simulation alone = start(built, 1), tries = start(built, 2, 2);
+  for (Simulation* simulation : {&alone, &tries}) ASSERT_TRUE(simulation->run(1500, 1, {}, recordings(*built.program, size)).ok());
+  EXPECT_EQ(seen(built, tries), seen(built, alone));
+}
+
+TEST(Sharing, WeightsAreSetAndReadInTheirOrder) {
+  const Size size{12, 40};
+  const Built built = build(network(kAssigning, size), false, false);
+  const ColumnId w = built.program->find_column("S.w");
+  for (const int threads : {1, 2, 7}) {
+    Simulation simulation = start(built, threads);
+    std::vector<double> values(simulation.get(w).size());
+    for (size_t k = 0; k < values.size(); ++k) values[k] = 0.5 + 1e-4 * static_cast<double>(k);
+    ASSERT_TRUE(simulation.set(w, values).ok());
+    EXPECT_EQ(simulation.get(w), values);
+  }
+}
+
+// Stopped with some threads, gone on with others.
+TEST(Sharing, ACheckpointDoesNotKnowOfThreads) {
+  const Size size{20, 50};
+  for (const char* rule : {kPair, kEligible, kAssigning}) {
+    const Built built = build(network(rule, size), true, false);
+    Simulation whole = start(built, 1);
+    ASSERT_TRUE(whole.run(300, 1, {}, recordings(*built.program, size)).ok());
+    for (const int before : {1, 2, 7}) {
+      std::string kept;
+      int64_t steps = 0;
+      Simulation cut = start(built, before);
+      cut.pause_with({.due = [&] { return ++steps == 137; }, .keep = [&](std::string bytes) { kept = std::move(bytes); return Status(Done{}); }, .from = {}});
+      ASSERT_TRUE(cut.run(300, 1, {}, recordings(*built.program, size)).ok());
+      for (const int after : {1, 2, 3}) {
+        Simulation resumed = start(built, after);
+        resumed.pause_with({.due = {}, .keep = {}, .from = kept});
+        ASSERT_TRUE(resumed.run(300, 1, {}, recordings(*built.program, size)).ok());
+        EXPECT_EQ(seen(built, resumed), seen(built, whole)) << rule << before << " threads, then " << after;
+      }
+    }
+  }
+}
+
+// Two bad weights: the one that comes first by pre and post neuron is named, wherever it lies.
+TEST(Sharing, TheFirstBadValueIsTheSameOne) {
+  const Size size{12, 64};
+  const Built built = build(network(kAssigning, size), false, false);
+  const ColumnId w = built.program->find_column("S.w");
+  std::vector<std::vector<int64_t>> found;
+  const Simulation whole = start(built, 1);
+  const Connections& synapses = whole.connections(built.program->columns[w.value].space);
+  for (const int threads : {1, 2, 3}) {
+    Simulation simulation = start(built, threads);
+    std::vector<double> values = simulation.get(w);
+    // The last of the first neuron's, and the first of the second's, which lies before it in blocks.
+    values[static_cast<size_t>(synapses.row_begin[1]) - 1] = values[static_cast<size_t>(synapses.row_begin[1])] = std::numeric_limits<double>::quiet_NaN();
+    ASSERT_TRUE(simulation.set(w, values).ok());
+    ASSERT_TRUE(simulation.run(5, 1, {}, {}).ok());
+    ASSERT_TRUE(simulation.divergence());
+    EXPECT_EQ(simulation.divergence()->column, "S.w");
+    found.push_back(simulation.divergence()->index);
+  }
+  EXPECT_EQ(found[0].at(0), 0);
+  EXPECT_EQ(found[1], found[0]);
+  EXPECT_EQ(found[2], found[0]);
+}
+
+}  // namespace
+}  // namespace hebb
