@@ -26,6 +26,7 @@ class FasterWay {
   static constexpr int kLead = 3, kRounds = 7;   // of rounds won that decide; of rounds at most
   static constexpr int64_t kFirst = 256, kLeast = 4096, kMost = 1 << 17;  // steps between two trials
   static constexpr int64_t kSlowly = 512;        // steps that a way was taken for until it had lost
+  static constexpr double kAtOnce = 16;          // steps of the first way that one step takes which waits for somebody
   static constexpr double kHopeless = 4;         // times as slow as the first way: tried no further
   static constexpr double kLoss = 64, kGain = 1024;  // steps of the first way: may be lost; are remembered as won
 
@@ -56,7 +57,7 @@ class FasterWay {
     second_ = second;
     trying_ = false;
     rested_ = 0;
-    won_ = 0;
+    won_ = worst_ = 0;
   }
 
   void rest_took(double time) {
@@ -64,9 +65,10 @@ class FasterWay {
     if (second_) {
       const double first = all_first_ / (rounds_ * kTurn);  // steps differ much where neurons spike together
       won_ = std::min(won_ + first - time, kGain * first);
+      worst_ = std::max(worst_, time);
       if (won_ < -kLoss * first) {
-        // Who loses slowly has a network that does more than it did when it was timed, and no worse a way.
-        if (rested_ > kSlowly) patience_ = std::max(patience_ / 2, kFirst / 2);
+        // Who loses step by step has a network that does more than when it was timed. Who waited has lost at once.
+        if (rested_ > kSlowly && worst_ < kAtOnce * first) patience_ = std::max(patience_ / 2, kFirst / 2);
         return decide(false);
       }
       if (rested_ < 4 * kLeast) return;
@@ -88,7 +90,7 @@ class FasterWay {
   double spent_ = 0;               // in this turn
   double first_ = 1e300;           // what kTurn steps of the first way took at least, in the last trial
   double all_first_ = 0;           // in all rounds
-  double won_ = 0;
+  double won_ = 0, worst_ = 0;     // since the last trial; of a step
   int64_t patience_ = kFirst, rested_ = 0;  // a network is silent at first, and what is faster then says little
 };
 

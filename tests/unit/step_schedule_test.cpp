@@ -77,6 +77,22 @@ TEST(FasterWay, LeavesWhatIsFasterMostOfTheTimeAndWaitsForLong) {
   EXPECT_LT(took, 1.05 * kSteps) << "twice as long as one thread would be 2";
 }
 
+// Stalls of a time slice, often and seldom: never dear, whatever was won in between.
+TEST(FasterWay, StallsStayCheap) {
+  for (const int every : {50, 200, 1000, 3000})
+    for (const double stall : {30.0, 300.0, 3000.0}) {
+      FasterWay way;
+      double took = 0;
+      constexpr int kSteps = 400'000;
+      for (int k = 0; k < kSteps; ++k) {
+        const double now = !way.second() ? 1.0 : k % every == every - 1 ? stall : 0.8;
+        took += now;
+        way.took(now);
+      }
+      EXPECT_LT(took, 1.1 * kSteps) << stall << " every " << every;
+    }
+}
+
 TEST(FasterWay, FollowsWhenThingsChange) {
   EXPECT_LT(share_of_second(200'000, [](int k) { return k < 100'000 ? 0.5 : 3.0; }), 0.52);
   EXPECT_GT(share_of_second(400'000, [](int k) { return k < 20'000 ? 3.0 : 0.5; }), 0.85);
