@@ -48,7 +48,7 @@ class FasterWay {
     sum_ = {};
     turn_ = 0;
     ++rounds_;
-    if (hopeless) decide(false);
+    if (hopeless) patience_ = std::max(patience_, kLeast), decide(false);
     else if (lead_ >= kLead || -lead_ >= kLead || rounds_ == kRounds) decide(lead_ > 0);
   }
 
@@ -68,7 +68,8 @@ class FasterWay {
       worst_ = std::max(worst_, time);
       if (won_ < -kLoss * first) {
         // Who loses step by step has a network that does more than when it was timed. Who waited has lost at once.
-        if (rested_ > kSlowly && worst_ < kAtOnce * first) patience_ = std::max(patience_ / 2, kFirst / 2);
+        if (worst_ >= kAtOnce * first) patience_ = std::max(patience_, kLeast);
+        else if (rested_ > kSlowly) patience_ = std::max(patience_ / 2, kFirst / 2);
         return decide(false);
       }
       if (rested_ < 4 * kLeast) return;
