@@ -10,6 +10,7 @@
 #include "compiler/experiment/fit.h"
 #include "compiler/experiment/format.h"
 #include "compiler/experiment/functions.h"
+#include "compiler/experiment/loss_trace.h"
 #include "compiler/experiment/settings.h"
 #include "compiler/support/hash.h"
 #include "compiler/support/overload.h"
@@ -153,7 +154,27 @@ std::string json_string(std::string_view text) {
   return out + '"';
 }
 
+Span span_of(const ast::Action& action) {
+  return std::visit([](const auto& a) { return a.span; }, action);
+}
+
+/// Whether an action needs numbers that a fit did not find. Definitions and blocks are looked at where they are used; a fit may
+/// begin anew with its own paths.
+bool needs_lost(Evaluation& e, const ast::Action& action) {
+  if (e.lost.empty() || definition_of(action) || std::holds_alternative<ast::For>(action)) return false;
+  TraceOptions lost{.paths = e.lost};
+  if (const auto* fit = std::get_if<ast::Fit>(&action))
+    for (const ast::Path& path : fit->paths) lost.paths.erase(setting_path(path));
+  const auto needed = expressions(action);
+  return std::ranges::any_of(needed, [&](const ast::Expr* expr) { return depends_on_paths(e, *expr, lost); });
+}
+
 }  // namespace
+
+void note_skipped(const Evaluation& e) {
+  if (e.skipped.empty() || e.options.notes == nullptr) return;
+  *e.options.notes << "skipped " << plural(static_cast<int64_t>(e.skipped.size()), "line") << ": what was to be fitted is not known\n";
+}
 
 std::string value_name(const ast::Expr& expr) {
   const ast::Expr& inner = without_parens(expr);
@@ -194,6 +215,11 @@ std::string provenance(const Evaluation& e, Span span, const RunOptions* run) {
 }
 
 void perform(Evaluation& e, const ast::Action& action) {
+  if (needs_lost(e, action)) {
+    const Span span = span_of(action);
+    e.skipped.insert({span.file.value, span.begin});
+    return;
+  }
   std::visit(Overload{
                  [](const ast::Let&) {},  // a definition: evaluated when somebody asks
                  [&](const ast::Print& a) { print(e, a); },

@@ -9,6 +9,8 @@
 namespace hebb {
 
 void perform(Evaluation& e, const ast::Action& action);
+/// Says on the notes how many actions were left out because a fit that they need failed.
+void note_skipped(const Evaluation& e);
 
 /// The actions of a block for every combination of its names; see docs/language.md.
 void perform_rounds(Evaluation& e, const ast::For& block);

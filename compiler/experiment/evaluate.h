@@ -46,6 +46,8 @@ struct Evaluation {
   std::map<std::string, std::shared_ptr<const Synapse>> synapses;   // by rules and parameters
   std::map<std::string, Tensor> fitted;    // "Net.S.theta": what a fit found
   std::vector<const ast::Fit*> fits;       // done so far, and still in force
+  std::set<std::string> lost;              // paths whose fit failed: nothing that needs them is performed
+  std::set<std::pair<uint32_t, uint32_t>> skipped;   // the actions not performed for that, by where they stand
   int64_t fits_begun = 0;                  // all of them: the files of their states are numbered
   const std::vector<ast::Action>* actions = nullptr;   // of the whole experiment
   std::map<std::string, Kernels> compiled; // networks run before, by the text of their program

@@ -54,6 +54,7 @@ Outcome run_experiment(const Model& model, const ast::ExperimentDecl& experiment
     if (e.interrupted) break;
     perform(e, action);
   }
+  note_skipped(e);
   return outcome_since(diags, before);
 }
 
@@ -62,6 +63,7 @@ TestResult run_test(const Model& model, const ast::TestDecl& test, const Sources
   const size_t before = diags.errors();
   Evaluation e = begin(model, test.actions, sources, options, out, diags);
   for (const ast::Action& action : test.actions) perform(e, action);
+  note_skipped(e);
   return {.title = test.title, .passed = diags.errors() == before && !e.interrupted};
 }
 

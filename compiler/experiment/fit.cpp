@@ -127,6 +127,9 @@ void keep_freed_memory() {
 }  // namespace
 
 void perform_fit(Evaluation& e, const ast::Fit& fit) {
+  std::set<std::string> paths;
+  for (const ast::Path& path : fit.paths) paths.insert(setting_path(path));
+  e.lost.insert(paths.begin(), paths.end());   // until they are found
   auto targets = fit_targets(e, fit);
   if (!targets) return;
   const auto options = read_fit_options(e, fit, *targets);
@@ -146,8 +149,7 @@ void perform_fit(Evaluation& e, const ast::Fit& fit) {
   fitting.summary();
   for (const Target& target : problem->targets) e.fitted[target.path] = target.value;
   e.fits.push_back(&fit);
-  std::set<std::string> paths;
-  for (const Target& target : problem->targets) paths.insert(target.path);
+  for (const std::string& path : paths) e.lost.erase(path);
   forget_lets(e, paths);
   if (options->report)
     for (const Target& target : problem->targets) print_report(e, target.path, target.span);

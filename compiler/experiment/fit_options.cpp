@@ -209,6 +209,7 @@ std::optional<std::vector<Target>> fit_targets(Evaluation& e, const ast::Fit& fi
     auto target = find_target(e, setting_path(path), path.span);
     if (!target) return std::nullopt;
     if (target->fed) {
+      e.lost.erase(target->path);   // what it is fed is known
       e.diags.report(DiagKind::NotReached, path.span, cat(quoted(target->path), " is a signal: it is fed, not fitted"))
           .help = "declare a parameter for what is unknown";
       return std::nullopt;

@@ -224,11 +224,6 @@ void check_sparse(Frame& frame, const ast::Projection& decl, const ProjectionDef
     for (const Reduction& reduction : def.rule.reductions)
       if (reduction.function == ReduceFunction::CumSum)
         report(frame, DiagKind::NotSupportedYet, span, "not supported yet: a running sum over synapses that are not all there").help = "write  connect all;";
-  const bool each = def.axon.each() || def.dend.each() || def.bap.each();
-  for (const InitDef& init : def.inits)
-    if (each && def.connect == ConnectKind::All && !init.drawn && static_cast<int64_t>(init.value.size()) > frame.session.model[init.variable].shape.size())
-      report(frame, DiagKind::NotSupportedYet, init.span, "not supported yet: a matrix of values for synapses with delays of their own")
-          .help = "set it in the run:  with (S.w = matrix)";
 }
 
 }  // namespace hebb::sema

@@ -86,6 +86,12 @@ def test_parameters_stay_when_a_network_begins_again_or_travels():
     np.testing.assert_allclose(pickle.loads(pickle.dumps(net)).run(5, record=["Y.r"], odor=odor)["Y.r"], want, atol=1e-14)
 
 
+def test_only_names_of_the_language_are_listed():
+    names = set(hebb.network(NETWORK).values)
+    assert {"W.w", "W.eta", "Y.I", "Y.r", "odor"} <= names
+    assert not [name for name in names if " " in name]
+
+
 def test_results_are_arrays_with_names_and_units():
     net = hebb.network(NETWORK)
     y = net.run(3, record=["Y.r"], odor=0.1)["Y.r"]

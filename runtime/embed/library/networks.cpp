@@ -218,7 +218,8 @@ int network_describe(hebb_network* handle, char** json, char** error) {
     std::string values, feeds;
     for (uint32_t k = 0; k < program.columns.size(); ++k) {
       const Column& column = program.columns[k];
-      if (ColumnId{k} == program.dt) continue;
+      const bool internal = column.name.find(' ') != std::string::npos;  // no name of the language has a space; what the compiler adds has
+      if (ColumnId{k} == program.dt || internal) continue;
       values += cat(values.empty() ? "" : ",", "\n  {\"name\": ", json_string(column.name), ", \"role\": \"", role_name(column.role),
                     "\", \"unit\": ", json_string(column.unit), ", \"shape\": ", json_list(shape_of(*network, ColumnId{k})), "}");
     }
