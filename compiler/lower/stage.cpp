@@ -204,9 +204,10 @@ class Stager {
     return {};
   }
 
+  /// A space: no name of the language has one.
   ColumnId add_column(const std::string& stem, SpaceId space) {
     for (size_t number = 0;; ++number) {
-      const std::string name = cat(stem, number);
+      const std::string name = cat(stem, " ", number);
       if (!program_.find_column(name).valid())
         return program_.add(Column{.name = name, .space = space, .role = Role::Value});
     }

@@ -607,8 +607,8 @@ struct LevelsNet : Builder {
 TEST(Lower, StagingChangesRoundingOnly) {
   const Program plain = lowered(LevelsNet(), {.stage = false});
   const Program fast = lowered(LevelsNet());
-  EXPECT_TRUE(fast.find_column("W.post0").valid()) << print(fast);
-  EXPECT_FALSE(plain.find_column("W.post0").valid());
+  EXPECT_TRUE(fast.find_column("W.post 0").valid()) << print(fast);
+  EXPECT_FALSE(plain.find_column("W.post 0").valid());
   Trial a(plain), b(fast), c(fast, Precision::Float32);
   for (Trial* run : {&a, &b, &c}) {
     run->set("W.w", ramp(35, -0.5, 0.03));
