@@ -22,6 +22,7 @@ KernelEmitter::KernelEmitter(const Program& program, KernelId id, const EmitOpti
       llvm::FunctionType::get(b_.getVoidTy(), {b_.getPtrTy()}, false),
       llvm::Function::ExternalLinkage, kernel_symbol(program, id), module_);
   function_->addFnAttr(llvm::Attribute::NoUnwind);
+  order_long_synapse();
   function_->addFnAttr("prefer-vector-width", std::to_string(options.vector_bits));
   function_->addParamAttr(0, llvm::Attribute::NoAlias);
   function_->addParamAttr(0, llvm::Attribute::ReadOnly);

@@ -133,7 +133,7 @@ void KernelEmitter::add_to_running(const Accumulate& sum, int lane, const RowVal
 void KernelEmitter::emit_row_block(Value* post, std::vector<RowValues> rows, int count) {
   rows.resize(count);
   if (!is_synaptic(domain_)) rows[0].nodes.resize(program_.pool.size());
-  shared_nodes(stages_.post, post);
+  if (long_order_.empty()) shared_nodes(stages_.post, post);
   std::map<Place, Value*> per_post;   // running values of this post
   for (const Accumulate& sum : kernel_.accumulates)
     if (sum.at == At::Post)
@@ -148,7 +148,7 @@ void KernelEmitter::emit_row_block(Value* post, std::vector<RowValues> rows, int
       const NodeValue total{.number = advance(kernel_.scans[s], lane, row, per_post)};
       for (const uint32_t id : stages_.scan_reads[s]) row.nodes[id] = total;
     }
-    for (const uint32_t id : stages_.rows.back()) compute(id, post, row, lane);
+    for (const uint32_t id : long_order_.empty() ? stages_.rows.back() : long_order_) compute(id, post, row, lane);
     for (const Store& effect : kernel_.stores)
       store(value(effect.value, row).number,
             self_pointer({effect.into, effect.element}, post, row), effect.into,

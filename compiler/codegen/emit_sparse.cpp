@@ -1,6 +1,8 @@
 // Kernels over some of the pairs.
 
+#include "compiler/codegen/cut_blocks.h"
 #include "compiler/codegen/kernel_emitter.h"
+#include "compiler/program/row_order.h"
 
 namespace hebb::emitting {
 namespace {
@@ -36,6 +38,25 @@ llvm::MDNode* KernelEmitter::synapse_hints() {
   if (expected_row() < (is_long ? kShortLongRow : kShortRow)) return nullptr;
   parallel_ = llvm::MDNode::getDistinct(context_, {});
   return vector_hints(is_long || in_chunks);
+}
+
+void KernelEmitter::order_long_synapse() {
+  if (domain_ != SpaceKind::Sparse || synapse_work(program_, kernel_, stages_) < kLongSynapse) return;
+  const ExprPool& pool = program_.pool;
+  const bool of_post = kernel_.rows == Rows::OfPost;
+  const auto of_synapse = [&](uint32_t id) { return stages_.live[id] && (of_post ? stages_.level[id] != kUniform : (stages_.level[id] & kPost) != 0); };
+  std::vector<bool> inside(pool.size());
+  for (uint32_t id = 0; id < pool.size(); ++id)
+    inside[id] = of_synapse(id) && !info(pool[ExprId{id}].op).is_leaf && !(of_post && stages_.level[id] == kPost);
+  std::vector<RowEffect> effects;
+  for (const Store& store : kernel_.stores) effects.push_back({{store.value}});
+  for (const Accumulate& sum : kernel_.accumulates) effects.push_back({taken_by(pool, sum)});
+  // What is read, and what is the same along a column, comes first.
+  for (uint32_t id = 0; id < pool.size(); ++id)
+    if (of_synapse(id) && !inside[id]) long_order_.push_back(id);
+  for (const uint32_t id : order_of_row(pool, inside, effects).order)
+    if (id < pool.size()) long_order_.push_back(id);
+  function_->addFnAttr(kLongBlocks);
 }
 
 double KernelEmitter::expected_row() const {
@@ -168,16 +189,44 @@ void KernelEmitter::emit_synapses_of_post(Value* post) {
   Value* begin = index_at(launch_.column_begin, post, 64, "column_begin");
   Value* end = index_at(launch_.column_begin, b_.CreateNSWAdd(post, b_.getInt64(1)), 64, "column_end");
   const unsigned bits = index_bits(program_[kernel_.domain].pre);
-  llvm::MDNode* const hints = synapse_hints();
-  loop("synapse", begin, end, b_.getInt64(1), [&](Value* at) {
-    RowValues row;
-    row.nodes.resize(program_.pool.size());
-    row.index = index_at(launch_.pre_index, at, bits, "pre");
-    row.synapse = index_at(launch_.synapse, at, 32, "synapse");
-    for (const uint32_t id : stages_.pre) compute(id, nullptr, row, 0);
-    emit_row_block(post, {row}, 1);
-  }, hints);
-  parallel_ = nullptr;
+  const auto synapses = [&](Value* from, Value* to) {
+    llvm::MDNode* const hints = synapse_hints();
+    loop("synapse", from, to, b_.getInt64(1), [&](Value* at) {
+      RowValues row;
+      row.nodes.resize(program_.pool.size());
+      row.index = index_at(launch_.pre_index, at, bits, "pre");
+      row.synapse = index_at(launch_.synapse, at, 32, "synapse");
+      if (long_order_.empty())
+        for (const uint32_t id : stages_.pre) compute(id, nullptr, row, 0);
+      emit_row_block(post, {row}, 1);
+    }, hints);
+    parallel_ = nullptr;
+  };
+  if (long_order_.empty()) return synapses(begin, end);
+  // The synapses of a column lie apart, and long arithmetic hides the next ones from the machine.
+  Value* const chunk = b_.getInt64(kSynapseChunk);
+  const auto past = [&](Value* from) {
+    Value* const to = b_.CreateNSWAdd(from, chunk);
+    return b_.CreateSelect(b_.CreateICmpSLT(to, end), to, end);
+  };
+  fetch_synapses(begin, past(begin));
+  loop("chunk", begin, end, chunk, [&](Value* from) {
+    Value* const to = past(from);
+    fetch_synapses(to, past(to));
+    synapses(from, to);
+  });
+}
+
+void KernelEmitter::fetch_synapses(Value* begin, Value* end) {
+  std::map<Place, bool> written;
+  for (const Place& place : self_loads()) written[place];
+  for (const Store& effect : kernel_.stores) written[{effect.into, effect.element}] = true;
+  loop("fetch", begin, end, b_.getInt64(1), [&](Value* at) {
+    Value* const synapse = index_at(launch_.synapse, at, 32, "synapse");
+    for (const auto& [place, write] : written)
+      b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
+                         {offset(element_pointer(place), synapse), b_.getInt32(write ? 1 : 0), b_.getInt32(3), b_.getInt32(1)});
+  });
 }
 
 std::vector<Place> KernelEmitter::self_loads() const {

@@ -166,6 +166,8 @@ class KernelEmitter {
   llvm::MDNode* synapse_hints();
   /// Synapses of a neuron of the side whose synapses are looked at, roughly.
   double expected_row() const;
+  /// Finds the order in which few values of a long synapse exist at once.
+  void order_long_synapse();
   void emit_sparse();
   /// The rows of spiking neurons lie anywhere in memory: they are asked for before their turn.
   void fetch_row(Value* at);
@@ -174,6 +176,8 @@ class KernelEmitter {
   /// Not 0 when one of these synapses needs one of the rare arms.
   Value* emit_rare(Value* begin, Value* end, RowValues& of_pre);
   void emit_synapses_of_post(Value* post);
+  /// Asks for what synapses begin … end of a column read and write.
+  void fetch_synapses(Value* begin, Value* end);
   std::vector<Place> self_loads() const;
   /// Where this row of each dense column that the kernel touches begins.
   void find_rows(RowValues& row);
@@ -188,6 +192,7 @@ class KernelEmitter {
   const Stages stages_;
   const RareArms rare_;
   const DenseLayout layout_;
+  std::vector<uint32_t> long_order_;                       // of a long synapse: all that is computed for it; else empty
   const SpaceKind domain_;
   llvm::Type* real_ = nullptr;
   llvm::Function* function_ = nullptr;

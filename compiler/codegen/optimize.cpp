@@ -1,5 +1,9 @@
 #include "compiler/codegen/optimize.h"
 
+#include "compiler/codegen/cut_blocks.h"
+#include "compiler/codegen/scale_wide.h"
+#include "compiler/codegen/target.h"
+
 #include <llvm/Analysis/TargetTransformInfo.h>
 #include <llvm/IR/Module.h>
 #include <llvm/IR/PassManager.h>
@@ -77,6 +81,9 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine, int level, boo
   passes.addPass(llvm::GlobalDCEPass());
   if (level > 0) passes.addPass(llvm::createModuleToFunctionPassAdaptor(kernel_passes(lanes)));
   run(module, builder, std::move(passes));
+  if (level == 0 || vector_bits(machine) != 512) return;
+  scale_by_reals(module);
+  cut_long_blocks(module);
 }
 
 void optimize_threads(llvm::Module& module, llvm::TargetMachine& machine) {

@@ -207,10 +207,18 @@ rule R : local { param tau = 20 ms, a = 0.02; weight w in [0, 1];
   w' = a * (f - 1.3) * pre.spike + a * (sigmoid(2 * f - w) + tanh(y * f) - exp(-w) - 0.2) * post.spike; }
 )";
 
+/// So long that its code is cut into pieces; exponentials past both ends.
+const char* const kLonger = R"(
+rule R : local { param tau = 20 ms, a = 0.02; param A[24, 3] ~ uniform(-3, 3), B[2, 24] ~ uniform(-1, 1); weight w in [0, 1];
+  x' = -x / tau + pre.spike; y' = -y / tau + post.spike;
+  let h = sigmoid(B @ sigmoid(A @ [x, y, 60 * w]));
+  w' = a * (h[0] - 0.4) * pre.spike + a * (h[1] - 0.6) * post.spike; }
+)";
+
 // Rows and columns of 0, 1, 7 and 200 synapses; spikes of both sides in one step, alone and together.
 TEST(Sparse, LongRulesGiveTheSameBitsOnAllEngines) {
-  for (const auto& [pres, posts, p] : {std::tuple(7, 9, 1.0), std::tuple(3, 200, 0.9), std::tuple(70, 1, 1.0), std::tuple(130, 40, 0.5), std::tuple(5, 300, 0.003)}) {
-    std::string text = network(kLong, cat("random(p = ", p, ")"));
+  for (const char* rule : {kLong, kLonger}) for (const auto& [pres, posts, p] : {std::tuple(7, 9, 1.0), std::tuple(3, 200, 0.9), std::tuple(70, 1, 1.0), std::tuple(130, 40, 0.5), std::tuple(5, 300, 0.003)}) {
+    std::string text = network(rule, cat("random(p = ", p, ")"));
     text.replace(text.find("X[12]"), 5, cat("X[", pres, "]")).replace(text.find("Y[9]"), 4, cat("Y[", posts, "]"));
     const Model model = model_of(text);
     const auto program = std::make_shared<const Program>(lower(model, model.networks.at(0), {.defer = true}));
