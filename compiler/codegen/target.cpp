@@ -63,7 +63,9 @@ Result<std::unique_ptr<llvm::TargetMachine>> target_machine(const CodegenOptions
 }
 
 unsigned vector_bits(const llvm::TargetMachine& machine) {
-  return machine.getMCSubtargetInfo()->checkFeatures("+avx512f,+avx512vl,+avx512dq") ? 512 : 256;
+  // Other machines do not know these words.
+  const bool wide = machine.getTargetTriple().isX86() && machine.getMCSubtargetInfo()->checkFeatures("+avx512f,+avx512vl,+avx512dq");
+  return wide ? 512 : 256;
 }
 
 std::string describe_host() {
