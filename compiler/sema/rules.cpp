@@ -234,6 +234,14 @@ void check_contract(Reading& reading, const ast::RuleDecl& decl) {
   }
 }
 
+/// Compiled rules, their headers and protocols call the step so.
+void check_step_name(Reading& reading) {
+  const auto found = reading.scope.names.find("dt");
+  if (found == reading.scope.names.end()) return;
+  report(reading.frame, DiagKind::DuplicateName, found->second.span, "'dt' is the step of a run; nothing in a rule can have its name")
+      .help = "a rule does not see the step; for a time of its own write for example  tau  or  delta_t";
+}
+
 }  // namespace
 
 void read_rule(Reading& reading, const ast::RuleDecl& decl) {
@@ -248,6 +256,7 @@ void read_rule(Reading& reading, const ast::RuleDecl& decl) {
                       nothing},
              Overload{[&](const ast::Reduce& node) { resolve_reduce(reading, node); }, nothing}, nothing);
   finish(reading);
+  check_step_name(reading);
   check_contract(reading, decl);
 }
 
