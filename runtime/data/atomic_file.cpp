@@ -1,9 +1,13 @@
 #include "runtime/data/atomic_file.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <climits>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -59,6 +63,36 @@ int fill(Descriptor& file, std::string_view bytes, const struct stat* old) {
   return file.close();
 }
 
+constexpr std::string_view kTemporary = ".tmp";
+constexpr size_t kLongestHost = 40, kLongestName = NAME_MAX - 80;  // what is cut off makes no file another
+
+/// Without dots, which stand between the parts of a temporary's name.
+std::string host() {
+  char name[256] = "";
+  if (::gethostname(name, sizeof name - 1) != 0) return "host";
+  std::string out(name);
+  std::replace(out.begin(), out.end(), '.', '-');
+  return out.substr(0, kLongestHost);
+}
+
+/// The process of this host that made a file of this name, .NAME.HOST.PROCESS.NUMBER.tmp; 0: none.
+pid_t maker_of(std::string_view name) {
+  if (!name.starts_with('.') || !name.ends_with(kTemporary)) return 0;
+  name.remove_suffix(kTemporary.size());
+  const auto last = [&] {
+    const size_t dot = name.empty() ? 0 : name.rfind('.');  // the first character is one
+    const std::string_view part = name.empty() ? name : name.substr(dot + 1);
+    name = name.substr(0, dot);
+    return part;
+  };
+  last();
+  const std::string_view process = last();
+  pid_t value = 0;
+  const auto [end, error] = std::from_chars(process.data(), process.data() + process.size(), value);
+  const bool number = error == std::errc() && end == process.data() + process.size() && value > 0;
+  return number && last() == host() ? value : 0;
+}
+
 struct Temporary {
   std::string path;
   int file = -1;
@@ -69,7 +103,7 @@ Temporary create_beside(const std::string& folder, const std::string& name) {
   constexpr int kTries = 100;  // names left over by killed processes with our number
   Temporary out;
   for (int k = 0; k < kTries; ++k) {
-    out.path = cat(folder, "/.", name, '.', ::getpid(), '.', k, ".tmp");
+    out.path = cat(folder, "/.", name, '.', host(), '.', ::getpid(), '.', k, kTemporary);
     out.file = ::open(out.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     out.error = out.file >= 0 ? 0 : errno;
     if (out.error != EEXIST) return out;
@@ -78,6 +112,14 @@ Temporary create_beside(const std::string& folder, const std::string& name) {
 }
 
 }  // namespace
+
+void remove_leftovers(const std::string& folder) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator file(folder, error), end; !error && file != end; file.increment(error)) {
+    const pid_t process = maker_of(file->path().filename().native());
+    if (process > 0 && ::kill(process, 0) != 0 && errno == ESRCH) ::unlink(file->path().c_str());
+  }
+}
 
 Result<std::string> read_file(const std::string& path) {
   Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -126,7 +168,7 @@ Status write_file(const std::string& path, std::string_view bytes) {
   const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : target.substr(0, slash);
   const std::string name = slash == std::string::npos ? target : target.substr(slash + 1);
   if (name.empty()) return failure("write", path, path.empty() ? ENOENT : EISDIR);
-  const Temporary temporary = create_beside(folder, name.substr(0, NAME_MAX - 40));
+  const Temporary temporary = create_beside(folder, name.substr(0, kLongestName));
   if (temporary.file < 0) return failure("write", path, temporary.error);
   Descriptor file(temporary.file);
   int error = fill(file, bytes, exists ? &old : nullptr);
@@ -148,7 +190,7 @@ Status replace_file(const std::string& path, const std::function<Status(const st
   const size_t slash = path.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
   const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
-  const Temporary temporary = create_beside(folder, name.substr(0, NAME_MAX - 40));
+  const Temporary temporary = create_beside(folder, name.substr(0, kLongestName));
   if (temporary.file < 0) return failure("write", path, temporary.error);
   ::close(temporary.file);
   Status done = write(temporary.path);

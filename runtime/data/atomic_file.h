@@ -19,4 +19,7 @@ Status write_file(const std::string& path, std::string_view bytes);
 /// The same for what is written by others: `write` fills a temporary file beside the target.
 Status replace_file(const std::string& path, const std::function<Status(const std::string& temporary)>& write);
 
+/// Removes temporaries that killed processes of this machine have left in a folder: those of processes that are no more.
+void remove_leftovers(const std::string& folder);
+
 }  // namespace hebb

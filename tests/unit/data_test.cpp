@@ -555,6 +555,17 @@ TEST(Files, AProcessKilledWhileItWritesLeavesTheOldFile) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFSIGNALED(status));
   EXPECT_EQ(*read_file(path), "old");
+  // Not what others made, or a process of another machine, or one that lives.
+  const std::vector<std::string> kept = {".tmp", "..tmp", ".a.tmp", ".a.b.1.0.tmp", ".a." + std::to_string(child) + ".0.tmp"};
+  for (const std::string& name : kept) ASSERT_TRUE(write_file(folder / name, "").ok());
+  ASSERT_TRUE(replace_file(folder / "other", [&](const std::string& temporary) {
+    remove_leftovers(folder.path);
+    EXPECT_TRUE(std::filesystem::exists(temporary));
+    return Status(Done{});
+  }).ok());
+  EXPECT_EQ(folder.files(), 2 + kept.size());
+  for (const std::string& name : kept) EXPECT_TRUE(std::filesystem::exists(folder / name)) << name;
+  remove_leftovers(folder / "missing");
 }
 
 TEST(Files, AFolderThatMayNotBeWrittenIsReported) {

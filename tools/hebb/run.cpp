@@ -4,6 +4,7 @@
 
 #include "compiler/experiment/run_store.h"
 #include "compiler/support/text.h"
+#include "runtime/data/atomic_file.h"
 #include "tools/hebb/command.h"
 
 namespace hebb::tool {
@@ -84,6 +85,9 @@ int run_run(const Options& options) {
     if (options.resume && (!beside || std::filesystem::exists(kept)))
       if (const Status read = store.resume(); !read) return usage_error(read.error(), "without --resume the runs begin anew");
   }
+  if (options.resume)
+    for (const std::filesystem::path& folder : {std::filesystem::path(options.output), std::filesystem::path(options.checkpoint).parent_path()})
+      remove_leftovers(folder.empty() ? "." : folder.string());
   watch_for_interrupts();
   int worst = kDone;
   for (const auto* experiment : experiments) {
