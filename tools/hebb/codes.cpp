@@ -63,7 +63,7 @@ constexpr CodeText kTexts[] = {
     {"N01", "A name means a local 'let', then something of the rule, then a constant of the file. Names are case\n"
             "sensitive; values of neurons have pre. or post. in front.",
      "w' = eta * pre.r;"},
-    {"N02", "One name means one thing within a block.", "state um = 0 mV, up = 0 mV;"},
+    {"N02", "One name means one thing within a block. In rules dt is the step of a run, which no rule sees.", "state um = 0 mV, up = 0 mV;"},
     {"N03", "A definition may use others in any order, but not, in a circle, itself.", "const a = 1;   const b = 2 * a;"},
     {"N04", "'import std.group.Name;' looks in the library, 'import \"file.hebb\";' beside the file that says it.",
      "import std.stdp.PairSTDP;"},
