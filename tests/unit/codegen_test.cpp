@@ -453,10 +453,14 @@ TEST(Codegen, RefusesCpusWithoutFusedMultiplyAdd) {
 TEST(Codegen, TextOfTheModuleNamesItsKernels) {
   Bench b;
   const Program program = oja(b);
-  const auto text = llvm_ir(program, {});
+  const auto text = llvm_ir(program, {.cpu = "x86-64-v4"});
   ASSERT_TRUE(text.ok()) << text.error();
   EXPECT_NE(text->find("define void @hebb_0_update"), std::string::npos);
   EXPECT_NE(text->find("<16 x float>"), std::string::npos);
+  const auto narrow = llvm_ir(program, {.cpu = "x86-64-v3"});
+  ASSERT_TRUE(narrow.ok()) << narrow.error();
+  EXPECT_NE(narrow->find("<8 x float>"), std::string::npos);
+  EXPECT_EQ(narrow->find("<16 x float>"), std::string::npos);
   EXPECT_NE(describe_host().find("LLVM 22"), std::string::npos);
 }
 
