@@ -12,11 +12,14 @@ namespace hebb {
 namespace {
 
 /// Which columns the sums of a coming step may read before that step begins: fed signals, parameters, and
-/// values that kernels compute from these alone, without draws.
+/// values that kernels compute from these alone, without draws. What is seen late is written when that step begins.
 class Ahead {
  public:
   Ahead(const Program& program, std::span<const ColumnId> apart) : program_(program) {
     for (const ColumnId column : apart) known_[column] = false;
+    for (const Delayed& delayed : program.plan.delays) known_[delayed.into] = false;
+    for (const Bucketed& bucketed : program.plan.bucketed)
+      for (const Bucketed::Late& late : bucketed.late) known_[late.into] = false;
     for (const Launch& launch : program.plan.step) {
       for (const Store& store : program[launch.kernel].stores) writers_[store.into].push_back(launch);
       for (const Accumulate& sum : program[launch.kernel].accumulates) writers_[sum.into].push_back(launch);
