@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -336,6 +337,21 @@ TEST(Npz, ComesBackAsWritten) {
       expect_same(back->arrays[k].array.values, sample().arrays[k].array.values);
     }
   }
+}
+
+TEST(Npz, ATrajectoryIsWrittenAboutAsFastAsItIsRead) {
+  // Voltages in float: many short repetitions, over which the best compression takes forty times as long.
+  std::mt19937 random(1);
+  std::uniform_real_distribution<float> voltage(-70, -50);
+  Dataset data;
+  data.arrays = {{"E.v", {{4000, 100}, {}}}};
+  for (int k = 0; k < 400'000; ++k) data.arrays[0].array.values.push_back(voltage(random));
+  const std::clock_t begin = std::clock();
+  const auto bytes = npz_bytes(data, NumberType::Float64);
+  const std::clock_t written = std::clock();
+  ASSERT_TRUE(bytes.ok() && parse_npz(*bytes, "a.npz").ok());
+  EXPECT_LT(written - begin, 20 * (std::clock() - written));
+  EXPECT_LT(bytes->size(), 400'000u * sizeof(double) * 2 / 3);
 }
 
 TEST(Npz, TheSameDataGiveTheSameBytes) {
