@@ -226,6 +226,13 @@ RunStore::Lane stored_lane(StoredRun stored, int64_t lane) {
   return stored.store ? stored.store->lane(stored.number, static_cast<size_t>(lane)) : RunStore::Lane{};
 }
 
+/// What a lane left that was finished before.
+LaneResult read_back(const Lane::From& from, int64_t lane, const std::string& bytes) {
+  const std::string& name = from.prepared.options.record_to;
+  if (from.file && !name.empty()) remove_parts_of(streamed_path(from.file->folder, name, from.prepared.batched, lane), from.prepared.kept);
+  return result_from(from.prepared, bytes);
+}
+
 std::vector<Recording> recordings_of(const PreparedRun& prepared) {
   std::vector<Recording> out;
   for (const Kept& kept : prepared.kept) out.push_back(kept.recording);
@@ -284,7 +291,7 @@ Result<bool> run_on_device(Evaluation& e, const Lane::From& from, const Kernels&
   if (*most < 2) return false;
   for (int64_t lane = 0; lane < from.prepared.lanes; ++lane)
     if (const RunStore::Lane before = stored_lane(from.stored, lane); before.progress == RunStore::Progress::Done)
-      results[lane] = result_from(from.prepared, before.bytes);
+      results[lane] = read_back(from, lane, before.bytes);
   for (size_t first = 0; first < lanes.size(); first += static_cast<size_t>(*most)) {
     const size_t end = std::min(first + static_cast<size_t>(*most), lanes.size());
     run_together(from, kernels, {lanes.begin() + static_cast<std::ptrdiff_t>(first), lanes.begin() + static_cast<std::ptrdiff_t>(end)}, results);
@@ -352,10 +359,11 @@ std::vector<char> run_packed(Evaluation& e, const PreparedRun& prepared, std::ve
 LaneResult run_lane(const Model& model, const PreparedRun& prepared, const Kernels& kernels, int64_t lane, int threads,
                     const std::atomic<bool>* interrupted, StoredRun stored, const RecordFile* file) {
   RunStore::Lane before = stored_lane(stored, lane);
-  if (before.progress == RunStore::Progress::Done) return result_from(prepared, before.bytes);
+  const Lane::From from{model, prepared, interrupted, stored, file};
+  if (before.progress == RunStore::Progress::Done) return read_back(from, lane, before.bytes);
   auto simulation = Simulation::create(prepared.program, kernels, options_of(prepared, lane, threads, interrupted));
   if (!simulation) return {.failure = simulation.error()};
-  Lane going({model, prepared, interrupted, stored, file}, lane, std::move(before), *std::move(simulation));
+  Lane going(from, lane, std::move(before), *std::move(simulation));
   if (std::string failure = going.begin(); !failure.empty()) return {.failure = std::move(failure)};
   return going.end(going.simulation().run(prepared.options.steps, prepared.options.dt_ms, going.feeds(), recordings_of(prepared)));
 }

@@ -7,19 +7,28 @@
 
 namespace hebb {
 
+namespace {
+
+/// Numbers in front of a sample: the time, the neuron.
+int64_t lead_of(const Recording& what) { return what.events ? 2 : record_lead(what); }
+int64_t parts_of(const Recording& what) { return lead_of(what) + (what.events ? 0 : 1); }
+std::string part_path(const std::string& path, int64_t part) { return cat(path, ".part", part); }
+
+}  // namespace
+
 Result<StreamedRecords> StreamedRecords::create(const std::string& path, const std::vector<Kept>& kept, double dt_ms, bool goes_on) {
   StreamedRecords out;
   out.path_ = path;
   out.dt_ms_ = dt_ms;
-  int parts = 0;
+  int64_t parts = 0;
   for (size_t k = 0; k < kept.size(); ++k) {
     if (!kept[k].recording.streamed) continue;
     const Recording& what = kept[k].recording;
-    One one{.recording = k, .name = what.name, .unit = {}, .shape = {}, .lead = what.events ? 2 : record_lead(what), .values = !what.events,
+    One one{.recording = k, .name = what.name, .unit = {}, .shape = {}, .lead = lead_of(what), .values = !what.events,
             .parts = {}, .samples = 0};
     if (kept[k].dimension && what.reduce != RecordReduce::Histogram) one.unit = kept[k].unit;
-    for (int64_t n = 0; n < one.lead + (one.values ? 1 : 0); ++n) {
-      auto part = PartFile::open(cat(path, ".part", parts++), goes_on ? PartFile::kAsItIs : 0);
+    for (int64_t n = 0; n < parts_of(what); ++n) {
+      auto part = PartFile::open(part_path(path, parts++), goes_on ? PartFile::kAsItIs : 0);
       if (!part) {
         out.all_.push_back(std::move(one));
         out.remove_parts();
@@ -96,6 +105,14 @@ Status StreamedRecords::finish(const std::string& provenance) {
 void StreamedRecords::remove_parts() {
   for (One& one : all_)
     for (PartFile& part : one.parts) part.remove();
+}
+
+void remove_parts_of(const std::string& path, const std::vector<Kept>& kept) {
+  int64_t parts = 0;
+  for (const Kept& one : kept)
+    if (one.recording.streamed) parts += parts_of(one.recording);
+  std::error_code ignored;
+  for (int64_t k = 0; k < parts; ++k) std::filesystem::remove(part_path(path, k), ignored);
 }
 
 std::string streamed_path(const std::string& folder, const std::string& name, bool batched, int64_t lane) {

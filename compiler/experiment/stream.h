@@ -35,6 +35,9 @@ class StreamedRecords : public RecordSink {
   std::vector<One> all_;
 };
 
+/// Removes what is left of the parts when a process was killed after its checkpoint knew that the run was finished.
+void remove_parts_of(const std::string& path, const std::vector<Kept>& kept);
+
 /// "out/run.h5"; of a lane of a batch "out/run.3.h5".
 std::string streamed_path(const std::string& folder, const std::string& name, bool batched, int64_t lane);
 
