@@ -27,7 +27,8 @@ struct Part {
   friend bool operator==(const Part&, const Part&) = default;
 };
 
-/// Steps that a delay takes at the current dt; nothing when it is not a whole number of at least one.
+/// Steps that a delay takes at the current dt; nothing when it is not a whole number from one to these.
+constexpr double kMostDelaySteps = 1e9;
 std::optional<int64_t> delay_steps(const Program& program, const Columns& columns, const Delayed& delayed);
 
 /// The rows of a space: of neurons, 1 and their number.

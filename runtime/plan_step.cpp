@@ -28,7 +28,7 @@ std::optional<int64_t> delay_steps(const Program& program, const Columns& column
   columns.read(program.dt, std::span(&dt, 1));
   const double steps = delay / dt;
   constexpr double kRounding = 1e-5;  // of numbers that may be floats
-  if (!(steps >= 0.5) || steps > 1e9 || std::abs(steps - std::round(steps)) > kRounding * steps) return {};
+  if (!(steps >= 0.5) || steps > kMostDelaySteps || std::abs(steps - std::round(steps)) > kRounding * steps) return {};
   return std::llround(steps);
 }
 

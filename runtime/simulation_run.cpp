@@ -14,6 +14,20 @@ constexpr int64_t kWindow = 512;  // steps between two full searches for values 
 constexpr int64_t kSparseWindow = 4096;  // where a step looks at few synapses
 constexpr int64_t kCopyWindow = 16384;   // and where all of them would have to be copied
 
+/// Of a delay that delay_steps refuses. Its column is PROJECTION.delay_WAY; the way back is as long as the dendrite where nothing else was said.
+std::string why_no_steps(const Program& program, const Columns& columns, const Delayed& delayed, double dt_ms) {
+  constexpr std::string_view kBetween = ".delay_";
+  const std::string& name = program[delayed.delay].name;
+  const double ms = meant_value(columns, delayed.delay);
+  const size_t at = name.rfind(kBetween);
+  const std::string projection = name.substr(0, at);
+  std::string way = name.substr(at + kBetween.size());
+  const ColumnId dend = program.find_column(cat(projection, kBetween, "dend"));
+  if (way == "bap" && dend.valid() && meant_value(columns, dend) == ms) way = "dend";
+  const char* const why = ms < dt_ms ? "shorter than one step" : ms > kMostDelaySteps * dt_ms ? "longer than a billion steps" : "not a whole number of steps";
+  return cat("delay ", way, " of ", quoted(projection), " is ", shortest(ms), " ms, which is ", why, " of ", shortest(dt_ms), " ms");
+}
+
 }  // namespace
 
 /// A run between its beginning and its end.
@@ -74,9 +88,7 @@ Result<Simulation::Going> Simulation::Going::begin(State& s, int64_t steps, doub
   for (const Delayed& delayed : s.program->plan.delays) {
     if (delay_steps(*s.program, s.columns, delayed)) continue;
     if (Status working = s.device_status(); !working) return working.failure();
-    return Failure{cat(quoted((*s.program)[delayed.delay].name), " is ", meant_value(s.columns, delayed.delay),
-                       meant_value(s.columns, delayed.delay) < dt_ms ? " ms, which is shorter than one step of " : " ms, which is not a whole number of steps of ",
-                       dt_ms, " ms")};
+    return Failure{why_no_steps(*s.program, s.columns, delayed, dt_ms)};
   }
   for (const Bucketed& bucketed : s.program->plan.bucketed) {
     const Space& space = (*s.program)[bucketed.space];
