@@ -211,8 +211,20 @@ bool read_starts(Evaluation& e, const Synapse& synapse, const Arguments& argumen
   return true;
 }
 
+/// Whether anything says when the protocol ends; an empty list of spikes does.
+bool has_end(const Arguments& arguments, const Plan& plan) {
+  const auto given = [&](const std::string& name) { return arguments.find(name) != nullptr; };
+  return given("until") || given("steps") || given("pre") || given("post") ||
+         std::any_of(plan.drives.begin(), plan.drives.end(), [&](const Drive& d) { return d.event ? given(d.name) : d.values.size() > 1; });
+}
+
 /// When the protocol begins and ends, and whether time is a grid.
 bool schedule(Evaluation& e, const Synapse& synapse, const Arguments& arguments, Plan& plan) {
+  if (!has_end(arguments, plan)) {
+    report_argument(e, arguments.span, "this protocol would end when it begins: it is given no spikes, and neither 'until' nor 'steps'",
+                    "add  until = 1 s  or  steps = 1000");
+    return false;
+  }
   int64_t list = 0;
   double first = 0, last = 0;
   bool any = false;

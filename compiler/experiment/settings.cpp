@@ -147,7 +147,7 @@ bool read_duration(Evaluation& e, const ast::Run& run, RunOptions& out) {
     report_argument(e, span, cat("a run takes 0 to ", kMostSteps, " steps, not ", steps));
     return false;
   }
-  if (std::fabs(steps - rounded) > 1e-6 * std::max(1.0, rounded)) {
+  if (std::fabs(steps - rounded) > 1e-6 * std::max(1.0, rounded) || (rounded == 0 && steps != 0)) {
     report_argument(e, span, cat("this is ", hebb::rounded(steps), " steps", plain ? "" : cat(" of dt = ", out.dt_ms, " ms"),
                                  ", not a whole number of them"));
     return false;
