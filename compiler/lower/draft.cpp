@@ -3,12 +3,10 @@
 #include "compiler/lower/draft.h"
 
 #include <algorithm>
-#include <cassert>
 #include <limits>
 
 #include "compiler/expr/transform.h"
 #include "compiler/lower/draft_parts.h"
-#include "compiler/lower/names.h"
 #include "compiler/lower/reader.h"
 #include "compiler/support/text.h"
 
@@ -40,9 +38,9 @@ class Drafter {
     for (Instance& population : draft_.populations) add_columns(population);
     for (const ProjectionDef& projection : draft_.network->projections) add_projection(projection);
     for (Instance& population : draft_.populations) feed_what_nothing_drives(population);
-    keep_recorded();
+    keep_recorded(draft_, options_);
     number_draws(draft_);
-    say_delays();
+    say_delays(draft_, options_);
     return std::move(draft_);
   }
 
@@ -96,12 +94,7 @@ class Drafter {
   }
 
   ColumnId add(std::string name, SpaceId space, Role role, const Variable* variable = nullptr) {
-    Column column{.name = std::move(name), .space = space, .role = role};
-    if (variable) {
-      column.width = std::max<int64_t>(variable->shape.size(), 1);
-      column.unit = unit_of(*variable);
-    }
-    return draft_.program.add(std::move(column));
+    return add_column(draft_, std::move(name), space, role, variable);
   }
 
   ColumnId add_feed(std::string name, SpaceId space, const Variable* variable = nullptr) {
@@ -343,13 +336,7 @@ class Drafter {
                                               .pre = draft_.populations[instance.pre].space,
                                               .post = draft_.populations[instance.post].space,
                                               .connect = sparse ? connect_of(draft_, options_, instance) : Connect{}});
-    if (instance.projection) {
-      const ProjectionDef& projection = *instance.projection;
-      if (projection.axon_ms > 0 && !projection.axon.each()) delay_events(instance, "pre.", "delay_axon", projection.axon_ms, draft_.populations[instance.pre], instance.arrivals);
-      if (projection.bap_ms > 0 && !projection.bap.each()) delay_events(instance, "post.", "delay_bap", projection.bap_ms, draft_.populations[instance.post], instance.returns);
-      if (projection.dend_ms > 0 && !projection.dend.each()) instance.dendrite = delay_parameter(instance, "delay_dend", projection.dend_ms);
-      if (sparse && (projection.axon.each() || projection.dend.each() || projection.bap.each())) delay_each(instance);
-    }
+    if (instance.projection) add_delays(draft_, instance);
     for (const Reduction& reduction : instance.rule->reductions)
       instance.reductions[reduction.variable] = &reduction;
     for (const After& after : instance.rule->afters) instance.afters[after.marker] = after.of;
@@ -360,59 +347,6 @@ class Drafter {
     draft_.projections.push_back(std::move(instance));
   }
 
-  ColumnId delay_parameter(Instance& instance, const std::string& name, double ms) {
-    const ColumnId delay = add(instance.prefix + name, draft_.uniform, Role::Param);
-    draft_.program.columns[delay.value].unit = "ms";
-    instance.delays.emplace_back(delay, ms);
-    return delay;
-  }
-
-  /// Events of neurons that the projection acts on, each with a column that shows it late.
-  void delay_events(Instance& instance, const std::string& side, const std::string& name, double ms,
-                    const Instance& neurons, std::map<std::string, ColumnId>& late) {
-    const ColumnId delay = delay_parameter(instance, name, ms);
-    for (const auto& [event, from] : neurons.events) {
-      const ColumnId into = add(cat(instance.prefix, side, event), neurons.space, Role::Indicator);
-      late[event] = into;
-      draft_.program.plan.delays.push_back({.from = from, .into = into, .delay = delay});
-    }
-  }
-
-  /// Events as they come to synapses with delays of their own; see Bucketed.
-  void delay_each(Instance& instance) {
-    const ProjectionDef& projection = *instance.projection;
-    Bucketed bucketed{.space = instance.space, .late = {}, .sums = {}};
-    const auto late = [&](bool pre, const Instance& neurons, std::map<std::string, ColumnId>& into) {
-      for (const auto& [event, from] : neurons.events) {
-        into[event] = add(cat(instance.prefix, pre ? "pre." : "post.", event), neurons.space, Role::Indicator);
-        bucketed.late.push_back({.from = from, .into = into[event], .pre = pre});
-      }
-    };
-    if (projection.axon.each()) late(true, draft_.populations[instance.pre], instance.arrivals);
-    if (projection.bap.each()) late(false, draft_.populations[instance.post], instance.returns);
-    instance.bucketed = static_cast<int>(draft_.program.plan.bucketed.size());
-    draft_.program.plan.bucketed.push_back(std::move(bucketed));
-  }
-
-  /// What the delays of single synapses are, now that draws have numbers.
-  void say_delays() {
-    for (const Instance& instance : draft_.projections) {
-      if (instance.bucketed < 0) continue;
-      Connect& connect = draft_.program.spaces[instance.space.value].connect;
-      connect.dt_ms = options_.dt_ms;
-      const ProjectionDef& projection = *instance.projection;
-      const auto say = [&](const SynapseDelayDef& def, const char* name, SynapseDelay& delay) {
-        if (def.drawn.valid()) delay.drawn = Reader(draft_, instance, Frame::Synapse)(def.drawn);
-        const auto listed = options_.delays.find(instance.prefix + name);
-        if (!def.file_column.empty())
-          delay.listed = listed != options_.delays.end() ? listed->second : std::make_shared<const std::vector<double>>();
-      };
-      say(projection.axon, "axon", connect.axon);
-      say(projection.dend, "dend", connect.dend);
-      say(projection.bap, "bap", connect.bap);
-    }
-  }
-
   /// One number for all synapses of a projection without a rule, unless each draws its own.
   bool one_weight(const Instance& instance, VarId id) const {
     if (!instance.projection || instance.projection->plastic || instance.projection->connect == ConnectKind::All) return false;
@@ -421,20 +355,10 @@ class Drafter {
     return true;
   }
 
-  SpaceId space_at(const Instance& instance, Locus locus) const {
-    switch (locus) {
-      case Locus::Shared: return draft_.uniform;
-      case Locus::Pre: return draft_.populations[instance.pre].space;
-      case Locus::Post: return draft_.populations[instance.post].space;
-      case Locus::Synapse: return instance.space;
-    }
-    return instance.space;
-  }
-
   void add_rule_variable(Instance& instance, VarId id) {
     const Variable& variable = model()[id];
     const std::string name = instance.prefix + variable.name;
-    const SpaceId space = space_at(instance, variable.locus);
+    const SpaceId space = space_of(draft_, instance, frame_of(variable.locus));
     switch (variable.kind) {
       case VarKind::Param:
         instance.columns[id] = add(name, draft_.uniform, Role::Param, &variable);
@@ -515,47 +439,20 @@ class Drafter {
     synapse.let_columns[id] = add(variable.name, synapse.space, Role::Value, &variable);
   }
 
-  // --- what the host may read; where draws stand -------------------------------------------------
-
-  void keep_recorded() {
-    std::set<std::string> names(options_.keep.begin(), options_.keep.end());
-    for (const RecordDef& record : draft_.network->records) names.merge(mentioned_names(record.what));
-    for (const Instance& instance : draft_.projections)
-      for (const auto& [id, reduction] : instance.reductions)
-        if (names.contains(model()[id].name) || names.contains(instance.prefix + model()[id].name))
-          draft_.visible.insert(instance.columns.at(id).value);
-    for (Instance& instance : draft_.projections) keep_lets(instance, names);
-    for (const Instance& instance : draft_.populations)
-      for (const auto& [id, column] : instance.columns) {
-        const bool recorded = names.contains(instance.name) && names.contains(model()[id].name);
-        const bool asked = recorded || names.contains(instance.prefix + model()[id].name);
-        if (model()[id].kind == VarKind::Receive && asked) draft_.visible.insert(column.value);
-        if (model()[id].kind == VarKind::Draw && !asked) draft_.drawn.insert(column.value);
-      }
-  }
-
-  /// A let is written out where it is read; one that the host reads has a column too.
-  void keep_lets(Instance& instance, const std::set<std::string>& names) {
-    for (const VarId id : instance.rule->variables) {
-      const Variable& variable = model()[id];
-      if (variable.kind != VarKind::Let && variable.kind != VarKind::Draw) continue;
-      const std::string name = instance.prefix + variable.name;
-      const bool recorded = names.contains(instance.name) && names.contains(variable.name);
-      if (!recorded && !names.contains(name)) continue;
-      const auto own = instance.columns.find(id);
-      const ColumnId column = own != instance.columns.end()
-                                  ? own->second
-                                  : add(name, space_at(instance, variable.locus), Role::Value, &variable);
-      if (own == instance.columns.end()) instance.let_columns[id] = column;
-      draft_.visible.insert(column.value);
-    }
-  }
-
   const LowerOptions& options_;
   Draft draft_;
 };
 
 }  // namespace
+
+ColumnId add_column(Draft& draft, std::string name, SpaceId space, Role role, const Variable* variable) {
+  Column column{.name = std::move(name), .space = space, .role = role};
+  if (variable) {
+    column.width = std::max<int64_t>(variable->shape.size(), 1);
+    column.unit = unit_of(*variable);
+  }
+  return draft.program.add(std::move(column));
+}
 
 Draft draft(const Model& model, const Network& network, const LowerOptions& options) {
   return Drafter(model, &network, options).network();
