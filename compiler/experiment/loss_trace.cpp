@@ -2,8 +2,7 @@
 
 #include <cmath>
 
-#include "compiler/experiment/arithmetic.h"
-#include "compiler/experiment/functions.h"
+#include "compiler/experiment/loss_nodes.h"
 #include "compiler/experiment/prepared_run.h"
 #include "compiler/support/overload.h"
 #include "compiler/support/text.h"
@@ -32,10 +31,7 @@ class Tracer {
     const auto root = trace(loss);
     if (!root) return std::nullopt;
     if (*root != static_cast<int>(graph_.nodes.size()) - 1) {  // the loss is the last node
-      const int last = *root;
-      add({.operands = {last}, .constant = {}, .leaf = -1,
-           .value = [](Evaluation&, LossNode::Operands x) { return std::optional(*x[0]); },
-           .pull = pull_of_reshape(), .span = loss.span});
+      add(same_node(*root, loss.span));
     }
     return std::move(graph_);
   }
@@ -124,7 +120,7 @@ class Tracer {
   }
 
   int constant(Tensor value, Span span) {
-    return add({.operands = {}, .constant = std::move(value), .leaf = -1, .value = {}, .pull = {}, .span = span});
+    return add(constant_node(std::move(value), span));
   }
 
   Node refuse(Span span, std::string message, std::string help = {}) {
@@ -217,24 +213,6 @@ class Tracer {
     return node;
   }
 
-  Node stack_of(std::vector<int> operands, Span span) {
-    const auto value = [span](Evaluation& e, LossNode::Operands x) -> std::optional<Tensor> {
-      std::vector<Tensor> parts;
-      for (const Tensor* part : x) {
-        if (part->shape != x[0]->shape) {
-          e.diags.report(DiagKind::ShapesDiffer, span,
-                         cat("elements of one array have one shape, got ", shape_text(x[0]->shape), " and ",
-                             shape_text(part->shape)));
-          return std::nullopt;
-        }
-        parts.push_back(*part);
-      }
-      return stack(parts);
-    };
-    return add({.operands = std::move(operands), .constant = {}, .leaf = -1, .value = value,
-                .pull = pull_of_stack(), .span = span});
-  }
-
   Node vector_literal(const ast::VectorLiteral& literal, Span span) {
     std::vector<int> elements;
     for (const ast::ExprPtr& element : literal.elements) {
@@ -242,16 +220,13 @@ class Tracer {
       if (!node) return std::nullopt;
       elements.push_back(*node);
     }
-    return stack_of(std::move(elements), span);
+    return add(stack_node(std::move(elements), span));
   }
 
   Node unary(const ast::Unary& node, Span span) {
     const Node operand = trace(*node.operand);
     if (!operand) return std::nullopt;
-    const ast::UnaryOp op = node.op;
-    return add({.operands = {*operand}, .constant = {}, .leaf = -1,
-                .value = [op](Evaluation&, LossNode::Operands x) { return std::optional(apply(op, *x[0])); },
-                .pull = pull_of_unary(op), .span = span, .lanes = LossNode::OverLanes::Elementwise});
+    return add(unary_node(node.op, *operand, span));
   }
 
   Node binary(const ast::Expr& expr) {
@@ -261,13 +236,7 @@ class Tracer {
       const auto* node = &std::get<ast::Binary>(spine[k]->node);
       const Node right = trace(*node->right);
       if (!right) return std::nullopt;
-      const Span span = spine[k]->span;
-      left = add({.operands = {*left, *right}, .constant = {}, .leaf = -1,
-                  .value = [node, span](Evaluation& e, LossNode::Operands x) {
-                    return apply(*node, span, *x[0], *x[1], e.diags);
-                  },
-                  .pull = pull_of_binary(node->op).pull, .span = span,
-                  .lanes = node->op == ast::BinaryOp::MatMul ? LossNode::OverLanes::Unknown : LossNode::OverLanes::Elementwise});
+      left = add(binary_node(*node, *left, *right, spine[k]->span));
     }
     return left;
   }
@@ -280,20 +249,15 @@ class Tracer {
     }
     const Node condition = trace(*node.condition), yes = trace(*node.then_value), no = trace(*node.else_value);
     if (!condition || !yes || !no) return std::nullopt;
-    return add({.operands = {*condition, *yes, *no}, .constant = {}, .leaf = -1,
-                .value = [span](Evaluation& e, LossNode::Operands x) {
-                  return select(*x[0], *x[1], *x[2], span, e.diags);
-                },
-                .pull = pull_of_select(), .span = span, .lanes = LossNode::OverLanes::Elementwise});
+    return add(select_node(*condition, *yes, *no, span));
   }
 
   Node subscript(const ast::Subscript& node, Span span) {
     const Node object = trace(*node.object);
     if (!object) return std::nullopt;
-    struct Bound { std::optional<double> first, last; bool keep; };
-    std::vector<Bound> bounds;
+    std::vector<IndexBounds> bounds;
     for (const ast::IndexItem& item : node.indices) {
-      Bound bound{{}, {}, true};
+      IndexBounds bound;
       for (const auto& [expr, into] : {std::pair(item.first.get(), &bound.first), std::pair(item.last.get(), &bound.last)}) {
         if (!expr) continue;
         if (depends(*expr)) return refuse(expr->span, "an index that depends on what is fitted has no derivative");
@@ -303,36 +267,7 @@ class Tracer {
       bound.keep = !item.first || item.last;
       bounds.push_back(bound);
     }
-    const auto ranges_of = [bounds, span](Evaluation& e, const Tensor& x) -> std::optional<std::vector<AxisRange>> {
-      if (bounds.size() > x.shape.size()) {
-        e.diags.report(DiagKind::ShapesDiffer, span,
-                       cat(plural(bounds.size(), "index"), " for ", shape_text(x.shape)));
-        return std::nullopt;
-      }
-      std::vector<AxisRange> ranges;
-      for (size_t k = 0; k < bounds.size(); ++k) {
-        const double end = static_cast<double>(x.shape[k]) - 1;
-        const double first = bounds[k].first.value_or(0);
-        const double last = bounds[k].last.value_or(bounds[k].first.value_or(end));
-        if (first != std::floor(first) || last != std::floor(last) || first < 0 || last > end || last < first) {
-          report_argument(e, span, cat("the index ", first, "..", last, " is not inside 0..", end));
-          return std::nullopt;
-        }
-        ranges.push_back({static_cast<int64_t>(first), static_cast<int64_t>(last), bounds[k].keep});
-      }
-      return ranges;
-    };
-    const auto value = [ranges_of](Evaluation& e, LossNode::Operands x) -> std::optional<Tensor> {
-      const auto ranges = ranges_of(e, *x[0]);
-      if (!ranges) return std::nullopt;
-      return slice(*x[0], *ranges);
-    };
-    Evaluation* e = &e_;
-    const auto pull = [ranges_of, e](LossNode::Operands x, const Tensor& y, const Tensor& adjoint,
-                                     std::span<Tensor* const> into) {
-      pull_of_slice(*ranges_of(*e, *x[0]))(x, y, adjoint, into);
-    };
-    return add({.operands = {*object}, .constant = {}, .leaf = -1, .value = value, .pull = pull, .span = span});
+    return add(slice_node(e_, *object, std::move(bounds), span));
   }
 
   // --- calls -------------------------------------------------------------------------------------
@@ -358,21 +293,7 @@ class Tracer {
       return leaf({.run = found.run, .name = found.name, .final = true, .span = span});
     const Node x = argument(node.arguments[0]);
     if (!x) return std::nullopt;
-    const auto last = [](const Tensor& tensor) {
-      return std::vector<AxisRange>{{tensor.shape[0] - 1, tensor.shape[0] - 1, false}};
-    };
-    return add({.operands = {*x}, .constant = {}, .leaf = -1,
-                .value = [last](Evaluation&, LossNode::Operands operands) {
-                  const Tensor& tensor = *operands[0];
-                  return std::optional(tensor.scalar() || tensor.shape[0] == 0 ? tensor : slice(tensor, last(tensor)));
-                },
-                .pull = [last](LossNode::Operands operands, const Tensor& y, const Tensor& adjoint,
-                               std::span<Tensor* const> into) {
-                  const Tensor& tensor = *operands[0];
-                  const bool same = tensor.scalar() || tensor.shape[0] == 0;
-                  (same ? pull_of_reshape() : pull_of_slice(last(tensor)))(operands, y, adjoint, into);
-                },
-                .span = span});
+    return add(last_node(*x, span));
   }
 
   /// A node for every combination of the ranges, stacked.
@@ -395,7 +316,7 @@ class Tracer {
       if (!value) return std::nullopt;
       values.push_back(*value);
     }
-    return stack_of(std::move(values), given.value->span);
+    return add(stack_node(std::move(values), given.value->span));
   }
 
   Node user_function(const ast::FunctionDecl& function, const ast::Call& node, Span span) {
@@ -483,7 +404,6 @@ class Tracer {
                         ? "it is a score: minimise  mse(…)  or  cross_entropy(…)"
                         : "docs/fitting.md lists what has");
     }
-    const auto* row = &function;
     // A rule reads its operands by position.
     std::vector<int> ordered(operands.size());
     bool in_order = true;
@@ -492,18 +412,7 @@ class Tracer {
       if (in_order) ordered[places[k]] = operands[k];
     }
     if (!in_order) return refuse(span, cat(quoted(function.name), " needs its arguments in order here"));
-    const auto value = [row, form](Evaluation& e, LossNode::Operands x) -> std::optional<Tensor> {
-      FunctionCall filled = form;
-      for (size_t k = 0; k < x.size(); ++k) {
-        Given& given = row->variadic ? filled.more[k] : *filled.slots[k];
-        given.value = Value{*x[k]};
-      }
-      auto result = row->call(e, filled);
-      if (!result) return std::nullopt;
-      return std::get<Tensor>(std::move(result->data));
-    };
-    return add({.operands = std::move(ordered), .constant = {}, .leaf = -1, .value = value, .pull = rule.pull,
-                .span = span, .likelihood = rule.likelihood, .lanes = rule.lanes});
+    return add(function_node(function, std::move(form), std::move(ordered), rule, span));
   }
 
   static void place(FunctionCall& form, const Function& function, size_t slot, Given given) {
