@@ -9,6 +9,7 @@
 #include "compiler/adjoint/moved.h"
 #include "compiler/adjoint/reverse_parts.h"
 #include "compiler/adjoint/through_value.h"
+#include "compiler/adjoint/versions.h"
 #include "compiler/adjoint/whole_run.h"
 #include "compiler/expr/transform.h"
 #include "compiler/support/text.h"
@@ -23,125 +24,6 @@ std::vector<KernelId> sequence(const std::vector<Launch>& launches, When flavour
   }
   return kernels;
 }
-
-ColumnId add_like(Program& program, ColumnId like, std::string name, Role role) {
-  Column column = program[like];
-  column.name = std::move(name);
-  column.role = role;
-  column.reset = 0;
-  return program.add(std::move(column));
-}
-
-// --- a step that does not overwrite its states ---------------------------------------------------
-
-/// Rewrites flavours of a step so that every store to a state goes to a version of its own, the last
-/// one to the state's `next`.
-class Versions {
- public:
-  explicit Versions(Program& program) : program_(program) {}
-
-  /// `stored`: the states that some flavour stores to; each gets one `next` for all flavours.
-  void add_next(const std::set<ColumnId>& stored) {
-    for (const ColumnId column : stored) {
-      next_[column] = add_like(program_, column, cat(program_[column].name, "'"), Role::Value);
-    }
-  }
-
-  ColumnId next(ColumnId state) const {
-    const auto found = next_.find(state);
-    return found == next_.end() ? state : found->second;
-  }
-
-  std::vector<KernelId> rewrite(const std::vector<KernelId>& kernels) {
-    std::map<ColumnId, int> stores_left;
-    for (const KernelId id : kernels) {
-      for (const ColumnId column : states_stored(program_[id])) ++stores_left[column];
-    }
-    std::map<ColumnId, ColumnId> current;
-    std::vector<KernelId> result;
-    for (const KernelId id : kernels) {
-      const std::set<ColumnId> stored = states_stored(program_[id]);
-      Kernel kernel = redirect_loads(program_[id], current);
-      for (const ColumnId column : stored) {
-        const bool last = --stores_left[column] == 0;
-        const ColumnId version =
-            last ? next_.at(column)
-                 : add_like(program_, column, cat(program_[column].name, "'", program_.columns.size()),
-                            Role::Value);
-        const ColumnId before = current.contains(column) ? current[column] : column;
-        redirect_stores(kernel, column, before, version);
-        current[column] = version;
-      }
-      for (Accumulate& sum : kernel.accumulates) {
-        if (program_[sum.into].role != Role::State) continue;
-        assert(current.contains(sum.into) && "a state that sums begins with a store");
-        sum.into = current[sum.into];
-      }
-      result.push_back(program_.add(std::move(kernel)));
-    }
-    for (const auto& [column, next] : next_) {
-      if (!current.contains(column)) result.push_back(copy_kernel(column, next));
-    }
-    return result;
-  }
-
-  static std::set<ColumnId> states_stored(const Program& program, const Kernel& kernel) {
-    std::set<ColumnId> stored;
-    for (const Store& store : kernel.stores) {
-      if (program[store.into].role == Role::State) stored.insert(store.into);
-    }
-    return stored;
-  }
-
- private:
-  std::set<ColumnId> states_stored(const Kernel& kernel) const { return states_stored(program_, kernel); }
-
-  Kernel redirect_loads(Kernel kernel, const std::map<ColumnId, ColumnId>& current) {
-    if (current.empty()) return kernel;
-    ExprPool& pool = program_.pool;
-    Substitution redirect(pool, pool, [&](const ExprNode& leaf) {
-      if (leaf.op != Op::Load) return ExprId{};
-      const auto found = current.find(ColumnId{leaf.leaf.index});
-      return found == current.end() ? ExprId{}
-                                    : pool.load(found->second, leaf.leaf.at, leaf.leaf.element);
-    });
-    for (Scan& scan : kernel.scans) scan.value = redirect(scan.value);
-    for (Store& store : kernel.stores) store.value = redirect(store.value);
-    for (Accumulate& sum : kernel.accumulates) sum.value = redirect(sum.value);
-    return kernel;
-  }
-
-  void redirect_stores(Kernel& kernel, ColumnId column, ColumnId before, ColumnId version) {
-    std::vector<bool> written(program_[column].width);
-    for (Store& store : kernel.stores) {
-      if (store.into != column) continue;
-      store.into = version;
-      written[store.element] = true;
-    }
-    for (uint32_t element = 0; element < written.size(); ++element) {
-      if (written[element]) continue;
-      kernel.stores.push_back({version, element, program_.pool.load(before, own_place(column), element)});
-    }
-  }
-
-  /// How a kernel over the rows of a column reads it.
-  At own_place(ColumnId column) const {
-    return program_[program_[column].space].kind == SpaceKind::Uniform ? At::Uniform : At::Self;
-  }
-
-  KernelId copy_kernel(ColumnId from, ColumnId to) {
-    Kernel kernel{.name = cat("keep ", program_[from].name), .domain = program_[from].space};
-    for (uint32_t element = 0; element < program_[from].width; ++element) {
-      kernel.stores.push_back({to, element, program_.pool.load(from, own_place(from), element)});
-    }
-    return program_.add(std::move(kernel));
-  }
-
-  Program& program_;
-  std::map<ColumnId, ColumnId> next_;
-};
-
-// --- reverse of one kernel ------------------------------------------------------------------------
 
 /// Makes the reverse kernels of one flavour of a step, last kernel first.
 class Reverse {
@@ -380,12 +262,6 @@ class Reverse {
   std::vector<KernelId> kernels_;
 };
 
-std::set<ColumnId> all_states_stored(const Program& program, const std::vector<KernelId>& kernels) {
-  std::set<ColumnId> stored;
-  for (const KernelId id : kernels) stored.merge(Versions::states_stored(program, program[id]));
-  return stored;
-}
-
 std::vector<KernelId> without(std::vector<KernelId> kernels, const std::vector<KernelId>& left_out) {
   std::erase_if(kernels, [&](KernelId id) { return std::find(left_out.begin(), left_out.end(), id) != left_out.end(); });
   return kernels;
@@ -437,11 +313,10 @@ AdjointResult adjoint(const Program& primal, std::span<const ColumnId> targets,
   const std::vector<KernelId> quiet = sequence(primal.plan.step, When::Quiet);
   const std::vector<KernelId> eventful = sequence(primal.plan.step, When::Eventful);
   result.has_eventful = !primal.plan.clocks.empty() || quiet != eventful;
-  std::set<ColumnId> stored = all_states_stored(primal, quiet);
-  stored.merge(all_states_stored(primal, eventful));
+  std::set<ColumnId> stored = states_stored(primal, quiet);
+  stored.merge(states_stored(primal, eventful));
 
-  Versions versions(program);
-  versions.add_next(stored);
+  Versions versions(program, stored);
   result.once.forward = whole_run_kernels(primal, quiet, result.has_eventful ? eventful : quiet, outputs);
   result.quiet.forward = versions.rewrite(without(quiet, result.once.forward));
   if (result.has_eventful) result.eventful.forward = versions.rewrite(without(eventful, result.once.forward));
