@@ -1,6 +1,5 @@
 #include "compiler/codegen/object.h"
 
-#include <llvm-c/Target.h>
 #include <llvm/ADT/StringExtras.h>
 #include <llvm/Bitcode/BitcodeReader.h>
 #include <llvm/Bitcode/BitcodeWriter.h>
@@ -9,123 +8,27 @@
 #include <llvm/IR/Module.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/Linker/Linker.h>
-#include <llvm/MC/MCSubtargetInfo.h>
-#include <llvm/MC/TargetRegistry.h>
 #include <llvm/Object/ArchiveWriter.h>
 #include <llvm/Support/SHA256.h>
 #include <llvm/Target/TargetMachine.h>
-#include <llvm/TargetParser/Host.h>
-#include <llvm/TargetParser/SubtargetFeature.h>
-#include <llvm/TargetParser/Triple.h>
 
 #include "compiler/codegen/emit_llvm.h"
 #include "compiler/codegen/math.h"
+#include "compiler/codegen/object_machine.h"
 #include "compiler/codegen/optimize.h"
 #include "compiler/support/promise.h"
 #include "compiler/support/text.h"
 #include "runtime/embed/block.h"
 
-extern "C" const char hebb_block_x86_64_begin[], hebb_block_x86_64_end[], hebb_block_aarch64_begin[],
-    hebb_block_aarch64_end[], hebb_block_wasm32_begin[], hebb_block_wasm32_end[], hebb_block_x86_64_vjp_begin[],
-    hebb_block_x86_64_vjp_end[], hebb_block_aarch64_vjp_begin[], hebb_block_aarch64_vjp_end[],
-    hebb_block_wasm32_vjp_begin[], hebb_block_wasm32_vjp_end[];
-
 namespace hebb {
 namespace {
-
-/// Code for one kind of CPU.
-struct Variant {
-  std::string suffix, cpu, features;
-  int level = 0;              // of x86-64 that it needs
-  unsigned vector_bits = 128;
-};
-
-struct Machine {
-  std::string triple, cpu, features;
-  std::string_view block;     // bitcode of runtime/embed/block.c
-  std::vector<Variant> variants;
-  int pointer_bytes = 8;
-};
-
-std::string_view between(const char* begin, const char* end) {
-  return {begin, static_cast<size_t>(end - begin)};
-}
-
-Variant host_variant() {
-  llvm::SubtargetFeatures features;
-  const auto found = llvm::sys::getHostCPUFeatures();
-  for (const auto& [name, enabled] : found) features.AddFeature(name, enabled);
-  const bool wide = found.lookup("avx512f") && found.lookup("avx512vl") && found.lookup("avx512dq");
-  return {.suffix = "_host", .cpu = llvm::sys::getHostCPUName().str(), .features = features.getString(),
-          .level = wide ? 4 : 3, .vector_bits = wide ? 512u : 256u};
-}
-
-#define HEBB_BLOCK_BITCODE(name) \
-  (vjp ? between(hebb_block_##name##_vjp_begin, hebb_block_##name##_vjp_end) : between(hebb_block_##name##_begin, hebb_block_##name##_end))
-
-Machine machine_of(Target target, bool vjp) {
-  const Variant v3{.suffix = "_v3", .cpu = "x86-64-v3", .level = 3, .vector_bits = 256};
-  const Variant v4{.suffix = "_v4", .cpu = "x86-64-v4", .level = 4, .vector_bits = 512};
-  Machine machine{.triple = "x86_64-unknown-linux-gnu", .cpu = "x86-64",
-                  .block = HEBB_BLOCK_BITCODE(x86_64)};
-  switch (target) {
-    case Target::Portable: machine.variants = {v3, v4}; break;
-    case Target::X86_64_v3: machine.variants = {v3}; break;
-    case Target::X86_64_v4: machine.variants = {v4}; break;
-    case Target::Host: machine.variants = {host_variant()}; break;
-    case Target::Aarch64:
-      machine = {.triple = "aarch64-unknown-linux-gnu", .cpu = "generic",
-                 .block = HEBB_BLOCK_BITCODE(aarch64), .variants = {{}}};
-      break;
-    case Target::Wasm32:
-      machine = {.triple = "wasm32-unknown-unknown", .cpu = "generic", .features = "+simd128",
-                 .block = HEBB_BLOCK_BITCODE(wasm32), .variants = {{}},
-                 .pointer_bytes = 4};
-      break;
-  }
-  return machine;
-}
-#undef HEBB_BLOCK_BITCODE
-
-void initialise_targets() {
-  [[maybe_unused]] static const bool once = [] {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-    LLVMInitializeX86AsmParser();  // block.c has inline assembly
-    LLVMInitializeAArch64TargetInfo();
-    LLVMInitializeAArch64Target();
-    LLVMInitializeAArch64TargetMC();
-    LLVMInitializeAArch64AsmPrinter();
-    LLVMInitializeWebAssemblyTargetInfo();
-    LLVMInitializeWebAssemblyTarget();
-    LLVMInitializeWebAssemblyTargetMC();
-    LLVMInitializeWebAssemblyAsmPrinter();
-    return true;
-  }();
-}
-
-Result<std::unique_ptr<llvm::TargetMachine>> target_machine(const Machine& machine, int level) {
-  initialise_targets();
-  std::string error;
-  const llvm::Triple triple(machine.triple);
-  const llvm::Target* target = llvm::TargetRegistry::lookupTarget(triple, error);
-  if (target == nullptr) return Failure{cat("no code generator for ", machine.triple, ": ", error)};
-  llvm::TargetOptions options;
-  options.MCOptions.X86RelaxRelocations = false;  // understood by linkers of any age
-  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, machine.cpu, machine.features, options,
-      machine.pointer_bytes == 4 ? llvm::Reloc::Static : llvm::Reloc::PIC_, std::nullopt,
-      level <= 0 ? llvm::CodeGenOptLevel::None : llvm::CodeGenOptLevel::Default));
-}
 
 constexpr int kPointerless = 8 + 5 * 8 + 3 * 8 + 8 + 8;
 static_assert(sizeof(hebb_block) == kPointerless, "the head of a block has no pointers: equal on all machines");
 
 class ObjectMaker {
  public:
-  ObjectMaker(const ObjectUnit& unit, const ObjectOptions& options, Machine machine, llvm::TargetMachine& target)
+  ObjectMaker(const ObjectUnit& unit, const ObjectOptions& options, ObjectMachine machine, llvm::TargetMachine& target)
       : unit_(unit), program_(*unit.program), options_(options), machine_(std::move(machine)), target_(target),
         module_(std::make_unique<llvm::Module>(unit.symbol, context_)), b_(context_) {
     module_->setTargetTriple(target.getTargetTriple());
@@ -140,7 +43,7 @@ class ObjectMaker {
     entries();
     hide_everything();
     specialise(*module_, target_);
-    for (const Variant& variant : machine_.variants) emit_kernels(variant);
+    for (const ObjectMachine::Variant& variant : machine_.variants) emit_kernels(variant);
     hide_everything();
     link_math(*module_);
     if (options_.target == Target::Wasm32) replace_fma();
@@ -227,7 +130,7 @@ class ObjectMaker {
 
   static std::string cold_suffix() { return "_cold"; }
 
-  void emit_kernels(const Variant& variant) {
+  void emit_kernels(const ObjectMachine::Variant& variant) {
     const unsigned real_bits = options_.precision == Precision::Float32 ? 32 : 64;
     for (const Part& part : parts_) {
       if (&variant == &machine_.variants.front()) emit_some(part, variant, cold_suffix(), real_bits, /*cold=*/true, false);
@@ -236,7 +139,7 @@ class ObjectMaker {
     }
   }
 
-  void emit_some(const Part& all, const Variant& variant, const std::string& suffix, unsigned vector_bits, bool cold, bool large) {
+  void emit_some(const Part& all, const ObjectMachine::Variant& variant, const std::string& suffix, unsigned vector_bits, bool cold, bool large) {
     Program part = *all.program;
     part.kernels.clear();
     std::vector<uint32_t> numbers;
@@ -354,7 +257,7 @@ class ObjectMaker {
     return llvm::cast<llvm::Constant>(module_->getOrInsertFunction(name, type).getCallee());
   }
 
-  llvm::Constant* variant_table(const Part& part, const Variant& variant) {
+  llvm::Constant* variant_table(const Part& part, const ObjectMachine::Variant& variant) {
     std::vector<llvm::Constant*> rows;
     for (uint32_t k = 0; k < part.program->kernels.size(); ++k) {
       llvm::Constant* address = llvm::ConstantPointerNull::get(b_.getPtrTy());
@@ -465,7 +368,7 @@ class ObjectMaker {
   const ObjectUnit& unit_;
   const Program& program_;
   const ObjectOptions& options_;
-  const Machine machine_;
+  const ObjectMachine machine_;
   llvm::TargetMachine& target_;
   llvm::LLVMContext context_;
   std::unique_ptr<llvm::Module> module_;
@@ -505,7 +408,7 @@ std::vector<bool> summed_columns(const Program& program) {
 }
 
 Result<std::string> object(const ObjectUnit& unit, const ObjectOptions& options, ObjectKind kind) {
-  Machine machine = machine_of(options.target, unit.gradient.has_value());
+  ObjectMachine machine = machine_of(options.target, unit.gradient.has_value());
   auto target = target_machine(machine, options.level);
   if (!target) return target.failure();
   ObjectMaker maker(unit, options, std::move(machine), **target);
