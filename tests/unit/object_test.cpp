@@ -1,8 +1,6 @@
-// Objects that `hebb build` writes, loaded into this process: the same numbers as the interpreter, nothing
-// undefined, small, and an error code for everything a host can do wrong.
+// Objects that `hebb build` writes, loaded into this process: the same numbers as the interpreter, in
+// small code with nothing undefined.
 
-#include <dlfcn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cfenv>
@@ -14,135 +12,21 @@
 
 #include <gtest/gtest.h>
 
-#include "compiler/codegen/object.h"
-#include "compiler/embed/unit.h"
-#include "compiler/pipeline.h"
 #include "compiler/program/interpret.h"
-#include "compiler/support/text.h"
 #include "runtime/columns.h"
-#include "runtime/data/atomic_file.h"
-#include "runtime/embed/block.h"
 #include "runtime/embed/live_rule.h"
+#include "tests/unit/loaded_object.h"
 
 namespace hebb {
 namespace {
 
 namespace fs = std::filesystem;
-
-const std::string kLibrary = HEBB_SOURCE_DIR "/stdlib";
-
-EmbedUnit unit_of(const std::string& text, Precision precision = Precision::Float32) {
-  Sources sources;
-  Diagnostics diags;
-  const FileId file = sources.add("rule.hebb", text);
-  const Compilation compilation = compile(sources, file, {.std_root = kLibrary, .sets = {}}, diags);
-  EXPECT_FALSE(diags.has_errors()) << text;
-  const auto rule = choose_rule(compilation.model, file, "");
-  EXPECT_TRUE(rule) << (rule ? "" : rule.error());
-  return embed_unit(compilation.model, **rule, sources, precision, "0");
-}
+using testing::Host;
+using testing::kLibrary;
+using testing::Loaded;
+using testing::unit_of;
 
 std::string source_of(const fs::path& path) { return *read_file(path.string()); }
-
-/// The object as a shared library of this process.
-class Loaded {
- public:
-  explicit Loaded(const EmbedUnit& unit, Target target = Target::Portable) : symbol_(unit.symbol) {
-    static int number = 0;
-    const fs::path base = fs::temp_directory_path() / cat("hebb_object_test_", getpid(), "_", number++);
-    object_path = base.string() + ".o";
-    library_ = base.string() + ".so";
-    const auto made = object(unit.object, {.target = target, .precision = unit.precision}, ObjectKind::Object);
-    EXPECT_TRUE(made) << (made ? "" : made.error());
-    EXPECT_TRUE(write_file(object_path, *made));
-    EXPECT_EQ(std::system(cat("ld.lld-22 -shared --no-undefined ", object_path, " -o ", library_).c_str()), 0);
-    handle_ = dlopen(library_.c_str(), RTLD_NOW | RTLD_LOCAL);
-    EXPECT_NE(handle_, nullptr) << dlerror();
-  }
-  ~Loaded() {
-    if (handle_) dlclose(handle_);
-    fs::remove(object_path);
-    fs::remove(library_);
-  }
-  Loaded(const Loaded&) = delete;
-  Loaded& operator=(const Loaded&) = delete;
-
-  template <class Function>
-  Function get(const char* name) const {
-    return reinterpret_cast<Function>(dlsym(handle_, cat(symbol_, "_", name).c_str()));
-  }
-  int64_t bytes(const void* b) const { return get<int64_t (*)(const void*)>("bytes")(b); }
-  int init(void* b, void* m, int64_t n, uint64_t seed = 1) const {
-    return get<int (*)(void*, void*, int64_t, uint64_t)>("init")(b, m, n, seed);
-  }
-  int start(void* b) const { return get<int (*)(void*)>("start")(b); }
-  int instant(void* b, const void* in) const { return get<int (*)(void*, const void*)>("instant")(b, in); }
-  int step(void* b, const void* in, double dt) const { return get<int (*)(void*, const void*, double)>("step")(b, in, dt); }
-  int sync(void* b) const { return get<int (*)(void*)>("sync")(b); }
-
-  std::string object_path;
-
- private:
-  std::string symbol_, library_;
-  void* handle_ = nullptr;
-};
-
-/// A block and its inputs in raw memory, as the generated header lays them out.
-class Host {
- public:
-  Host(const EmbedUnit& unit, const Loaded& code, int64_t n_pre, int64_t n_post) : unit_(unit), code_(code) {
-    struct_.resize((sizeof(hebb_block) + 8 * (unit.column_count + 1)) / 8);
-    layout_ = input_layout(unit.object.inputs);
-    inputs_.resize(static_cast<size_t>(layout_.bytes + 7) / 8);
-    block()->abi_version = HEBB_BLOCK_ABI;
-    block()->struct_size = static_cast<uint32_t>(struct_.size() * 8);
-    block()->n_pre = n_pre;
-    block()->n_post = n_post;
-    clear_inputs();
-  }
-  ~Host() { std::free(memory_); }
-  Host(const Host&) = delete;
-  Host& operator=(const Host&) = delete;
-
-  int init(uint64_t seed = 1) {
-    size_ = code_.bytes(block());
-    if (size_ < 0) return static_cast<int>(size_);
-    memory_ = std::aligned_alloc(64, static_cast<size_t>(size_));
-    return code_.init(block(), memory_, size_, seed);
-  }
-  hebb_block* block() { return reinterpret_cast<hebb_block*>(struct_.data()); }
-  void* array(const std::string& name) {
-    for (const EmbedField& field : unit_.fields)
-      if (field.name == name) return reinterpret_cast<void**>(struct_.data())[sizeof(hebb_block) / 8 + 1 + field.column.value];
-    ADD_FAILURE() << "no field " << name;
-    return nullptr;
-  }
-  float* floats(const std::string& name) { return static_cast<float*>(array(name)); }
-  void clear_inputs() {
-    std::fill(inputs_.begin(), inputs_.end(), 0);
-    uint32_t* head = reinterpret_cast<uint32_t*>(inputs_.data());
-    head[0] = HEBB_BLOCK_ABI;
-    head[1] = static_cast<uint32_t>(layout_.bytes);
-  }
-  struct Slot {
-    const void* values;
-    int64_t count;
-  };
-  Slot& slot(size_t input) { return *reinterpret_cast<Slot*>(reinterpret_cast<char*>(inputs_.data()) + layout_.offsets[input]); }
-  int64_t& event(size_t input) { return *reinterpret_cast<int64_t*>(reinterpret_cast<char*>(inputs_.data()) + layout_.offsets[input]); }
-  void* inputs() { return inputs_.data(); }
-  uint32_t* inputs_head() { return reinterpret_cast<uint32_t*>(inputs_.data()); }
-  void* memory() { return memory_; }
-  int64_t size() const { return size_; }
-
- private:
-  const EmbedUnit& unit_;
-  const Loaded& code_;
-  std::vector<uint64_t> struct_, inputs_;
-  InputLayout layout_;
-  void* memory_ = nullptr;
-  int64_t size_ = 0;
-};
 
 const char* const kPair = R"(
 rule Pair {
@@ -484,139 +368,6 @@ TEST(Object, TheStateOfTheFloatingPointUnitStays) {
   EXPECT_EQ(__builtin_ia32_stmxcsr() & ~0x3Fu, before);
   EXPECT_EQ(std::fegetround(), FE_UPWARD);
   std::fesetround(FE_TONEAREST);
-}
-
-// --- what a host can do wrong ------------------------------------------------------------------------------
-
-class Mistakes : public ::testing::Test {
- protected:
-  EmbedUnit unit = unit_of("rule R { signal reward[2]; weight w in [0, 1]; x' = -x / 20 ms + pre.spike; "
-                           "on post.spike { w += x * pre.r * (reward[0] + reward[1]); } on every 10 ms { w += 1; } }");
-  Loaded code{unit};
-  Host host{unit, code, 4, 3};
-  size_t input(const std::string& name) {
-    for (size_t k = 0; k < unit.object.inputs.size(); ++k)
-      if ((*unit.program)[unit.object.inputs[k].column].name == name) return k;
-    ADD_FAILURE() << name;
-    return 0;
-  }
-};
-
-TEST_F(Mistakes, NullPointers) {
-  EXPECT_EQ(code.bytes(nullptr), HEBB_NULL);
-  EXPECT_EQ(code.init(nullptr, nullptr, 0), HEBB_NULL);
-  EXPECT_EQ(code.init(host.block(), nullptr, 1 << 20), HEBB_NULL);
-  ASSERT_EQ(host.init(), HEBB_OK);
-  EXPECT_EQ(code.instant(nullptr, host.inputs()), HEBB_NULL);
-  EXPECT_EQ(code.instant(host.block(), nullptr), HEBB_NULL);
-  EXPECT_EQ(code.step(nullptr, nullptr, 1), HEBB_NULL);
-  EXPECT_EQ(code.sync(nullptr), HEBB_NULL);
-  EXPECT_EQ(code.start(nullptr), HEBB_NULL);
-  host.slot(input("pre.r")) = {nullptr, 4};
-  EXPECT_EQ(code.step(host.block(), host.inputs(), 1), HEBB_NULL);
-  host.clear_inputs();
-  reinterpret_cast<void**>(host.block() + 1)[1] = nullptr;  // an array of the block
-  EXPECT_EQ(code.step(host.block(), nullptr, 1), HEBB_NULL);
-}
-
-TEST_F(Mistakes, AHeaderOfAnotherVersion) {
-  ++host.block()->abi_version;
-  EXPECT_EQ(code.bytes(host.block()), HEBB_ABI);
-  EXPECT_EQ(code.init(host.block(), &host, 1), HEBB_ABI);
-  --host.block()->abi_version;
-  host.block()->struct_size -= 8;
-  EXPECT_EQ(code.bytes(host.block()), HEBB_ABI);
-  host.block()->struct_size += 8;
-  ASSERT_EQ(host.init(), HEBB_OK);
-  host.inputs_head()[0] = 99;
-  EXPECT_EQ(code.instant(host.block(), host.inputs()), HEBB_ABI);
-  host.clear_inputs();
-  host.inputs_head()[1] += 16;
-  EXPECT_EQ(code.step(host.block(), host.inputs(), 1), HEBB_ABI);
-}
-
-TEST_F(Mistakes, CallsOutOfOrder) {
-  EXPECT_EQ(code.instant(host.block(), host.inputs()), HEBB_ORDER);
-  EXPECT_EQ(code.step(host.block(), host.inputs(), 1), HEBB_ORDER);
-  EXPECT_EQ(code.sync(host.block()), HEBB_ORDER);
-  EXPECT_EQ(code.start(host.block()), HEBB_ORDER);
-  ASSERT_EQ(host.init(), HEBB_OK);
-  host.block()->n_post = 1000;  // grown behind the arrays' back
-  EXPECT_EQ(code.step(host.block(), nullptr, 1), HEBB_ORDER);
-}
-
-TEST_F(Mistakes, AbsurdSizes) {
-  for (const int64_t n : {int64_t{0}, int64_t{-5}, INT64_MAX, INT64_MIN, int64_t{1} << 31, int64_t{INT32_MAX}}) {
-    host.block()->n_pre = n;
-    host.block()->n_post = std::max<int64_t>(n, 1 << 30);
-    EXPECT_EQ(code.bytes(host.block()), HEBB_SIZE) << n;
-    host.block()->n_pre = 4;
-    host.block()->n_post = n == INT32_MAX ? 0 : n;
-    EXPECT_EQ(code.bytes(host.block()), HEBB_SIZE) << n;
-  }
-}
-
-TEST_F(Mistakes, TooLittleOrCrookedMemory) {
-  const int64_t bytes = code.bytes(host.block());
-  ASSERT_GT(bytes, 0);
-  alignas(64) static char memory[1 << 16];
-  EXPECT_EQ(code.init(host.block(), memory, bytes - 1), HEBB_MEMORY);
-  EXPECT_EQ(code.init(host.block(), memory, -1), HEBB_MEMORY);
-  EXPECT_EQ(code.init(host.block(), memory + 8, bytes), HEBB_ALIGNMENT);
-  EXPECT_EQ(code.init(host.block(), memory, bytes), HEBB_OK);
-}
-
-TEST_F(Mistakes, SpikesOfNeuronsThatAreNot) {
-  ASSERT_EQ(host.init(), HEBB_OK);
-  host.floats("w")[0] = 0.5f;
-  for (const int32_t wrong : {-1, 4, INT32_MAX, INT32_MIN}) {
-    const int32_t list[] = {0, wrong};
-    host.slot(input("pre.spike")) = {list, 2};
-    EXPECT_EQ(code.step(host.block(), host.inputs(), 1), HEBB_INDEX) << wrong;
-  }
-  // Nothing happened: not even the first, good spike.
-  EXPECT_EQ(host.floats("x")[0], 0);
-  EXPECT_EQ(host.block()->step, 0);
-}
-
-TEST_F(Mistakes, CountsThatDoNotFit) {
-  ASSERT_EQ(host.init(), HEBB_OK);
-  const float values[8] = {};
-  for (const int64_t count : {int64_t{3}, int64_t{5}, int64_t{-4}, INT64_MAX}) {
-    host.slot(input("pre.r")) = {values, count};
-    EXPECT_EQ(code.step(host.block(), host.inputs(), 1), HEBB_COUNT) << count;
-  }
-  host.slot(input("pre.r")) = {values, 4};
-  host.slot(input("reward")) = {values, 1};
-  EXPECT_EQ(code.step(host.block(), host.inputs(), 1), HEBB_COUNT);
-  host.slot(input("reward")) = {values, 2};
-  EXPECT_EQ(code.step(host.block(), host.inputs(), 1), HEBB_OK);
-}
-
-TEST_F(Mistakes, StepsOfNoLength) {
-  ASSERT_EQ(host.init(), HEBB_OK);
-  for (const double dt : {0.0, -1.0, std::nan(""), HUGE_VAL}) EXPECT_EQ(code.step(host.block(), nullptr, dt), HEBB_DT) << dt;
-  EXPECT_EQ(host.block()->time_ms, 0);
-}
-
-TEST_F(Mistakes, AClockWithoutAPeriod) {
-  ASSERT_EQ(host.init(), HEBB_OK);
-  for (const float period : {0.0f, -1.0f, std::nanf("")}) {
-    *host.floats("every0_period") = period;
-    EXPECT_EQ(code.step(host.block(), nullptr, 1), HEBB_PERIOD) << period;
-  }
-  // So short that its firings cannot be counted.
-  *host.floats("every0_period") = 1e-30f;
-  host.block()->time_ms = 1;
-  EXPECT_EQ(code.step(host.block(), nullptr, 1), HEBB_PERIOD);
-}
-
-TEST_F(Mistakes, EveryCodeHasASentence) {
-  const auto text = code.get<const char* (*)(int)>("error_text");
-  std::set<std::string> sentences;
-  for (int k = 0; k >= HEBB_PERIOD; --k) sentences.insert(text(k));
-  EXPECT_EQ(sentences.size(), static_cast<size_t>(1 - HEBB_PERIOD));
-  for (const int none : {1, -1000, INT32_MIN, INT32_MAX}) EXPECT_EQ(std::string(text(none)), "no such code");
 }
 
 }  // namespace
