@@ -1,45 +1,28 @@
-// Files of data: what is read, what is refused, and that an old file survives a failed write.
+// Files of data: what is read and what is refused.
 
 #include <cmath>
-#include <csignal>
-#include <cstdlib>
-#include <cstring>
 #include <ctime>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <random>
 
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include "runtime/data/atomic_file.h"
 #include "runtime/data/csv.h"
 #include "runtime/data/load.h"
-#include "runtime/data/mat.h"
 #include "runtime/data/npy.h"
 #include "runtime/data/npz.h"
 #include "runtime/data/part_file.h"
+#include "tests/unit/folder.h"
 
 namespace hebb {
 namespace {
 
-namespace fs = std::filesystem;
+using testing::Folder;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
-
-/// A fresh folder, removed at the end.
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("hebb_data_test_" + std::to_string(::getpid()));
-  Folder() { fs::remove_all(path); fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
-  size_t files() const { return static_cast<size_t>(std::distance(fs::directory_iterator(path), {})); }
-};
 
 void expect_same(const std::vector<double>& a, const std::vector<double>& b) {
   ASSERT_EQ(a.size(), b.size());
@@ -505,194 +488,6 @@ TEST(Parts, GrowAreCutAndBecomeArrays) {
   EXPECT_FALSE(PartFile::open(folder / "none/p", 0).ok());
   part->remove();
   EXPECT_EQ(folder.files(), 2u);
-}
-
-TEST(Files, AFolderIsNoFile) {
-  const Folder folder;
-  EXPECT_NE(read_file(folder.path.string()).error().find("Is a directory"), std::string::npos);
-  EXPECT_NE(write_file(folder.path.string(), "x").error().find("Is a directory"), std::string::npos);
-  EXPECT_FALSE(write_file("", "x").ok());
-  EXPECT_FALSE(write_file(folder / "none/x", "x").ok());
-}
-
-TEST(Files, AreReplacedWholeAndKeepTheirPermissionsAndLinks) {
-  const Folder folder;
-  const std::string path = folder / "out.npz", link = folder / "link";
-  ASSERT_TRUE(write_file(path, "old").ok());
-  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
-  fs::create_symlink("out.npz", link);
-  ASSERT_TRUE(write_file(link, std::string(3'000'000, 'n')).ok());
-  EXPECT_TRUE(fs::is_symlink(link));
-  EXPECT_EQ(fs::file_size(path), 3'000'000u);
-  EXPECT_EQ(fs::status(path).permissions(), fs::perms::owner_read | fs::perms::owner_write);
-  EXPECT_EQ(folder.files(), 2u);
-  ASSERT_TRUE(write_file(path, "").ok());
-  EXPECT_EQ(*read_file(path), "");
-}
-
-TEST(Files, AFullDiskIsReported) {
-  const Status status = write_file("/dev/full", "x");
-  ASSERT_FALSE(status.ok());
-  EXPECT_EQ(status.error(), "cannot write '/dev/full': No space left on device");
-}
-
-TEST(Files, AWriteThatFailsLeavesTheOldFileAndNoTemporary) {
-  const Folder folder;
-  const std::string path = folder / "out.npz";
-  ASSERT_TRUE(write_file(path, "old").ok());
-  rlimit before{};
-  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
-  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  const rlimit small{.rlim_cur = 100'000, .rlim_max = before.rlim_max};
-  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
-  const Status status = write_file(path, std::string(1'000'000, 'n'));
-  setrlimit(RLIMIT_FSIZE, &before);
-  std::signal(SIGXFSZ, handler);
-  ASSERT_FALSE(status.ok());
-  EXPECT_EQ(status.error(), "cannot write '" + path + "': File too large");
-  EXPECT_EQ(*read_file(path), "old");
-  EXPECT_EQ(folder.files(), 1u);
-}
-
-TEST(Files, AProcessKilledWhileItWritesLeavesTheOldFile) {
-  const Folder folder;
-  const std::string path = folder / "out.npz";
-  ASSERT_TRUE(write_file(path, "old").ok());
-  const pid_t child = fork();
-  if (child == 0) {
-    const rlimit small{.rlim_cur = 100'000, .rlim_max = 100'000};
-    const rlimit none{.rlim_cur = 0, .rlim_max = 0};
-    setrlimit(RLIMIT_CORE, &none);
-    setrlimit(RLIMIT_FSIZE, &small);  // SIGXFSZ in the middle of the write
-    (void)write_file(path, std::string(1'000'000, 'n'));
-    _exit(0);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFSIGNALED(status));
-  EXPECT_EQ(*read_file(path), "old");
-  // Not what others made, or a process of another machine, or one that lives.
-  const std::vector<std::string> kept = {".tmp", "..tmp", ".a.tmp", ".a.b.1.0.tmp", ".a." + std::to_string(child) + ".0.tmp"};
-  for (const std::string& name : kept) ASSERT_TRUE(write_file(folder / name, "").ok());
-  ASSERT_TRUE(replace_file(folder / "other", [&](const std::string& temporary) {
-    remove_leftovers(folder.path);
-    EXPECT_TRUE(std::filesystem::exists(temporary));
-    return Status(Done{});
-  }).ok());
-  EXPECT_EQ(folder.files(), 2 + kept.size());
-  for (const std::string& name : kept) EXPECT_TRUE(std::filesystem::exists(folder / name)) << name;
-  remove_leftovers(folder / "missing");
-}
-
-TEST(Files, AFolderThatMayNotBeWrittenIsReported) {
-  const Folder folder;
-  const std::string path = folder / "out.npz";
-  ASSERT_TRUE(write_file(path, "old").ok());
-  fs::permissions(folder.path, fs::perms::owner_read | fs::perms::owner_exec);
-  const pid_t child = fork();
-  if (child == 0) {
-    // Root may write anywhere: be nobody.
-    if (geteuid() == 0 && (fs::permissions(folder.path, fs::perms(0555)), setuid(65534) != 0)) _exit(2);
-    const Status status = write_file(folder / "new.npz", "new");
-    _exit(!status.ok() && status.error() == "cannot write '" + folder / "new.npz" + "': Permission denied" ? 0 : 1);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  fs::permissions(folder.path, fs::perms::owner_all);
-  EXPECT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 0);
-  EXPECT_EQ(*read_file(path), "old");
-  EXPECT_EQ(folder.files(), 1u);
-}
-
-TEST(Files, AFileThatMayNotBeWrittenIsNotReplaced) {
-  const Folder folder;
-  const std::string path = folder / "out.npz";
-  ASSERT_TRUE(write_file(path, "old").ok());
-  fs::permissions(folder.path, fs::perms(0777));
-  fs::permissions(path, fs::perms(0444));
-  const pid_t child = fork();
-  if (child == 0) {
-    if (geteuid() == 0 && setuid(65534) != 0) _exit(2);
-    _exit(write_file(path, "new").ok() ? 1 : 0);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_EQ(WEXITSTATUS(status), 0);
-  EXPECT_EQ(*read_file(path), "old");
-}
-
-// ------------------------------------------------------------------------------------------ MATLAB
-
-template <class T>
-std::string raw(std::initializer_list<T> values) {
-  std::string out;
-  for (const T value : values) out.append(reinterpret_cast<const char*>(&value), sizeof value);
-  return out;
-}
-std::string mat_element(uint32_t type, const std::string& data, bool pad = true) {
-  std::string out = raw<uint32_t>({type, static_cast<uint32_t>(data.size())}) + data;
-  while (pad && out.size() % 8 != 0) out += '\0';
-  return out;
-}
-std::string mat_matrix(uint32_t kind, std::initializer_list<int32_t> shape, const std::string& name, const std::string& numbers) {
-  return mat_element(14, mat_element(6, raw<uint32_t>({kind, 0})) + mat_element(5, raw(shape)) + mat_element(1, name) + numbers);
-}
-std::string mat_file(const std::string& elements) {
-  std::string header = "MATLAB 5.0 MAT-file";
-  header.resize(124, ' ');
-  return header + raw<uint16_t>({0x0100}) + "IM" + elements;
-}
-std::string deflated(const std::string& bytes) {
-  std::string out(compressBound(bytes.size()), '\0');
-  uLongf size = out.size();
-  EXPECT_EQ(compress(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()), Z_OK);
-  out.resize(size);
-  return out;
-}
-
-TEST(mat, arrays_of_every_storage_compressed_or_not_come_row_by_row) {
-  // MATLAB keeps [1 2 3; 4 5 6] as 1 4 2 5 3 6, and whole numbers in the smallest type.
-  const std::string x = mat_matrix(6, {2, 3}, "X", mat_element(9, raw<double>({1, 4, 2, 5, 3, 6})));
-  const std::string y = mat_matrix(6, {1, 3}, "Y", raw<uint32_t>({2u | 3u << 16}) + raw<uint8_t>({0, 1, 1, 0}));   // in the tag itself
-  const std::string r = mat_matrix(12, {2, 1}, "R", mat_element(3, raw<int16_t>({-7, 300})));
-  const std::string s = mat_matrix(4, {1, 2}, "note", mat_element(4, raw<uint16_t>({'h', 'i'})));
-  for (const bool packed : {false, true}) {
-    std::string elements;
-    for (const std::string& one : {x, y, r, s}) elements += packed ? mat_element(15, deflated(one), false) : one;
-    const auto data = parse_mat(mat_file(elements), "fly.mat");
-    ASSERT_TRUE(data.ok()) << data.error();
-    ASSERT_EQ(data->arrays.size(), 3u);
-    EXPECT_EQ(data->find("X")->shape, (std::vector<int64_t>{2, 3}));
-    expect_same(data->find("X")->values, {1, 2, 3, 4, 5, 6});
-    expect_same(data->find("Y")->values, {0, 1, 1});
-    expect_same(data->find("R")->values, {-7, 300});
-    ASSERT_EQ(data->unread.size(), 1u);
-    EXPECT_EQ(data->unread[0].reason, "it is text");
-  }
-}
-
-TEST(mat, what_is_damaged_or_another_version_is_refused) {
-  const std::string x = mat_matrix(6, {2, 3}, "X", mat_element(9, raw<double>({1, 4, 2, 5, 3, 6})));
-  const std::string whole = mat_file(x), packed = mat_file(mat_element(15, deflated(x), false));
-  for (size_t end = 0; end < whole.size(); ++end) {
-    if (end == 128) continue;   // a file without arrays
-    EXPECT_FALSE(parse_mat(whole.substr(0, end), "a.mat").ok()) << end;
-  }
-  for (size_t end = 129; end < packed.size(); ++end) EXPECT_FALSE(parse_mat(packed.substr(0, end), "a.mat").ok()) << end;
-  EXPECT_FALSE(parse_mat(mat_file(mat_matrix(6, {2, 2}, "X", mat_element(9, raw<double>({1, 4, 2, 5, 3, 6})))), "a.mat").ok());
-  EXPECT_FALSE(parse_mat(mat_file(mat_matrix(6, {-1, -6}, "X", mat_element(9, raw<double>({1, 4, 2, 5, 3, 6})))), "a.mat").ok());
-  std::string newer = whole;
-  newer[125] = 2;
-  const auto refused = parse_mat(newer, "a.mat");
-  ASSERT_FALSE(refused.ok());
-  EXPECT_NE(refused.error().find("version 7.3"), std::string::npos);
-  std::mt19937 random(7);
-  for (int round = 0; round < 2000; ++round) {   // anything may be refused, nothing may crash
-    std::string bytes = round % 2 ? whole : packed;
-    for (int k = 0; k < 3; ++k) bytes[128 + random() % (bytes.size() - 128)] = static_cast<char>(random());
-    (void)parse_mat(bytes, "a.mat");
-  }
 }
 
 }  // namespace
