@@ -10,10 +10,13 @@
 #include "compiler/support/text.h"
 #include "runtime/simulation.h"
 #include "tests/unit/model_of.h"
+#include "tests/unit/plastic_rules.h"
 
 namespace hebb {
 namespace {
 
+using testing::kAssigning;
+using testing::kEligible;
 using testing::model_of;
 
 struct Size {
@@ -40,12 +43,6 @@ rule R : local { param tau = 20 ms, a = 0.02; weight w in [0, 1];
   x' = -x / tau + pre.spike; y' = -y / tau + post.spike;
   w' = a * x * post.spike - a * y * pre.spike; }
 )";
-const char* const kEligible = R"(
-rule R : local { param tau = 20 ms, a = 0.05; weight w in [0, 1];
-  x' = -x / tau + pre.spike; y' = -y / tau + post.spike;
-  e' = -e / 100 ms + x * post.spike - y * pre.spike;
-  w' = a * e / 1 ms; }
-)";
 const char* const kScaled = R"(
 rule R : nonlocal { param tau = 20 ms, a = 0.1; weight w in [0, 5];
   x' = -x / tau + pre.spike; y' = -y / tau + post.spike;
@@ -60,13 +57,6 @@ rule R : nonlocal { param tau = 20 ms, a = 0.1; weight w in [0, 5];
   w' = a * x * post.spike - a * y * pre.spike;
   on every 20 ms { w -= 0.1 * (w - m); } }
 )";
-const char* const kAssigning = R"(
-rule R : local { param tau = 20 ms; weight w in [0, 1]; state last = 0;
-  x' = -x / tau + pre.spike;
-  on pre.spike { last := w; w -= 0.1 * last; }
-  on post.spike { w += 0.3 * x; last += 0.1; } }
-)";
-
 struct Built {
   std::shared_ptr<const Program> program;
   Kernels kernels;
