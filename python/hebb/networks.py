@@ -84,21 +84,11 @@ class Network:
         record: names to keep, each step, or {name: every how many steps}; the result has them as [samples, …] arrays with unit.
         feeds: by name, with "_" for ".": [steps, n], one row for all steps, or one number. progress: a bar (with tqdm).
         """
-        dt = (0.1 if self.grid_required else 1.0) if dt is None else float(dt)
-        if (duration is None) == (steps is None):
-            raise SettingError("say how long: either a duration in ms or steps")
-        if steps is None:
-            if not (dt > 0 and np.isfinite(dt) and np.isfinite(float(duration))):  # type: ignore[arg-type]
-                raise SettingError(f"'duration' and 'dt': expected numbers of ms, dt above 0, found {duration} and {dt}")
-            steps = round(float(duration) / dt)  # type: ignore[arg-type]
-        steps = arrays.whole(steps, "steps")
-        every = dict(record) if isinstance(record, Mapping) else {name: 1 for name in record}
-        given = self._read_feeds(feeds, steps)
+        steps, dt, every, given = self._checked(duration, steps, dt, record, feeds)
         pieces: list[Result] = []
         at = 0
         try:
             for name, interval in every.items():
-                self._shape(name)
                 check(api.network_record(self._handle.value, name.encode(), int(interval)), about=name)
             for length in _lengths(steps, progress, every):
                 self._feed(given, at, length)
@@ -113,6 +103,27 @@ class Network:
                   for name in every}
         return Result(values, {name: self.values[name]["unit"] for name in every})
 
+    def _checked(self, duration: float | None, steps: int | None, dt: float | None, record: Iterable[str] | Mapping[str, int],
+                 feeds: Mapping[str, Any]) -> tuple[int, float, dict[str, int], dict[str, tuple[np.ndarray, bool]]]:
+        """What a run is asked for: how many steps of which length, what to keep how often, what it is fed."""
+        dt = (0.1 if self.grid_required else 1.0) if dt is None else float(dt)
+        if (duration is None) == (steps is None):
+            raise SettingError("say how long: either a duration in ms or steps")
+        if steps is None:
+            if not (dt > 0 and np.isfinite(dt) and np.isfinite(float(duration))):  # type: ignore[arg-type]
+                raise SettingError(f"'duration' and 'dt': expected numbers of ms, dt above 0, found {duration} and {dt}")
+            length = float(duration) / dt  # type: ignore[arg-type]
+            steps = round(length)
+            if abs(length - steps) > 1e-6 * max(1.0, steps) or (steps == 0 and length != 0):
+                raise SettingError(f"'duration': {duration} ms is {length:g} steps of dt = {dt:g} ms, expected a whole number of them")
+        steps = arrays.whole(steps, "steps")
+        if steps < 0:
+            raise SettingError(f"expected 0 steps or more, found {steps}")
+        every = dict(record) if isinstance(record, Mapping) else {name: 1 for name in record}
+        for name in every:
+            self._shape(name)
+        return steps, dt, every, self._read_feeds(feeds, steps)
+
     def _read_feeds(self, feeds: Mapping[str, Any], steps: int) -> dict[str, tuple[np.ndarray, bool]]:
         known = {name.replace(".", "_"): name for name in self.feeds} | {name: name for name in self.feeds}
         out = {}
@@ -125,9 +136,13 @@ class Network:
                 out[known[keyword]] = np.ascontiguousarray(np.broadcast_to(array, shape), dtype=np.float64), True
                 continue
             if array.shape[1:] != shape or array.shape[0] < steps:
-                raise ValueError(f"'{keyword}': expected {arrays.shape_text((steps, *shape))}, {arrays.shape_text(shape)} or one number, "
+                row = f", {arrays.shape_text(shape)}" if shape else ""
+                raise ValueError(f"'{keyword}': expected {arrays.shape_text((steps, *shape))}{row} or one number, "
                                  f"found {arrays.described(array)}")
             out[known[keyword]] = arrays.numbers(value, array.shape, keyword), False
+        for name, feed in self.feeds.items():
+            if name not in out and not feed["event"]:
+                raise SettingError(f"{self.name} is fed '{name}', and this run gives none: add {name.replace('.', '_')}=…")
         return out
 
     def _feed(self, given: Mapping[str, tuple[np.ndarray, bool]], at: int, length: int) -> None:
@@ -172,6 +187,9 @@ def _lengths(steps: int, progress: bool, every: Mapping[str, int]) -> Iterable[i
     return tqdm(lengths, unit_scale=piece, unit=" steps")
 
 
+_LENGTHS = ("steps", "duration", "dt", "record")   # what a run is told beside its feeds
+
+
 class Simulator:
     """simulate(theta): [k] parameters → [m] measures, or [n, k] → [n, m] float64, row by row.
 
@@ -184,6 +202,7 @@ class Simulator:
         self.net, self.parameters, self.measures, self.seed, self.settings = net, parameters, measures, int(seed), run
         for name in parameters:
             net._shape(name)
+        net._checked(run["duration"], run["steps"], run["dt"], run["record"], {k: v for k, v in run.items() if k not in _LENGTHS})
         self._count: int | None = len(measures) if not callable(measures) else None
         self._turn = threading.Lock()  # threads (Dask, joblib) share the network: one row at a time
 

@@ -144,6 +144,29 @@ def test_networks_of_files_and_unknown_ones(tmp_path):
         hebb.network(path, threads=0)
 
 
+def test_runs_that_cannot_be_say_what_python_should_give():
+    net = hebb.network(NETWORK)
+    with pytest.raises(hebb.SettingError, match="Net is fed 'odor', and this run gives none: add odor=…"):
+        net.run(10)
+    with pytest.raises(hebb.SettingError, match="10.5 ms is 10.5 steps of dt = 1 ms"):
+        net.run(10.5, dt=1, odor=1.0)
+    with pytest.raises(hebb.SettingError, match="expected 0 steps or more, found -10"):
+        net.run(-10, odor=1.0)
+    with pytest.raises(ValueError, match=r"'odor': expected \[10, 2\], \[2\] or one number, found float64\[3\]"):
+        net.run(10, odor=np.ones(3))
+    one = hebb.network("network One { signal gain; pop X[1] : Cell(I = gain); } neuron Cell { input I : 1; let r = I; }")
+    with pytest.raises(ValueError, match=r"'gain': expected \[10\] or one number, found float64\[3\]"):
+        one.run(10, gain=np.ones(3))
+
+
+def test_a_simulator_that_could_never_run_is_refused_when_it_is_made():
+    net = hebb.network(NETWORK)
+    with pytest.raises(hebb.SettingError, match="this run gives none: add odor=…"):
+        net.simulator(["W.eta"], ["W.w"], steps=20)
+    with pytest.raises(hebb.SettingError, match="either a duration in ms or steps"):
+        net.simulator(["W.eta"], ["W.w"], odor=1.0)
+
+
 def test_divergence_is_an_exception_that_says_where():
     net = hebb.network(NETWORK.replace("in [-10, 10]", "in [-inf, inf]"))
     net["W.eta"] = 100.0
