@@ -40,6 +40,8 @@ void Polynomial::add(ExprPool& pool, const Monomial& powers, ExprId coefficient)
 namespace {
 
 constexpr int kLargestPower = 12;
+/// Nodes are shared: a chain of names that each use the one before twice is a few of them, and as many paths as would never be walked.
+constexpr int64_t kMostVisits = 1 << 20;
 
 class Expander {
  public:
@@ -57,6 +59,7 @@ class Expander {
     while (!stack.empty()) {
       const auto [id, negative] = stack.back();
       stack.pop_back();
+      if (++visits_ > kMostVisits) return fail(root);
       const ExprNode node = pool_[id];
       if (classify_(id, node) == Part::Inside) {
         if (node.op == Op::Add || node.op == Op::Sub) {
@@ -101,6 +104,7 @@ class Expander {
     while (!factors.empty()) {
       const ExprId factor = factors.back();
       factors.pop_back();
+      if (++visits_ > kMostVisits) return fail(id);
       const ExprNode f = pool_[factor];
       const Part part = classify_(factor, f);
       if (part == Part::Coefficient) coefficient = times(coefficient, factor);
@@ -186,6 +190,7 @@ class Expander {
   ExprPool& pool_;
   const Classify& classify_;
   size_t max_terms_;
+  int64_t visits_ = 0;
   const std::function<ExprId(ExprId)>& reciprocal_;
 };
 

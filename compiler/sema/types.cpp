@@ -158,6 +158,16 @@ VarId setting_target(Session& session, const Dynamics& dynamics, const ast::Sett
   return {};
 }
 
+/// Rules that each are the sum of one rule twice grow as the powers of 2.
+bool small_enough(Session& session, const ast::RuleDecl& decl, const std::vector<Rule>& parts) {
+  constexpr size_t kMostRules = 1000;
+  size_t rules = 0;
+  for (const Rule& part : parts) rules += std::max<size_t>(part.parts.size(), 1);
+  if (rules <= kMostRules) return true;
+  session.diags.report(DiagKind::TooLarge, decl.name.span, cat(quoted(decl.name.text), " is a sum of ", rules, " rules, more than ", kMostRules));
+  return false;
+}
+
 const Rule* rule_of(Session& session, const Global& global) {
   const ast::RuleDecl& decl = *std::get<const ast::RuleDecl*>(global.what);
   Elaborated& entry = session.rules[&decl];
@@ -183,7 +193,7 @@ const Rule* rule_of(Session& session, const Global& global) {
       set_parameters(session, *global.home, instance, *part);
       parts.push_back(std::move(*part));
     }
-    if (!entry.broken && same_weight_dimension(session, decl.sum, parts)) {
+    if (!entry.broken && small_enough(session, decl, parts) && same_weight_dimension(session, decl.sum, parts)) {
       entry.rule = compose(session.model, decl.name.text, std::move(parts));
       entry.rule.doc = decl.doc;
       entry.rule.span = decl.span;
