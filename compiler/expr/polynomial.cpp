@@ -40,6 +40,7 @@ void Polynomial::add(ExprPool& pool, const Monomial& powers, ExprId coefficient)
 namespace {
 
 constexpr int kLargestPower = 12;
+constexpr int kLargestDegree = 1000;  // Horner staging nests as deep
 /// Nodes are shared: a chain of names that each use the one before twice is a few of them, and as many paths as would never be walked.
 constexpr int64_t kMostVisits = 1 << 20;
 
@@ -171,6 +172,7 @@ class Expander {
 
   bool distribute(ExprId id, ExprId coefficient, const Monomial& powers,
                   const std::vector<Polynomial>& sums, Polynomial& into) {
+    if (degree(powers) > kLargestDegree) return fail(id);
     Polynomial expanded;
     expanded.add(pool_, powers, coefficient);
     for (const Polynomial& factor : sums) {
@@ -178,7 +180,9 @@ class Expander {
       Polynomial next;
       for (const PolynomialTerm& a : expanded.terms()) {
         for (const PolynomialTerm& b : factor.terms()) {
-          next.add(pool_, product(a.powers, b.powers), times(a.coefficient, b.coefficient));
+          const Monomial powers_of_both = product(a.powers, b.powers);
+          if (degree(powers_of_both) > kLargestDegree) return fail(id);
+          next.add(pool_, powers_of_both, times(a.coefficient, b.coefficient));
         }
       }
       expanded = std::move(next);
