@@ -28,6 +28,8 @@ constexpr Subject kSubjects[] = {
     {"std.stdp.Triplet", "Triplet", ""},
     {"std.families.Polynomial", "Polynomial(beta = -0.2)", ""},
     {"std.stdp.SuppressionSTDP", "SuppressionSTDP", ""},
+    {"std.istdp.CodependentExcitatory", "CodependentExcitatory", "bind post.E = post.v / -60 mV; bind post.I = 0.5;"},
+    {"std.istdp.CodependentInhibitory", "CodependentInhibitory", "bind post.E = post.v / -60 mV; bind post.I = 0.83;"},
     {"std.stdp.RestrictedSymmetric", "RestrictedSymmetric", ""},
     {"std.reward.MSTDP", "MSTDP", "bind R = T.m[0];"},
     {"std.reward.RewardSTDP", "RewardSTDP", "bind R = T.m[0];"},

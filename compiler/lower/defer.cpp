@@ -3,20 +3,18 @@
 #include "compiler/lower/defer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "compiler/expr/polynomial.h"
 #include "compiler/expr/transform.h"
 #include "compiler/lower/reader.h"
-#include "compiler/lower/sign.h"
+#include "compiler/lower/defer_signs.h"
 #include "compiler/support/text.h"
 
 namespace hebb {
 namespace {
 
 constexpr size_t kMostTerms = 16;
-constexpr int kDeepest = 3;  // states that are driven by states
 
 class Analysis {
  public:
@@ -27,8 +25,8 @@ class Analysis {
   }
 
   Deferral run() {
-    if (shape() && drives() && kept_states() && events() && waiting() && flow() && carriers() && worth_it()) signs();
-    return std::move(out_);
+    if (!(shape() && drives() && kept_states() && events() && waiting() && flow() && carriers() && worth_it())) return std::move(out_);
+    return with_signs(draft_, projection_, monomials_, std::move(out_));
   }
 
  private:
@@ -88,14 +86,6 @@ class Analysis {
     return true;
   }
 
-  size_t scale_of(ExprId decay) {
-    const auto same = [&](const Deferral::Scale& scale) { return scale.decay == decay; };
-    const auto found = std::find_if(out_.scales.begin(), out_.scales.end(), same);
-    if (found != out_.scales.end()) return static_cast<size_t>(found - out_.scales.begin());
-    out_.scales.push_back({.decay = decay, .column = {}});
-    return out_.scales.size() - 1;
-  }
-
   /// f of x(t + dt) = f x(t), one number for all rows; invalid: there is none.
   ExprId decay_of(VarId id, Frame frame, At at) {
     for (const Solution& solution : rule_.solutions) {
@@ -120,7 +110,7 @@ class Analysis {
       const ExprId decay = decay_of(id, Frame::Synapse, At::Self);
       if (!decay.valid()) return no(name(id), " does more than decay between spikes");
       if (variable.bounds.bounded() || variable.low.valid() || variable.high.valid()) return no(name(id), " has bounds");
-      out_.kept.push_back({.id = id, .column = projection_.columns.at(id), .scale = scale_of(decay)});
+      out_.kept.push_back({.id = id, .column = projection_.columns.at(id), .scale = out_.scale_of(decay)});
     }
     return true;
   }
@@ -293,7 +283,7 @@ class Analysis {
         decay = times(decay, factor);
       }
     }
-    product.scale = scale_of(decay);
+    product.scale = out_.scale_of(decay);
     return true;
   }
 
@@ -323,138 +313,6 @@ class Analysis {
     return no(out_.post_spikes.valid() ? out_.post_obstacle : std::string("nothing happens but at pre spikes"));
   }
 
-  // --- signs -----------------------------------------------------------------------------------------
-
-  bool bounded() const {
-    const Variable& weight = model_[out_.weight];
-    return weight.bounds.bounded() || weight.low.valid() || weight.high.valid();
-  }
-
-  void signs() {
-    if (!bounded() || out_.products.empty()) return;
-    const std::string why = not_of_one_sign();
-    if (!why.empty() && !replayed()) no(why);
-  }
-
-  /// Bounds are met once and the weight is right. Empty: it is; else why not.
-  std::string not_of_one_sign() {
-    if (out_.products.size() > 1) {
-      for (size_t k = 0; k < out_.products.size(); ++k) {
-        if (out_.products[k].kept >= 0)
-          return cat("what ", name(out_.kept[static_cast<size_t>(out_.products[k].kept)].id), " and others add may differ in sign");
-        for (const auto& [generator, power] : monomials_[k]) {
-          const VarId id = variable_of_.at(pool()[generator].leaf.index);
-          if (power % 2 == 0) continue;
-          if (!never_negative(id, signs_of_parameters(draft_.program))) return cat(name(id), " may be negative, and so may differ in sign from others");
-          if (std::find(out_.traces.begin(), out_.traces.end(), generator) == out_.traces.end()) out_.traces.push_back(generator);
-        }
-      }
-    }
-    const std::optional<Sign> fixed = common(signs_of_parameters(draft_.program));
-    if (fixed && out_.traces.empty()) return {};
-    const LeafSign usual = [this](ExprId id, const ExprNode& leaf) { return usual_sign(id, leaf, 0); };
-    const bool steady = fixed || common(usual);
-    // A synapse's sum of terms of either sign turns when its traces say so: at almost every event.
-    if (!steady && out_.products.size() > 1) return "what it adds has terms of either sign";
-    out_.signs = steady ? Deferral::Signs::Steady : Deferral::Signs::Changing;
-    out_.of_parameters = steady && std::all_of(out_.products.begin(), out_.products.end(), [this](const Deferral::Product& product) {
-      return !product.at_flow.valid() && (!product.at_instants.valid() || of_parameters(product.at_instants));
-    });
-    return {};
-  }
-
-  /// What post spikes add is products of carriers, which fall, and of numbers that parameters decide: each product keeps
-  /// its sign from one look to the next.
-  bool replayed() {
-    const auto is_one = [this](const Deferral::Product& product) { return product.kept < 0 && pool().is_constant(product.carrier, 1); };
-    if (!out_.with_post_spikes) return false;
-    for (const Deferral::Product& product : out_.products)
-      if (product.kept >= 0 || product.at_flow.valid() || !of_parameters(product.at_instants)) return false;
-    out_.traces.clear();
-    out_.signs = Deferral::Signs::Replayed;
-    out_.counter = static_cast<size_t>(std::find_if(out_.products.begin(), out_.products.end(), is_one) - out_.products.begin());
-    if (out_.counter == out_.products.size())
-      out_.products.push_back({.carrier = pool().constant(1), .scale = scale_of(pool().constant(1)), .at_instants = pool().constant(0),
-                               .at_flow = {}, .uniform = false, .one_amount = true, .sum = {}, .seen = {}, .next = {}, .past = {}});
-    return true;
-  }
-
-  bool of_parameters(ExprId amount) {
-    const std::vector<ExprId> nodes = nodes_below(pool(), {&amount, 1});
-    return std::all_of(nodes.begin(), nodes.end(), [&](ExprId id) {
-      const ExprNode node = pool()[id];
-      if (node.op == Op::Draw) return false;
-      return node.op != Op::Load || (node.leaf.at == At::Uniform && draft_.program[ColumnId{node.leaf.index}].role == Role::Param);
-    });
-  }
-
-  /// The sign that all amounts have.
-  std::optional<Sign> common(const LeafSign& leaf) {
-    std::optional<Sign> all;
-    for (const Deferral::Product& product : out_.products)
-      for (const ExprId amount : {product.at_instants, product.at_flow}) {
-        if (!amount.valid()) continue;
-        const std::optional<Sign> sign = sign_of(pool(), amount, leaf);
-        if (!sign || (all && *all != *sign)) return {};
-        all = sign;
-      }
-    return all;
-  }
-
-  /// Parameters as they are at the start, traces as they mostly are. A guess at what is worth an index.
-  std::optional<LeafKnown> usual_sign(ExprId id, const ExprNode& leaf, int depth) {
-    if (std::optional<LeafKnown> known = signs_of_parameters(draft_.program)(id, leaf); known && known->sign.of.empty()) return known;
-    if (leaf.op != Op::Load) return {};
-    const auto found = variable_of_.find(leaf.leaf.index);
-    if (found == variable_of_.end()) return {};
-    const VarId variable = found->second;
-    if (model_[variable].kind == VarKind::Param) {
-      const std::optional<Sign> sign = start_sign(variable);
-      return sign ? std::optional(LeafKnown{.sign = *sign, .fixed = true}) : std::nullopt;
-    }
-    if (model_[variable].kind != VarKind::State || depth >= kDeepest) return {};
-    const LeafSign below = [this, depth](ExprId i, const ExprNode& l) { return usual_sign(i, l, depth + 1); };
-    return never_negative(variable, below) ? std::optional(LeafKnown{}) : std::nullopt;
-  }
-
-  std::optional<Sign> start_sign(VarId id) const {
-    std::vector<ExprId> value = model_[id].init;
-    if (projection_.projection)
-      if (const Assignment* setting = find_setting(projection_.projection->settings, id)) value = setting->value;
-    const auto given = draft_.given.find(projection_.prefix + name(id));
-    if (given == draft_.given.end() && value.empty()) return Sign{};
-    if (given == draft_.given.end() && (value.size() != 1 || !model_.pool.is_constant(value[0]))) return {};
-    const double number = given != draft_.given.end() ? given->second : model_.pool[value[0]].value;
-    if (std::isnan(number)) return {};
-    return Sign{.negative = number < 0, .of = {}};
-  }
-
-  /// Starts at 0 or above, and nothing takes it below.
-  bool never_negative(VarId id, const LeafSign& leaf) {
-    const Variable& variable = model_[id];
-    if (variable.bounds.low >= 0) return true;
-    if (projection_.projection)
-      for (const InitDef& init : projection_.projection->inits)
-        if (init.variable == id) return false;
-    const std::optional<Sign> start = start_sign(id);
-    if (!start || start->negative || !variable.shape.scalar() || variable.locus == Locus::Synapse) return false;
-    const Frame frame = frame_of(variable.locus);
-    Reader at_instant(draft_, projection_, frame), moving(draft_, projection_, frame, Reader::Phase::Moving);
-    const ExprId now = at_instant.variable(id, 0);
-    const auto stays = [&](ExprId next) {
-      const std::optional<Affine> affine = affine_in(pool(), next, now);
-      return affine && sign_of(pool(), affine->factor, leaf) == Sign{} && sign_of(pool(), affine->rest, leaf) == Sign{};
-    };
-    for (const Jump& jump : rule_.jumps) {
-      if (jump.variable != id) continue;
-      const ExprId value = at_instant(jump.value);
-      if (!stays(jump.assign ? value : pool().add(now, value))) return false;
-    }
-    for (const Solution& solution : rule_.solutions)
-      if (solution.variable == id && !stays(moving(solution.next))) return false;
-    return true;
-  }
-
   Draft& draft_;
   const Model& model_;
   const Instance& projection_;
@@ -468,6 +326,14 @@ class Analysis {
 };
 
 }  // namespace
+
+size_t Deferral::scale_of(ExprId decay) {
+  const auto same = [&](const Scale& scale) { return scale.decay == decay; };
+  const auto found = std::find_if(scales.begin(), scales.end(), same);
+  if (found != scales.end()) return static_cast<size_t>(found - scales.begin());
+  scales.push_back({.decay = decay, .column = {}});
+  return scales.size() - 1;
+}
 
 bool Deferral::waits_for_flow() const {
   return std::any_of(products.begin(), products.end(), [](const Product& product) { return product.at_flow.valid(); });
@@ -494,12 +360,15 @@ void defer_changes(Draft& draft) {
       Deferral::Product& product = found.products[k];
       const SpaceId space = product.uniform ? draft.uniform : post;
       product.sum = add(cat("sum", k), space);
-      const bool by_one = found.replayed() && !found.scales[product.scale].column.valid();
+      const bool by_one = found.replayed() && !product.summed && !found.scales[product.scale].column.valid();
       if (product.at_instants.valid() && !by_one) product.next = add(cat("next", k), product.one_amount ? draft.uniform : space, Role::Value);
       if (found.replayed() && !by_one)
         product.past = draft.program.add(Column{.name = cat(projection.prefix, "waits.past", k), .space = post, .role = Role::State, .width = Deferral::kMostPast});
+      if (product.either_sign) product.reach = add(cat("reach", k), post);
       product.seen = add(cat("seen", k), projection.space);
     }
+    if (found.replayed() && found.level < found.products.size() && found.products[found.level].summed)
+      found.most = add("most", post), found.least = add("least", post);
     if (found.remembers_signs()) {
       const SpaceId space = found.signs_by_neuron() ? post : draft.uniform;
       found.ups = add("ups", space);

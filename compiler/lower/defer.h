@@ -9,11 +9,12 @@
 // As long as they have one sign, bounds met at each of them and bounds met once at the end give the same weight.
 // Where the sign of the amounts may change, `ups` and `downs` say which signs a target has had since its synapses
 // were last looked at, and before an amount of the other sign comes, they are.
-// Where the signs of several carriers' amounts differ, though parameters decide each of them, bounds met at each change
-// and bounds met once may differ. All that went up and all that went down since then say whether they can: where none of
-// the two takes the weight past a bound, or where one of them is smaller than what each post spike adds the other way,
-// they do not. At any other synapse its changes are done again one after another, from what the scales were at the last
-// post spikes of its target (`past`). When a target has had as many of those as are kept, all that waits is settled.
+// Where post spikes add terms of either sign, or of a sign that differs from spike to spike, bounds met at each change
+// and bounds met once may differ. How far what went up and what went down since then can have moved the weight says
+// whether they can: where none of the two takes it past a bound, or where one of them is smaller than what each post
+// spike adds the other way, they do not. At any other synapse its changes are done again one after another, from what the
+// last post spikes of its target added (`past`). When a target has had as many of those as are kept, all that waits is
+// settled.
 
 #include <string>
 #include <vector>
@@ -49,10 +50,16 @@ struct Deferral {
     ExprId at_instants, at_flow;  // amounts of a synapse; invalid: none
     bool uniform = true;        // they read no neuron
     bool one_amount = false;    // at instants it is one number for all neurons that spike
+    bool summed = false;        // Replayed: the sum is of scale * amount; else of scales, and what it gives times the amount
+    bool either_sign = false;   // Replayed: its amounts may be of either sign
     ColumnId sum, seen;
-    ColumnId next;              // the sum after this instant; of one amount: what it is increased by; invalid: 1
+    ColumnId next;              // the sum after this instant; of one amount, or Replayed: what it is increased by; invalid: 1
     ColumnId past;              // Replayed: what it was increased by at the last spikes of the post neuron; invalid: 1
+    ColumnId reach;             // of either sign: the sum of the sizes of what it was increased by since all were up to date
   };
+  /// The one that falls by `decay`.
+  size_t scale_of(ExprId decay);
+
   std::vector<Scale> scales;
   std::vector<Kept> kept;
   std::vector<Product> products;
@@ -61,13 +68,15 @@ struct Deferral {
     Fixed,                      // there are no bounds, or all amounts have one sign
     Steady,                     // they have, with the parameters as they are; others would cost a sweep
     Changing,
-    Replayed,                   // amounts differ in sign: sums are of scales, amounts times them are added when looked at
+    Replayed,                   // they differ in sign, from term to term or from spike to spike
   };
   static constexpr uint32_t kMostPast = 8;
   Signs signs = Signs::Fixed;
   bool by_neuron = false;       // some amount reads the post neuron, or comes with its spikes
   bool of_parameters = false;   // amounts read parameters only: their signs are those of nobody
   size_t counter = 0;           // Replayed: the product whose sum counts spikes
+  size_t level = 0;             // Replayed: the product whose carrier is 1, which each spike adds for certain; their number: there is none
+  ColumnId most, least;         // Replayed: the largest and smallest that `level` was increased by since all were up to date
   std::vector<ExprId> traces;   // several carriers: that these are not negative is counted on
   ColumnId ups, downs, turned;  // of post neurons, or of none: what they had; they turn in this instant or flow
   ColumnId below;               // uniform: some of the traces are negative after all

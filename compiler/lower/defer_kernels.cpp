@@ -75,12 +75,12 @@ class Writer {
   }
   /// The same of a neuron that spikes; the same bits wherever it is read, or what is seen would differ from the sum.
   ExprId next_sum(const Product& product, At at) {
-    if (!product.one_amount) return pool_.load(product.next, at);
-    return pool_.add(pool_.load(product.sum, at), increment(product));
+    if (!product.one_amount && !how_.replayed()) return pool_.load(product.next, at);
+    return pool_.add(pool_.load(product.sum, at), increment(product, at));
   }
-  /// Of one amount.
-  ExprId increment(const Product& product) {
-    return product.next.valid() ? pool_.load(product.next, At::Uniform) : pool_.constant(1);
+  /// Of one amount, or replayed.
+  ExprId increment(const Product& product, At at) {
+    return product.next.valid() ? pool_.load(product.next, product.one_amount ? At::Uniform : at) : pool_.constant(1);
   }
 
   // --- amounts -------------------------------------------------------------------------------------
@@ -193,10 +193,21 @@ class Writer {
 
   void add_next_sum(Kernel& kernel, const Product& product, At at) {
     kernel.stores.push_back({.into = product.sum, .value = next_sum(product, at)});
+    if (!how_.replayed()) return;
+    const ExprId by = increment(product, at);
+    if (product.reach.valid()) kernel.stores.push_back({.into = product.reach, .value = pool_.add(pool_.load(product.reach, at), pool_.make(Op::Abs, by))});
+    if (&product == &how_.products[how_.counter]) add_extremes(kernel, at);
     if (!product.past.valid()) return;
-    kernel.stores.push_back({.into = product.past, .element = 0, .value = increment(product)});
+    kernel.stores.push_back({.into = product.past, .element = 0, .value = by});
     for (uint32_t k = 1; k < Deferral::kMostPast; ++k)
       kernel.stores.push_back({.into = product.past, .element = k, .value = pool_.load(product.past, at, k - 1)});
+  }
+  /// The first spike since all were up to date begins anew.
+  void add_extremes(Kernel& kernel, At at) {
+    if (!how_.most.valid()) return;
+    const ExprId first = pool_.make(Op::Equal, pool_.load(how_.products[how_.counter].sum, at), pool_.constant(0)), by = increment(how_.products[how_.level], at);
+    for (const auto& [column, op] : {std::pair{how_.most, Op::Max}, {how_.least, Op::Min}})
+      kernel.stores.push_back({.into = column, .value = pool_.select(first, by, pool_.make(op, pool_.load(column, at), by))});
   }
 
   /// Before the amounts of this instant.
@@ -233,11 +244,16 @@ class Writer {
       if (!waits(product) || !product.next.valid()) continue;
       Kernel kernel = of_sums("next_sum", product.uniform || product.one_amount);
       if (how_.with_post_spikes && !product.one_amount) kernel.rows = Rows::OfSpikes, kernel.spikes = how_.post_spikes;
-      const ExprId value = how_.replayed() ? scale(product.scale) : product.one_amount ? times(scale(product.scale), product.at_instants) : increased(product, product.at_instants);
-      kernel.stores.push_back({.into = product.next, .value = value});
+      kernel.stores.push_back({.into = product.next, .value = what_is_next(product)});
       definitions.push_back({.column = product.next, .kernels = {std::move(kernel)}});
     }
     return definitions;
+  }
+
+  ExprId what_is_next(const Product& product) {
+    if (how_.replayed() && !product.summed) return scale(product.scale);
+    if (how_.replayed() || product.one_amount) return times(scale(product.scale), at_home(in_this_step(product.at_instants)));
+    return increased(product, product.at_instants);
   }
 
   const Deferral::Kept* kept_of(ColumnId column) const {
@@ -369,7 +385,10 @@ void add_settling(Draft& draft) {
     for (const bool uniform : {true, false}) {
       Kernel sums = writer.of_sums("settle_sums", uniform);
       for (const Product& product : how.products)
-        if (product.uniform == uniform) zero(sums, product.sum);
+        if (product.uniform == uniform) {
+          zero(sums, product.sum);
+          if (product.reach.valid()) zero(sums, product.reach);
+        }
       if (how.remembers_signs() && uniform != how.signs_by_neuron()) zero(sums, how.ups), zero(sums, how.downs);
       if (!sums.stores.empty()) entry.settle.push_back(add(std::move(sums)));
     }

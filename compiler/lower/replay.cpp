@@ -21,28 +21,40 @@ ExprId Replay::clamped(ExprId value) { return Reader(draft, projection, Frame::S
 ExprId Replay::factor(const Deferral::Product& product) {
   const ColumnId scale = how.scales[product.scale].column;
   const ExprId carrier = scale.valid() ? simple(pool(), Op::Div, product.carrier, pool().load(scale, At::Uniform)) : product.carrier;
-  return simple(pool(), Op::Mul, product.at_instants, carrier);
+  return product.summed ? carrier : simple(pool(), Op::Mul, product.at_instants, carrier);
 }
 
 ExprId Replay::unseen(const Deferral::Product& product) {
   return pool().sub(pool().load(product.sum, At::Post), pool().load(product.seen, At::Self));
 }
 
-/// Each product keeps its sign. After any part of the changes the weight is between `lowest` and `highest`; and where all
-/// that went up is less than what each spike takes down for certain, no change was upward.
+/// After any part of the changes the weight is between `lowest` and `highest`; and where all that went up is less than
+/// what each spike takes down for certain, no change was upward.
 ExprId Replay::at_once_is_exact(const std::vector<ExprId>& added) {
   const ExprId zero = pool().constant(0), start = pool().load(how.weight_column, At::Self);
   ExprId up = zero, down = zero;
-  for (const ExprId one : added) {
-    up = simple(pool(), Op::Add, up, pool().make(Op::Max, one, zero));
-    down = simple(pool(), Op::Add, down, pool().make(Op::Min, one, zero));
+  for (size_t k = 0; k < added.size(); ++k) {
+    const auto [highest, lowest] = moved(how.products[k], added[k]);
+    up = simple(pool(), Op::Add, up, pool().make(Op::Max, highest, zero));
+    down = simple(pool(), Op::Add, down, pool().make(Op::Min, lowest, zero));
   }
   const ExprId highest = pool().add(start, up), lowest = pool().add(start, down);
-  const ExprId each = factor(how.products[how.counter]);  // spike; its carrier is 1
   const auto within = [&](ExprId value) { return pool().make(Op::Equal, clamped(value), value); };
-  const ExprId all_down = pool().make(Op::LessEqual, up, pool().make(Op::Max, pool().neg(each), zero));
-  const ExprId all_up = pool().make(Op::LessEqual, pool().neg(down), pool().make(Op::Max, each, zero));
-  return pool().make(Op::Or, pool().make(Op::And, within(highest), within(lowest)), pool().make(Op::Or, all_down, all_up));
+  const ExprId inside = pool().make(Op::And, within(highest), within(lowest));
+  const ExprId one = how.level < how.products.size() ? factor(how.products[how.level]) : zero;  // its carrier is 1
+  const ExprId most = how.most.valid() ? pool().load(how.most, At::Post) : one, least = how.least.valid() ? pool().load(how.least, At::Post) : one;
+  const ExprId all_down = pool().make(Op::LessEqual, up, pool().make(Op::Max, pool().neg(most), zero));
+  const ExprId all_up = pool().make(Op::LessEqual, pool().neg(down), pool().make(Op::Max, least, zero));
+  return pool().make(Op::Or, inside, pool().make(Op::Or, all_down, all_up));
+}
+
+/// How far up, and how far down, the changes of a product may have moved the weight at most. Of what both ways together
+/// are, `reach` is no less.
+std::pair<ExprId, ExprId> Replay::moved(const Deferral::Product& product, ExprId added) {
+  if (!product.reach.valid()) return {added, added};
+  const ExprId both = pool().make(Op::Abs, simple(pool(), Op::Mul, factor(product), pool().load(product.reach, At::Post)));
+  const auto half = [&](ExprId sum) { return pool().mul(pool().constant(0.5), sum); };
+  return {half(pool().add(added, both)), half(pool().sub(added, both))};
 }
 
 ExprId Replay::one_after_another() {

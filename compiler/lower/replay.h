@@ -1,6 +1,9 @@
 #pragma once
 // The weight of a synapse whose changes wait though they differ in sign (Deferral::Signs::Replayed).
 
+#include <utility>
+#include <vector>
+
 #include "compiler/lower/defer.h"
 
 namespace hebb {
@@ -18,6 +21,7 @@ struct Replay {
   ExprId clamped(ExprId value);
   ExprId factor(const Deferral::Product& product);
   ExprId at_once_is_exact(const std::vector<ExprId>& added);
+  std::pair<ExprId, ExprId> moved(const Deferral::Product& product, ExprId added);
   ExprId one_after_another();
   ExprId unseen(const Deferral::Product& product);
 };

@@ -33,8 +33,16 @@ const std::string kRules[] = {
     rule(" in (-inf, 0.7]", kTraces + "w' = a * (0.4 - x) * post.spike - 0.1 * b * y * pre.spike;"),
     rule(" in [0, 1]", kTraces + "z' = -z / (4 * tau) + pre.spike; w' = a * (x - 0.4 * z) * post.spike + 0.01 * b * pre.spike;"),
     rule(" in [0, 1]", kTraces + "z' = -z / (4 * tau) + pre.spike; w' = a * (0.2 + x^2 - 0.6 * z) * post.spike - 0.01 * b * w * pre.spike;"),
+    // Of a sign that the target decides, spike by spike; beside terms that keep theirs; that parameters decide; of each target.
+    rule(" in [0, 1]", kTraces + "w' = a * x * (y - 0.7) * post.spike - 0.1 * b * (y - 0.5) * pre.spike;"),
+    rule(" in [0, 1]", kTraces + "w' = a * (x - y) * post.spike + 0.1 * b * pre.spike;"),
+    rule(" in [0, 1]", kTraces + "w' = a * (0.6 * x * post.g - 0.2 * y^2 * post.g^2) * post.spike - 0.01 * b * y * pre.spike;"),
+    rule(" in [0.2, inf)", kTraces + "w' = a * (x - 0.3 * y) * (post.g - 0.4) * post.spike - 0.1 * b * y * pre.spike;"),
+    rule(" in (-inf, 0.7]", kTraces + "z' = -z / (4 * tau) + pre.spike; w' = a * (x * (0.6 - y) + 0.02 * z^2 - 0.3) * post.spike + 0.1 * b * pre.spike;"),
+    rule(" in [0, 1]", kTraces + "state q = 0.4; q' = (0.4 - q) / (9 * tau) - 0.2 * post.spike; w' = a * x * q * post.spike - 0.1 * b * y * pre.spike;"),
+    rule(" in [-100, 100]", kTraces + "w' = a * (x - y) * post.spike + 0.1 * b * pre.spike;"),
 };
-constexpr size_t kEitherSign = 10;  // where those begin
+constexpr size_t kEitherSign = 10, kTurning = 17;  // where those begin
 
 TEST(Deferred, EqualsAPassOverColumnsAtEveryMoment) {
   for (const std::string& text : kRules) {
@@ -183,7 +191,7 @@ TEST(Deferred, StaysWithThePassOverColumnsWhereItWouldNotBeExact) {
   for (const std::string& body : {
            kTraces + "w' = a * (1 - w) * x * post.spike - b * y * pre.spike;",       // depends on w
            kTraces + "w' = -w / 1 s + a * x * post.spike - b * y * pre.spike;",      // flows
-           kTraces + "w' = a * (x - y) * post.spike - b * y * pre.spike;",           // terms of either sign, not of parameters
+           kTraces + "w' = a * (x - y) * post.spike; on step { w -= 1e-3 * x; }",    // terms of either sign, in every step
            kTraces + "on post.spike { w := x; } on pre.spike { w -= b * y; }",       // sets
            std::string("x' = (0.3 - x) / tau + pre.spike; w' = a * x * post.spike - b * pre.spike;")}) {
     Ran ran = start(network(rule(" in [0, 1]", body), "random(p = 0.6)"), true);
@@ -193,18 +201,18 @@ TEST(Deferred, StaysWithThePassOverColumnsWhereItWouldNotBeExact) {
 
 // More spikes of a target than are kept, many times; one of each, few of each.
 TEST(Deferred, OfEitherSignAtAnySizeAndRate) {
-  const std::string text = kRules[kEitherSign];
-  for (const auto& [pres, posts] : {std::pair{1, 9}, {9, 1}, {1, 1}, {3, 70}, {70, 3}})
-    for (const char* how : {"random(p = 0.6)", "random(p = 1)"}) {
-      const std::string made = network(text, how, "", pres, posts);
-      Ran late = start(made, true), prompt = start(made, false), fast = start(made, true, Precision::Float64, Engine::Jit);
-      EXPECT_TRUE(deferred(late));
-      for (int piece = 0; piece < 5; ++piece) {
-        for (Ran* ran : {&late, &prompt, &fast}) ran->go(300);
-        expect_near(late.at("S.w"), prompt.at("S.w"), cat(pres, " to ", posts));
-        expect_same_states(late, fast, cat(pres, " to ", posts));
+  for (const size_t k : {kEitherSign, kTurning, kTurning + 2})
+    for (const auto& [pres, posts] : {std::pair{1, 9}, {9, 1}, {1, 1}, {3, 70}, {70, 3}})
+      for (const char* how : {"random(p = 0.6)", "random(p = 1)"}) {
+        const std::string made = network(kRules[k], how, "", pres, posts);
+        Ran late = start(made, true), prompt = start(made, false), fast = start(made, true, Precision::Float64, Engine::Jit);
+        EXPECT_TRUE(deferred(late));
+        for (int piece = 0; piece < 5; ++piece) {
+          for (Ran* ran : {&late, &prompt, &fast}) ran->go(300);
+          expect_near(late.at("S.w"), prompt.at("S.w"), cat(pres, " to ", posts));
+          expect_same_states(late, fast, cat(pres, " to ", posts));
+        }
       }
-    }
 }
 
 TEST(Deferred, OfEitherSignOnThreads) {
@@ -219,33 +227,37 @@ TEST(Deferred, OfEitherSignOnThreads) {
 
 // Right after a target has had as many spikes as are kept, too.
 TEST(Deferred, OfEitherSignFromACheckpoint) {
-  const std::string text = network(kRules[kEitherSign], "random(p = 0.6)");
-  Ran whole = start(text, true);
-  whole.go(200);
-  for (int at = 40; at < 60; ++at) {
-    Ran cut = start(text, true), resumed = start(text, true);
-    std::string kept;
-    int steps = 0;
-    cut.simulation->pause_with({.due = [&] { return ++steps == at; }, .keep = [&](std::string bytes) { kept = std::move(bytes); return Status(Done{}); }, .from = {}});
-    cut.go(200);
-    ASSERT_FALSE(kept.empty());
-    resumed.simulation->pause_with({.due = {}, .keep = {}, .from = kept});
-    resumed.go(200);
-    expect_same_states(whole, resumed, cat("at ", at));
+  for (const size_t k : {kEitherSign, kTurning + 2}) {
+    const std::string text = network(kRules[k], "random(p = 0.6)");
+    Ran whole = start(text, true);
+    whole.go(200);
+    for (int at = 40; at < 60; ++at) {
+      Ran cut = start(text, true), resumed = start(text, true);
+      std::string kept;
+      int steps = 0;
+      cut.simulation->pause_with({.due = [&] { return ++steps == at; }, .keep = [&](std::string bytes) { kept = std::move(bytes); return Status(Done{}); }, .from = {}});
+      cut.go(200);
+      ASSERT_FALSE(kept.empty());
+      resumed.simulation->pause_with({.due = {}, .keep = {}, .from = kept});
+      resumed.go(200);
+      expect_same_states(whole, resumed, cat("at ", at));
+    }
   }
 }
 
 TEST(Deferred, OfEitherSignWhateverTheHostSets) {
-  const std::string text = network(kRules[kEitherSign], "random(p = 0.6)");
-  Ran late = start(text, true), prompt = start(text, false);
-  for (const double a : {0.2, -0.3, 0.0, 5.0, 0.1}) {
-    for (Ran* ran : {&late, &prompt}) {
-      EXPECT_TRUE(ran->simulation->set(ran->column("S.a"), std::vector{a}).ok());
-      ran->go(137);
-      EXPECT_TRUE(ran->simulation->set(ran->column("S.x"), std::vector<double>(11, -0.5 * a)).ok());
-      ran->go(41);
+  for (size_t k = kEitherSign; k < std::size(kRules); ++k) {
+    const std::string text = network(kRules[k], "random(p = 0.6)");
+    Ran late = start(text, true), prompt = start(text, false);
+    for (const double a : {0.2, -0.3, 0.0, 5.0, 0.1}) {
+      for (Ran* ran : {&late, &prompt}) {
+        EXPECT_TRUE(ran->simulation->set(ran->column("S.a"), std::vector{a}).ok());
+        ran->go(137);
+        EXPECT_TRUE(ran->simulation->set(ran->column("S.x"), std::vector<double>(11, -0.5 * a)).ok());
+        ran->go(41);
+      }
+      expect_near(late.at("S.w"), prompt.at("S.w"), cat(kRules[k], " a = ", a));
     }
-    expect_near(late.at("S.w"), prompt.at("S.w"), cat("a = ", a));
   }
 }
 
