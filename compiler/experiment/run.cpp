@@ -35,6 +35,23 @@ const Network* find_network(Evaluation& e, const ast::Run& run) {
   return nullptr;
 }
 
+/// Whether a setting gives each neuron of a population its own: as many numbers as there are neurons, but where lanes are
+/// asked for and are as many. When a clock ticks is the same for all.
+bool is_by_neuron(const Model& model, const Network& network, const GivenSetting& setting, const RunOptions& options) {
+  const Variable* variable = find_variable(model, network, setting.name);
+  const auto owns = [&](const PopulationDef& each) { return setting.name.starts_with(each.name + "."); };
+  const auto population = std::find_if(network.populations.begin(), network.populations.end(), owns);
+  if (!variable || variable->kind != VarKind::Param || population == network.populations.end() || population->size < 2) return false;
+  for (const Event& event : model.neurons[population->neuron].events)
+    for (const ExprId id : event.period.valid() ? nodes_below(model.pool, {&event.period, 1}) : std::vector<ExprId>{})
+      if (model.pool[id].op == Op::Var && &model[VarId{model.pool[id].leaf.index}] == variable) return false;
+  const Extents& shape = setting.value.shape;
+  Extents row = {population->size};
+  row.insert(row.end(), variable->shape.extents.begin(), variable->shape.extents.end());
+  if (shape == row) return !(options.batched && options.batch == population->size);
+  return shape.size() == row.size() + 1 && std::equal(row.begin(), row.end(), shape.begin() + 1);
+}
+
 /// What the host will feed although the network defines it, and what it will read although nothing in
 /// the network does.
 LowerOptions lower_options(Evaluation& e, const ast::Run& run, const Network& network,
@@ -44,6 +61,7 @@ LowerOptions lower_options(Evaluation& e, const ast::Run& run, const Network& ne
   for (const GivenSetting& setting : options.others) {
     const Variable* variable = find_variable(e.model, network, setting.name);
     if (!variable) continue;
+    if (is_by_neuron(e.model, network, setting, options)) out.by_neuron.insert(setting.name);
     if (variable->kind == VarKind::Param) out.given[setting.name] = setting.value.scalar() ? setting.value.values.at(0) : std::nan("");
     const bool feedable = variable->kind == VarKind::Signal || variable->kind == VarKind::Input ||
                           variable->kind == VarKind::Draw;

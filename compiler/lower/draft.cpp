@@ -220,6 +220,7 @@ class Drafter {
   SpaceId param_space(const Instance& instance, VarId id) const {
     const Assignment* setting = find_setting(instance.population->settings, id);
     const Variable& variable = model()[id];
+    if (options_.by_neuron.contains(instance.prefix + variable.name)) return instance.space;
     if (setting ? setting->per_neuron || setting->drawn : variable.drawn) return instance.space;
     const std::vector<ExprId>& value = setting ? setting->value : variable.init;
     for (const ExprId node_id : nodes_below(model().pool, value)) {

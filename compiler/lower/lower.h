@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,8 @@ struct LowerOptions {
   /// Parameters that the host will set, "EE.beta", and to what; NaN: it depends. Only what is worth its cost hangs on
   /// them, no result.
   std::map<std::string, double> given;
+  /// Parameters of neurons, "E.tau", of which the host will give each neuron its own.
+  std::set<std::string> by_neuron;
   /// Reductions and lets of rules, and receive ports, that the host will read: "EE.s". Recorded ones are
   /// kept anyway.
   std::vector<std::string> keep;
