@@ -15,7 +15,7 @@ from typing import Any
 
 from .errors import HebbError, from_text
 
-VERSION = 2
+VERSION = 3
 _char_pp = c.POINTER(c.c_char_p)
 
 
@@ -35,7 +35,7 @@ class Array(c.Structure):
 
 class NetworkOptions(c.Structure):
     _fields_ = [("version", c.c_uint32), ("real_bytes", c.c_int32), ("seed", c.c_uint64), ("threads", c.c_int32),
-                ("unused", c.c_int32)]
+                ("unused", c.c_int32), ("dt", c.c_double)]
 
 
 class Bar(c.Structure):

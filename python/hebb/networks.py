@@ -17,10 +17,14 @@ from .rules import Module, load, real_bytes
 
 
 def network(text_or_path: str | os.PathLike[str] | Module, name: str | None = None, seed: int = 1, threads: int = 1,
-            dtype: Any = np.float32) -> "Network":
-    """The network of that name (without one, the only one) of a text or a file, at its start values."""
+            dtype: Any = np.float32, dt: float | None = None) -> "Network":
+    """The network of that name (without one, the only one) of a text or a file, at its start values.
+
+    dt: the step of its runs, in ms, when they do not say another (default 1 ms; 0.1 ms where an equation has to be stepped). Delays
+    that differ between synapses are rounded to whole steps of it.
+    """
     module = text_or_path if isinstance(text_or_path, Module) else load(text_or_path)
-    return Network(module, name, seed, threads, dtype)
+    return Network(module, name, seed, threads, dtype, dt)
 
 
 class Network:
@@ -30,14 +34,19 @@ class Network:
     may be fed. run goes on from where the last one ended; restart begins again.
     """
 
-    def __init__(self, module: Module, name: str | None = None, seed: int = 1, threads: int = 1, dtype: Any = np.float32):
+    def __init__(self, module: Module, name: str | None = None, seed: int = 1, threads: int = 1, dtype: Any = np.float32,
+                 dt: float | None = None):
+        if dt is not None and not (float(dt) > 0 and np.isfinite(float(dt))):
+            raise SettingError(f"'dt': expected a number of ms above 0, found {dt}")
         self.module, self.seed, self.threads, self.dtype = module, arrays.whole(seed, "seed", 64), arrays.whole(threads, "threads", 31), np.dtype(dtype)
-        options = NetworkOptions(VERSION, real_bytes(dtype), self.seed, self.threads, 0)
+        options = NetworkOptions(VERSION, real_bytes(dtype), self.seed, self.threads, 0, 0 if dt is None else float(dt))
         handle = opened(api.open_network, module._handle.value, None if name is None else name.encode(), c.byref(options))
         self._handle = Handle(handle, api.close_network)
         facts = described(api.network_describe, handle)
         self.name: str = facts["name"]
         self.grid_required: bool = facts["grid_required"]
+        self.dt: float = (0.1 if self.grid_required else 1.0) if dt is None else float(dt)
+        self._step_of_delays: float = facts["step_of_delays"]  # 0: no delays of single synapses
         self.values: dict[str, dict[str, Any]] = {v["name"]: v for v in facts["values"]}
         self.feeds: dict[str, dict[str, Any]] = {f["name"]: f for f in facts["feeds"]}
         self._parameters: dict[str, np.ndarray] = {}
@@ -47,7 +56,7 @@ class Network:
 
     def __reduce__(self) -> Any:
         """As at its start, with the parameters that were set: what runs in other processes."""
-        return _again, (self.module, self.name, self.seed, self.threads, self.dtype.name, self._parameters)
+        return _again, (self.module, self.name, self.seed, self.threads, self.dtype.name, self.dt, self._parameters)
 
     def _shape(self, name: str) -> tuple[int, ...]:
         if name not in self.values:
@@ -79,7 +88,7 @@ class Network:
 
     def run(self, duration: float | None = None, *, steps: int | None = None, dt: float | None = None,
             record: Iterable[str] | Mapping[str, int] = (), progress: bool = False, **feeds: Any) -> Result:
-        """Runs `duration` ms, or `steps` steps of dt ms (default 1 ms; 0.1 ms where an equation has to be stepped).
+        """Runs `duration` ms, or `steps` steps of dt ms (default: the network's).
 
         record: names to keep, each step, or {name: every how many steps}; the result has them as [samples, …] arrays with unit.
         feeds: by name, with "_" for ".": [steps, n], one row for all steps, or one number. progress: a bar (with tqdm).
@@ -106,7 +115,7 @@ class Network:
     def _checked(self, duration: float | None, steps: int | None, dt: float | None, record: Iterable[str] | Mapping[str, int],
                  feeds: Mapping[str, Any]) -> tuple[int, float, dict[str, int], dict[str, tuple[np.ndarray, bool]]]:
         """What a run is asked for: how many steps of which length, what to keep how often, what it is fed."""
-        dt = (0.1 if self.grid_required else 1.0) if dt is None else float(dt)
+        dt = self.dt if dt is None else float(dt)
         if (duration is None) == (steps is None):
             raise SettingError("say how long: either a duration in ms or steps")
         if steps is None:
@@ -119,6 +128,9 @@ class Network:
         steps = arrays.whole(steps, "steps")
         if steps < 0:
             raise SettingError(f"expected 0 steps or more, found {steps}")
+        if self._step_of_delays and abs(dt - self._step_of_delays) > 1e-9 * dt:
+            raise SettingError(f"'dt': the delays of single synapses of {self.name} are whole steps of {self._step_of_delays:g} ms, found {dt:g} ms; "
+                               f"open it with hebb.network(…, dt={dt:g})")
         every = dict(record) if isinstance(record, Mapping) else {name: 1 for name in record}
         for name in every:
             self._shape(name)
@@ -166,8 +178,8 @@ class Network:
         return Simulator(self, list(parameters), measures, seed, dict(steps=steps, duration=duration, dt=dt, record=list(record), **feeds))
 
 
-def _again(module: Module, name: str, seed: int, threads: int, dtype: str, parameters: dict[str, np.ndarray]) -> Network:
-    made = Network(module, name, seed, threads, dtype)
+def _again(module: Module, name: str, seed: int, threads: int, dtype: str, dt: float, parameters: dict[str, np.ndarray]) -> Network:
+    made = Network(module, name, seed, threads, dtype, dt)
     for key, value in parameters.items():
         made[key] = value
     return made

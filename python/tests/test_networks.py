@@ -260,3 +260,45 @@ def test_a_fit_recovers_the_rate_of_learning():
     assert 0 < known["W.eta.error"] < 1e-2 and known["W.eta.low"] < known["W.eta"] < known["W.eta.high"]
     with pytest.raises(hebb.RuleError, match="eto"):
         hebb.fit(NETWORK, "W.eto", {"Y.r": data}, steps=30, settings={"odor": odor})
+
+
+DELAYED = """
+neuron Cell { receive exc : 1; param at = 1e9 ms; state t = 0, got = 0; t' = 1; on exc { got += exc; } emit spike when t > at { t := -1e9; } }
+network N {
+  pop X[1] : Cell(at = 0.95 ms);
+  pop Y[40] : Cell;
+  project X -> Y as S { connect all; init w = 1; delay axon ~ uniform(1 ms, 3 ms); drive exc += w; }
+}
+"""
+
+
+def test_delays_of_single_synapses_are_whole_steps_of_the_network():
+    def arrivals(dt, **given):
+        net = hebb.network(DELAYED, dtype="float64", seed=3, **given)
+        got = net.run(6, dt=dt, record=["Y.got"])["Y.got"]
+        assert net.dt == (given.get("dt") or 0.1) and (got[-1] == 1).all()
+        return (np.argmax(got > 0.5, axis=0) + 1) * net.dt
+
+    fine, coarse, unsaid = arrivals(None, dt=0.1), arrivals(0.5, dt=0.5), arrivals(None)
+    assert np.array_equal(fine, unsaid)
+    assert 1.9 < fine.min() < 2.3 and 3.7 < fine.max() < 4.3 and len(set(np.round(fine, 6))) > 10
+    assert set(np.round(np.diff(np.unique(coarse)), 6)) <= {0.5, 1.0} and np.abs(fine - coarse).max() < 1
+    again = pickle.loads(pickle.dumps(hebb.network(DELAYED, dt=0.5)))
+    assert again.dt == 0.5 and again.run(steps=3, record=["Y.got"])["Y.got"].shape == (3, 40)
+    with pytest.raises(hebb.SettingError, match=r"whole steps of 0.5 ms, found 0.1 ms; open it with hebb.network\(…, dt=0.1\)"):
+        again.run(steps=1, dt=0.1)
+    with pytest.raises(hebb.HebbError, match="shorter than one step"):
+        hebb.network(DELAYED, dt=4)
+    for wrong in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(hebb.SettingError, match="'dt'"):
+            hebb.network(DELAYED, dt=wrong)
+
+
+def test_the_step_of_a_network_is_that_of_its_runs():
+    short, said = hebb.network(SPIKING + "network N { pop A[1] : LIF; }", dt=0.25), hebb.network(SPIKING + "network N { pop A[1] : LIF; }")
+    assert said.dt == 0.1
+    for net in (short, said):
+        net["A.v"] = 0.5
+        v = net.run(1, record=["A.v"])["A.v"]
+        assert len(v) == round(1 / net.dt)
+        assert abs(v[-1, 0] - 0.5 * np.exp(-1 / 20)) < 1e-6

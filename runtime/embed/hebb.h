@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-#define HEBB_API_VERSION 2u
+#define HEBB_API_VERSION 3u
 
 /* Codes from -1 to -11 are those of compiled rules (docs/embedding.md); these come on top. */
 enum {
@@ -59,6 +59,9 @@ typedef struct hebb_network_options {
   uint64_t seed;
   int32_t threads;     /* results do not depend on it */
   int32_t unused;
+  /* Since version 3: the step of its runs, ms, of which delays that differ between synapses are whole numbers; 0: 0.1 where
+     an equation has to be stepped, else 1. */
+  double dt;
 } hebb_network_options;
 
 /* --- since version 2 --- */

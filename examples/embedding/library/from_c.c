@@ -100,7 +100,7 @@ int main(void) {
   expect(hebb->start(synapse) == 0, "a new start");
 
   /* A network: 2 inputs onto 3 units through weights of 0.5. */
-  hebb_network_options options = {HEBB_API_VERSION, 8, 1, 1, 0};
+  hebb_network_options options = {HEBB_API_VERSION, 8, 1, 1, 0, 0};
   hebb_network *net = NULL;
   options.threads = 0;
   expect(hebb->open_network(module, NULL, &options, &net, NULL) == HEBB_ERROR_SETTING, "no threads");

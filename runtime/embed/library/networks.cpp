@@ -49,6 +49,20 @@ const char* role_name(Role role) {
   return "";
 }
 
+/// The step of which delays that differ between synapses are whole numbers; 0: there are none.
+double step_of_delays(const Program& program) {
+  for (const Space& space : program.spaces)
+    if (space.connect.delayed()) return space.connect.dt_ms;
+  return 0;
+}
+
+/// `dt` of the host, 0: what suits the network.
+void set_step_of_delays(Program& program, double dt) {
+  if (dt == 0) dt = program.grid_required ? 0.1 : 1;
+  for (Space& space : program.spaces)
+    if (space.connect.delayed()) space.connect.dt_ms = dt;
+}
+
 }  // namespace
 
 int open_network(hebb_module* module, const char* name, const hebb_network_options* options, hebb_network** out, char** error) {
@@ -62,6 +76,8 @@ int open_network(hebb_module* module, const char* name, const hebb_network_optio
       return fail(HEBB_ERROR_SETTING, cat("real_bytes is 4 or 8, got ", options->real_bytes), error);
     if (options->threads < 1 || options->threads > 4096)
       return fail(HEBB_ERROR_SETTING, cat("threads is 1 to 4096, got ", options->threads), error);
+    const double dt = options->version >= 3 ? options->dt : 0;
+    if (!(dt >= 0 && std::isfinite(dt))) return fail(HEBB_ERROR_SETTING, cat("dt is a number of ms above 0, or 0, got ", dt), error);
     const Model& model = from->compilation.model;
     const Network* network = name ? model.find_network(name) : model.networks.size() == 1 ? &model.networks[0] : nullptr;
     if (!network)
@@ -74,7 +90,9 @@ int open_network(hebb_module* module, const char* name, const hebb_network_optio
     for (const ProjectionDef& projection : network->projections)   // whatever the host may want to read
       for (const VarId id : projection.rule.variables)
         if (model[id].kind == VarKind::Reduce) how.keep.push_back(cat(projection.name, ".", model[id].name));
-    made->program = std::make_shared<const Program>(lower(model, *network, how));
+    Program program = lower(model, *network, how);
+    set_step_of_delays(program, dt);
+    made->program = std::make_shared<const Program>(std::move(program));
     auto kernels = jit(*made->program, {.precision = precision});
     if (!kernels) return fail(HEBB_ERROR_WORLD, kernels.error(), error);
     made->kernels = *std::move(kernels);
@@ -227,7 +245,7 @@ int network_describe(hebb_network* handle, char** json, char** error) {
       feeds += cat(feeds.empty() ? "" : ",", "\n  {\"name\": ", json_string(feed.name), ", \"event\": ", feed.event ? "true" : "false",
                    ", \"unit\": ", json_string(program[feed.column].unit), ", \"shape\": ", json_list(shape_of(*network, feed.column)), "}");
     *json = copied(cat("{\"name\": ", json_string(network->name), ", \"grid_required\": ", program.grid_required ? "true" : "false",
-                       ", \"values\": [", values, "], \"feeds\": [", feeds, "]}"));
+                       ", \"step_of_delays\": ", shortest(step_of_delays(program)), ", \"values\": [", values, "], \"feeds\": [", feeds, "]}"));
     return *json ? int{HEBB_OK} : int{HEBB_ERROR_WORLD};
   });
 }
