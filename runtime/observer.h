@@ -2,6 +2,8 @@
 // Looks on while a simulation runs.
 
 #include <cstdint>
+#include <optional>
+#include <span>
 
 #include "compiler/support/bytes.h"
 #include "runtime/columns.h"
@@ -13,14 +15,18 @@ class PlanRunner;
 /// The columns between two steps, as others than kernels may read them.
 class StateView {
  public:
-  explicit StateView(const Columns& columns) : columns_(columns) {}
-  /// Which rows have an event.
-  const Columns& events() const { return columns_; }
+  /// `runner`: who has just done a step, and still knows who spiked in it; null: nobody.
+  explicit StateView(const Columns& columns, const PlanRunner* runner = nullptr) : columns_(columns), runner_(runner) {}
+  /// Which rows have an event, ascending, into as many places as there are rows; returns how many.
+  int64_t events(ColumnId column, uint32_t* into) const;
+  /// Of a column that holds 1 in the rows of a list and else 0: that list, where it is at hand.
+  std::optional<std::span<const uint32_t>> spikes(ColumnId column) const;
   /// Everything, weights included.
   const Columns& values() const { return columns_; }
 
  private:
   const Columns& columns_;
+  const PlanRunner* runner_;
 };
 
 /// Told of every time of the grid once, in order, whatever the number of threads. A run that stops early

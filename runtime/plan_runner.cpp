@@ -341,4 +341,10 @@ std::span<const uint32_t> PlanRunner::spikes(ColumnId column) {
   return std::span(list.rows).first(static_cast<size_t>(list.count));
 }
 
+std::optional<std::span<const uint32_t>> PlanRunner::copied_spikes(ColumnId column) const {
+  for (const SpikeList& list : lists_)
+    if (list.column == column && list.known && list.current) return std::span(list.rows).first(static_cast<size_t>(list.count));
+  return {};
+}
+
 }  // namespace hebb

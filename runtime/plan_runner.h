@@ -98,6 +98,8 @@ class PlanRunner {
 
   /// Neurons whose element of `column` is not 0 now, ascending.
   std::span<const uint32_t> spikes(ColumnId column);
+  /// The same right after a step, of a column of copied spikes, which is 1 there and else 0; nothing when it is another.
+  std::optional<std::span<const uint32_t>> copied_spikes(ColumnId column) const;
 
  private:
   struct Prepared {

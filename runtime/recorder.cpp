@@ -73,14 +73,22 @@ Result<Recorder> Recorder::create(const Program& program, const Columns& columns
   return recorder;
 }
 
-void Recorder::sample(size_t k, const Columns& columns) {
+void Recorder::sample(size_t k, const StateView& now) {
   Source& source = sources_[k];
   Recorded& into = recorded[k];
-  columns.read(source.what.column, source.buffer);
   if (source.what.final_only) {
     into.values.clear();
     into.samples = 0;
   }
+  if (const RecordReduce reduce = source.what.reduce; source.part.whole && (reduce == RecordReduce::Mean || reduce == RecordReduce::Sum)) {
+    if (const auto spikes = now.spikes(source.what.column)) {  // a sum of ones is exact in whatever order
+      const auto sum = static_cast<double>(spikes->size());
+      into.values.push_back(reduce == RecordReduce::Sum ? sum : sum / static_cast<double>(source.buffer.size()));
+      ++into.samples;
+      return;
+    }
+  }
+  now.values().read(source.what.column, source.buffer);
   std::span<const double> values = source.buffer;
   if (!source.part.whole) {
     source.chosen.clear();
@@ -95,9 +103,9 @@ void Recorder::sample(size_t k, const Columns& columns) {
   ++into.samples;
 }
 
-void Recorder::add_events(size_t k, int64_t step, const Columns& columns) {
+void Recorder::add_events(size_t k, int64_t step, const StateView& now) {
   Source& source = sources_[k];
-  const int64_t count = columns.nonzero_rows(source.what.column, source.rows.data());
+  const int64_t count = now.events(source.what.column, source.rows.data());
   for (int64_t at = 0; at < count; ++at) {
     recorded[k].values.push_back(static_cast<double>(step));
     recorded[k].values.push_back(static_cast<double>(source.rows[static_cast<size_t>(at)]));
@@ -106,20 +114,20 @@ void Recorder::add_events(size_t k, int64_t step, const Columns& columns) {
 }
 
 /// Who has the event, as soon as it can be known, and what they are like before it.
-void Recorder::look_for_event(size_t k, bool begins, const Columns& columns) {
+void Recorder::look_for_event(size_t k, bool begins, const StateView& now) {
   Source& source = sources_[k];
-  if (begins == source.event_at_begin) source.hits = columns.nonzero_rows(source.what.on, source.rows.data());
+  if (begins == source.event_at_begin) source.hits = now.events(source.what.on, source.rows.data());
   const bool read = source.before ? begins && (!source.event_at_begin || source.hits > 0) : !begins && source.hits > 0;
-  if (source.what.of_row && read) columns.read(source.what.column, source.buffer);
+  if (source.what.of_row && read) now.values().read(source.what.column, source.buffer);
 }
 
-void Recorder::add_on_event(size_t k, int64_t step, const Columns& columns) {
+void Recorder::add_on_event(size_t k, int64_t step, const StateView& now) {
   Source& source = sources_[k];
   Recorded& into = recorded[k];
   if (source.hits == 0) return;
   if (!source.what.of_row) {
     into.values.push_back(static_cast<double>(step));
-    sample(k, columns);
+    sample(k, now);
     return;
   }
   const size_t width = source.buffer.size() / source.rows.size();
@@ -134,42 +142,43 @@ void Recorder::add_on_event(size_t k, int64_t step, const Columns& columns) {
 }
 
 void Recorder::step_begins(int64_t step, const Columns& columns) {
+  const StateView now(columns);
   for (size_t k = 0; k < sources_.size(); ++k) {
     const Source& source = sources_[k];
     if (source.what.on.valid()) {
-      look_for_event(k, true, columns);
+      look_for_event(k, true, now);
       continue;
     }
     if (!source.at_begin) continue;
     if (source.what.events) {
-      add_events(k, step, columns);
+      add_events(k, step, now);
       continue;
     }
-    if (source.what.final_only || step % source.what.every_steps == 0) sample(k, columns);
+    if (source.what.final_only || step % source.what.every_steps == 0) sample(k, now);
   }
 }
 
-void Recorder::step_ends(int64_t step, const Columns& columns) {
+void Recorder::step_ends(int64_t step, const StateView& now) {
   for (size_t k = 0; k < sources_.size(); ++k) {
     const Source& source = sources_[k];
     if (source.what.on.valid()) {
-      look_for_event(k, false, columns);
-      add_on_event(k, step, columns);
+      look_for_event(k, false, now);
+      add_on_event(k, step, now);
       continue;
     }
     if (source.at_begin || source.what.final_only) continue;
     if (source.what.events) {
-      add_events(k, step, columns);
+      add_events(k, step, now);
       continue;
     }
-    if (step % source.what.every_steps == 0) sample(k, columns);
+    if (step % source.what.every_steps == 0) sample(k, now);
   }
 }
 
 void Recorder::run_ends(const Columns& columns) {
   for (size_t k = 0; k < sources_.size(); ++k) {
     if (!sources_[k].what.final_only) continue;
-    if (!sources_[k].at_begin || recorded[k].samples == 0) sample(k, columns);
+    if (!sources_[k].at_begin || recorded[k].samples == 0) sample(k, StateView(columns));
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "compiler/support/bytes.h"
 #include "runtime/columns.h"
+#include "runtime/observer.h"
 #include "runtime/record_part.h"
 #include "runtime/simulation.h"
 
@@ -18,7 +19,7 @@ class Recorder {
   static Result<Recorder> create(const Program& program, const Columns& columns,
                                  std::span<const Recording> recordings, int64_t steps);
   void step_begins(int64_t step, const Columns& columns);
-  void step_ends(int64_t step, const Columns& columns);
+  void step_ends(int64_t step, const StateView& now);
   void run_ends(const Columns& columns);
 
   /// Samples kept so far of each recording; `rewind` drops what came later.
@@ -44,10 +45,10 @@ class Recorder {
     RecordPart part;
     std::vector<double> chosen;  // the part
   };
-  void sample(size_t k, const Columns& columns);
-  void look_for_event(size_t k, bool begins, const Columns& columns);
-  void add_on_event(size_t k, int64_t step, const Columns& columns);
-  void add_events(size_t k, int64_t step, const Columns& columns);
+  void sample(size_t k, const StateView& now);
+  void look_for_event(size_t k, bool begins, const StateView& now);
+  void add_on_event(size_t k, int64_t step, const StateView& now);
+  void add_events(size_t k, int64_t step, const StateView& now);
   std::vector<Source> sources_;
 };
 

@@ -144,10 +144,11 @@ void Simulation::State::begin_step(int64_t step_of_run, double dt_ms, std::span<
 }
 
 void Simulation::State::end_step(int64_t step_of_run, double dt_ms, Recorder* recorder) {
-  if (recorder) recorder->step_ends(step_of_run, columns);
+  const StateView now(columns, &*runner);
+  if (recorder) recorder->step_ends(step_of_run, now);
   if (step_of_run >= looked) {
     looked = step_of_run + 1;
-    for (Observer* observer : observers) observer->step_ends(step_of_run, StateView(columns));
+    for (Observer* observer : observers) observer->step_ends(step_of_run, now);
   }
   finish_step(dt_ms);
 }

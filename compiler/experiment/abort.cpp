@@ -60,7 +60,7 @@ void AbortWatch::look(Watched& watched, bool begin, int64_t step, const StateVie
     return;
   }
   if (begin != watched.at_begin) return;
-  const int64_t spikes = now.events().nonzero_rows(watched.column, rows_.data());
+  const int64_t spikes = now.events(watched.column, rows_.data());
   watched.value = watched.value * watched.decay + static_cast<double>(spikes) * watched.jump;
 }
 

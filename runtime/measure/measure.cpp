@@ -90,7 +90,7 @@ void Measures::look_at_values(int64_t step, const StateView& now) {
 void Measures::look_at_events(bool begin, int64_t step, const StateView& now) {
   for (const auto& [column, at_begin] : event_columns_) {
     if (at_begin != begin) continue;
-    const int64_t count = now.events().nonzero_rows(column, rows_.data());
+    const int64_t count = now.events(column, rows_.data());
     if (count == 0) continue;
     const std::span rows(rows_.data(), static_cast<size_t>(count));
     for (One& one : all_)

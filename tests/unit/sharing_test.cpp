@@ -119,6 +119,38 @@ TEST(Sharing, WhoeverDoesAStepLeavesTheSameBits) {
   EXPECT_EQ(seen(built, tries), seen(built, alone));
 }
 
+// Whoever knows who spiked need not read the column: what is recorded is what the column holds.
+TEST(Sharing, SpikesAreRecordedAsTheirColumnHoldsThem) {
+  const Size size{12, 50};
+  const Built built = build(network(kPair, size), true, false);
+  const ColumnId spike = built.program->find_column("Y.spike");
+  for (const int threads : {1, 2}) {
+    Simulation simulation = start(built, threads);
+    const std::vector<Recording> all = {{.name = "column", .column = spike},
+                                        {.name = "mean", .column = spike, .reduce = RecordReduce::Mean},
+                                        {.name = "sum", .column = spike, .reduce = RecordReduce::Sum},
+                                        {.name = "half", .column = spike, .reduce = RecordReduce::Sum, .ranges = {{.first = 0, .last = 24}}},
+                                        {.name = "events", .column = spike, .events = true}};
+    ASSERT_TRUE(simulation.run(120, 1, {}, all).ok());
+    const std::vector<Recorded>& recorded = simulation.recorded();
+    std::vector<double> events;
+    for (size_t step = 0; step < 120; ++step) {
+      double sum = 0, half = 0;
+      for (size_t row = 0; row < 50; ++row) {
+        const double value = recorded[0].values[step * 50 + row];
+        sum += value;
+        if (row < 25) half += value;
+        if (value != 0) events.insert(events.end(), {static_cast<double>(step), static_cast<double>(row)});
+      }
+      EXPECT_EQ(recorded[1].values[step], sum / 50);
+      EXPECT_EQ(recorded[2].values[step], sum);
+      EXPECT_EQ(recorded[3].values[step], half);
+    }
+    EXPECT_EQ(recorded[4].values, events);
+    EXPECT_GT(events.size(), 100u);
+  }
+}
+
 TEST(Sharing, WeightsAreSetAndReadInTheirOrder) {
   const Size size{12, 40};
   const Built built = build(network(kAssigning, size), false, false);
