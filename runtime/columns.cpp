@@ -133,6 +133,34 @@ int64_t nonzero(const Bits* bits, int64_t begin, int64_t rows, uint32_t* into) {
 }
 
 #ifdef __x86_64__
+template <class Bits>
+[[gnu::target("avx2")]] int64_t nonzero_avx2(const Bits* bits, int64_t begin, int64_t rows, uint32_t* into) {
+  constexpr int64_t kLanes = 32 / sizeof(Bits), kBlock = 4 * kLanes;
+  const __m256i magnitude = sizeof(Bits) == 4 ? _mm256_set1_epi32(0x7fffffff) : _mm256_set1_epi64x(0x7fffffffffffffff);
+  int64_t count = 0;
+  for (int64_t i = begin; i < rows;) {
+    const auto* at = reinterpret_cast<const __m256i*>(bits + i);
+    if (i + kBlock <= rows) {
+      const __m256i low = _mm256_or_si256(_mm256_loadu_si256(at), _mm256_loadu_si256(at + 1));
+      const __m256i high = _mm256_or_si256(_mm256_loadu_si256(at + 2), _mm256_loadu_si256(at + 3));
+      if (_mm256_testz_si256(_mm256_or_si256(low, high), magnitude)) {
+        i += kBlock;
+        continue;
+      }
+    }
+    for (const int64_t end = std::min(i + kBlock, rows); i < end; i += kLanes, ++at) {  // rows are padded
+      const __m256i some = _mm256_and_si256(_mm256_loadu_si256(at), magnitude), none = _mm256_setzero_si256();
+      unsigned hits = sizeof(Bits) == 4 ? static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(some, none))))
+                                        : static_cast<unsigned>(_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(some, none))));
+      for (hits ^= (1u << kLanes) - 1; hits != 0; hits &= hits - 1) {
+        const int64_t row = i + __builtin_ctz(hits);
+        if (row < rows) into[count++] = static_cast<uint32_t>(row);
+      }
+    }
+  }
+  return count;
+}
+
 [[gnu::target("avx512f")]] int64_t nonzero_wide(const uint32_t* bits, int64_t begin, int64_t rows, uint32_t* into) {
   const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
   int64_t count = 0;
@@ -274,8 +302,9 @@ void Columns::set_device(std::unique_ptr<DeviceRun> device) { device_ = std::mov
 int64_t Columns::nonzero_rows(ColumnId id, int64_t begin, int64_t end, uint32_t* into) const {
   const auto of = [&]<class Bits>(const Bits* bits) {
 #ifdef __x86_64__
-    static const bool wide = __builtin_cpu_supports("avx512f");
+    static const bool wide = __builtin_cpu_supports("avx512f"), avx2 = __builtin_cpu_supports("avx2");
     if (wide) return nonzero_wide(bits, begin, end, into);
+    if (avx2) return nonzero_avx2(bits, begin, end, into);
 #endif
     return nonzero(bits, begin, end, into);
   };
