@@ -175,7 +175,7 @@ class PlanRunner {
     std::vector<int> taken_over;     // lists of columns that must hold these and no others before
   };
   void prepare_sharing(uint64_t key);
-  size_t prepare_shared(KernelId kernel, uint64_t key);
+  size_t prepare_shared(KernelId kernel, Share share, uint64_t key);
   SharedStep plan_sharing(When leave_out, uint64_t key);
   void run_shared(const SharedStep& shared, int64_t step);
   void run_levels(const SharedStep& shared, int thread, int64_t step);

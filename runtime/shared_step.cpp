@@ -7,6 +7,13 @@
 
 namespace hebb {
 
+namespace {
+
+/// How often threads come together in a step.
+int meetings(const std::vector<int>& levels) { return levels.empty() ? 0 : (*std::max_element(levels.begin(), levels.end()) + 1) / 2; }
+
+}  // namespace
+
 Part PlanRunner::block(int64_t neurons, int thread) const {
   return {.post_begin = block_begin(neurons, pool_.size(), thread), .post_end = block_begin(neurons, pool_.size(), thread + 1)};
 }
@@ -35,12 +42,12 @@ void PlanRunner::prepare_sharing(uint64_t key) {
   shared_eventful_ = plan_sharing(When::Quiet, key);
 }
 
-size_t PlanRunner::prepare_shared(KernelId id, uint64_t key) {
+size_t PlanRunner::prepare_shared(KernelId id, Share share, uint64_t key) {
   for (size_t k = 0; k < shared_kernels_.size(); ++k)
-    if (shared_kernels_[k].kernel == id) return k;
+    if (shared_kernels_[k].kernel == id && shared_kernels_[k].share == share) return k;
   const Kernel& kernel = program_[id];
   const Space& domain = program_[kernel.domain];
-  SharedKernel out{.kernel = id, .share = share_of(program_, kernel)};
+  SharedKernel out{.kernel = id, .share = share};
   const bool synaptic = is_synaptic(domain.kind);
   const int64_t pres = synaptic ? program_[domain.pre].size : 1;
   const int64_t posts = synaptic ? program_[domain.post].size : domain.size;
@@ -113,6 +120,7 @@ PlanRunner::SharedStep PlanRunner::plan_sharing(When leave_out, uint64_t key) {
   };
 
   SharedStep out;
+  std::vector<std::pair<size_t, std::pair<Action, Task>>> few;  // what has a few rows: as the first thread alone would do it
   std::vector<bool> written(lists_.size());
   const auto reads = [&](int list) {
     if (!written[static_cast<size_t>(list)]) out.read_first.push_back(list);
@@ -138,15 +146,20 @@ PlanRunner::SharedStep PlanRunner::plan_sharing(When leave_out, uint64_t key) {
       mark_later(into);
       continue;
     }
-    const size_t shared = prepare_shared(launch.kernel, key);
-    const Share share = shared_kernels_[shared].share;
-    Task task{.first_thread = share == Share::One, .touches = kernels[k]};
-    for (const int list : {shared_kernels_[shared].list, shared_kernels_[shared].gate}) {
-      if (list < 0) continue;
-      reads(list);
-      task.touches.push_back(list_touch(list, false, share == Share::One ? Reach::First : Reach::Any));
-    }
-    add({.deed = Deed::Launch, .kernel = shared}, std::move(task));
+    const Share share = share_of(program_, program_[launch.kernel]);
+    const auto shared_as = [&](Share way) {
+      const size_t shared = prepare_shared(launch.kernel, way, key);
+      Task task{.first_thread = way == Share::One, .touches = way == share ? kernels[k] : touches(program_, program_[launch.kernel], way, constants_.columns)};
+      for (const int list : {shared_kernels_[shared].list, shared_kernels_[shared].gate}) {
+        if (list < 0) continue;
+        reads(list);
+        task.touches.push_back(list_touch(list, false, way == Share::One ? Reach::First : Reach::Any));
+      }
+      return std::pair(Action{.deed = Deed::Launch, .kernel = shared}, std::move(task));
+    };
+    auto [action, task] = shared_as(share);
+    if (program_[launch.kernel].rows == Rows::OfSpikes && share != Share::One) few.emplace_back(tasks.size(), shared_as(Share::One));
+    add(action, std::move(task));
     for (const int list : prepared.outdates) {
       written[static_cast<size_t>(list)] = true;
       const ColumnId column = lists_[static_cast<size_t>(list)].column;
@@ -156,12 +169,22 @@ PlanRunner::SharedStep PlanRunner::plan_sharing(When leave_out, uint64_t key) {
           {.first_thread = true, .touches = {block_touch(list, false, Reach::First), list_touch(list, true, Reach::First)}});
     }
   }
+  std::vector<int> level = levels(tasks);
+  // A few rows are not worth a meeting: where it saves one, the first thread does them.
+  std::vector<Task> instead = tasks;
+  for (const auto& [k, alone] : few)
+    if (level[k] > 1) instead[k] = alone.second;
+  if (std::vector<int> fewer = levels(instead); meetings(fewer) < meetings(level)) {
+    for (const auto& [k, alone] : few)
+      if (level[k] > 1) actions[k] = alone.first;
+    level = std::move(fewer);
+    tasks = std::move(instead);
+  }
   for (const Task& task : tasks)
     for (const Touch& touch : task.touches)
       if (touch.writes && touch.reach == Reach::OwnNeurons && touch.thing < lists_at && program_[ColumnId{touch.thing}].width == 1 &&
           std::find(written_in_blocks_.begin(), written_in_blocks_.end(), ColumnId{touch.thing}) == written_in_blocks_.end())
         written_in_blocks_.push_back(ColumnId{touch.thing});
-  const std::vector<int> level = levels(tasks);
   for (size_t k = 0; k < actions.size(); ++k) {
     const auto at = static_cast<size_t>(level[k]);
     if (out.levels.size() <= at) out.levels.resize(at + 1);
