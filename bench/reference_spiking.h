@@ -1,6 +1,6 @@
 #pragma once
 // The network of examples/inhibitory_balance.hebb written by hand: the bar of bench/spiking.cpp. Same
-// synapses, same start; single precision, one thread. Compiled with -O3 -march=native.
+// synapses, same start; single precision, one thread where nothing else is said. Compiled with -O3 -march=native.
 
 #include <cstdint>
 #include <vector>
@@ -31,5 +31,9 @@ BalanceResult run_balance(const Balance& network, int64_t warm_steps, int64_t st
 
 /// The same by forward Euler, with everything known about it put to use; in reference_isp.cpp.
 BalanceResult run_balance_tight(const Balance& network, int64_t warm_steps, int64_t steps);
+
+/// That on one thread or two, which meet so often, at most every 8 steps; in reference_isp_shared.cpp. Seconds are by the
+/// clock. The outcome is the same for any of them, but for the order in which the mean of the weights is summed.
+BalanceResult run_balance_shared(const Balance& network, int threads, int64_t between_meetings, int64_t warm_steps, int64_t steps);
 
 }  // namespace hebb::bench

@@ -83,6 +83,20 @@ double sum(const std::vector<double>& values) {
 
 }  // namespace
 
+Balance balance_of(const Simulation& simulation, const Program& program) {
+  Balance net;
+  const std::vector<double> ve = simulation.get(program.find_column("E.v")), vi = simulation.get(program.find_column("I.v"));
+  net.excitatory = static_cast<int>(ve.size());
+  net.inhibitory = static_cast<int>(vi.size());
+  net.v.assign(ve.begin(), ve.end());
+  net.v.insert(net.v.end(), vi.begin(), vi.end());
+  net.ee = synapses_of(simulation, program, "EE");
+  net.ei = synapses_of(simulation, program, "EI");
+  net.ii = synapses_of(simulation, program, "II");
+  net.ie = synapses_of(simulation, program, "IE");
+  return net;
+}
+
 int run_balance_comparison(double* tight_second) {
   const auto program = balance_program();
   if (!program) return std::fprintf(stderr, "bench: examples/inhibitory_balance.hebb does not compile\n"), 1;
@@ -93,17 +107,7 @@ int run_balance_comparison(double* tight_second) {
   Simulation& simulation = *made;
   simulation.initialise();
 
-  Balance net;
-  const std::vector<double> ve = simulation.get(program->find_column("E.v")), vi = simulation.get(program->find_column("I.v"));
-  net.excitatory = static_cast<int>(ve.size());
-  net.inhibitory = static_cast<int>(vi.size());
-  net.v.assign(ve.begin(), ve.end());
-  net.v.insert(net.v.end(), vi.begin(), vi.end());
-  net.ee = synapses_of(simulation, *program, "EE");
-  net.ei = synapses_of(simulation, *program, "EI");
-  net.ii = synapses_of(simulation, *program, "II");
-  net.ie = synapses_of(simulation, *program, "IE");
-
+  const Balance net = balance_of(simulation, *program);
   constexpr int64_t kWarm = 20000, kSteps = 20000;  // 2 s each: what the start left is gone
   constexpr int kTurns = 3;
   constexpr double kSeconds = kSteps * 0.1e-3;
