@@ -27,7 +27,8 @@ bool check_rule(const Model& model, const Rule& rule) {
   for (const GradientCheck& row : check_gradients(model, rule, kPoints, 1)) {
     if (!row.reached) trouble += cat("  ", row.parameter, ": nothing that is differentiated depends on it\n");
     else if (!row.refused.empty()) trouble += cat("  ", row.parameter, ": ", row.refused, "\n");
-    if (!row.reached || !row.refused.empty()) continue;
+    if (row.poles > 0) trouble += cat("  ", row.parameter, ": ", row.poles, " of ", plural(static_cast<size_t>(row.points), "point"), " at a pole, left out\n");
+    if (!row.reached || !row.refused.empty() || row.poles == row.points) continue;
     ++checked;
     worst = std::max(worst, row.worst);
     if (row.worst <= kLargestError) continue;
