@@ -127,17 +127,25 @@ class Checker {
     else if (find_unit(ref.name)) diag.help = cat("a unit follows a number:  1 ", ref.name);
   }
 
+  /// A path that is wrong in several places is told at the first one.
+  void check_path_once(const std::string& path, Span span) {
+    if (!wrong_paths_.contains(path) && !check_path(model_, path, span, diags_)) wrong_paths_.insert(path);
+  }
+
   void check_fit(const ast::Fit& fit) {
+    for (const ast::Path& path : fit.paths) check_path_once(setting_path(path), path.span);
     visit(*fit.loss);
     const std::vector<std::string>& options = fit_option_names();
     for (const ast::Setting& setting : fit.settings) {
       const std::string name = setting_path(setting.path);
-      if (!fit_option_is_word(name) && setting.value) visit(*setting.value);
       const std::string first = setting.path.parts[0].text;
-      if (std::find(options.begin(), options.end(), first) != options.end()) continue;
+      const bool known = std::find(options.begin(), options.end(), first) != options.end();
+      const bool word = !setting.value || std::holds_alternative<ast::NameRef>(without_parens(*setting.value).node);
+      if (setting.value && !fit_option_is_word(name) && (known || !word)) visit(*setting.value);   // `metod = adam`: that is one mistake
+      if (known) continue;
       Diagnostic& diag = diags_.report(DiagKind::UnknownSetting, setting.path.span,
                                        cat("'fit' has no option ", quoted(name)));
-      if (const auto near = did_you_mean(name, options)) diag.help = cat("did you mean ", *near, "?");
+      if (const auto near = fit_option_meant(name)) diag.help = cat("did you mean ", *near, "?");
       else diag.help = cat("it has ", joined(options, ", "));
     }
   }
@@ -162,8 +170,12 @@ class Checker {
     const auto* name = std::get_if<ast::NameRef>(&call.callee->node);
     if (name) check_function(*name, call);
     else visit(*call.callee);
-    const bool protocol = name && name->name == "protocol";
+    const bool protocol = name && name->name == "protocol", of_path = name && (name->name == "grad" || name->name == "report");
     for (const ast::Argument& argument : call.arguments) {
+      const Chain chain = chain_of(*argument.value);
+      const auto* root = std::get_if<ast::NameRef>(&chain.root->node);
+      if (of_path && root && !chain.members.empty() && !lets_.contains(root->name) && model_.find_network(root->name))
+        check_path_once(cat(root->name, ".", chain.text()), argument.value->span);
       if (protocol && &argument == call.arguments.data()) {
         check_rules(*argument.value);
         continue;
@@ -293,6 +305,7 @@ class Checker {
   std::set<std::string> known_, functions_;
   std::map<std::string, Known> lets_;
   std::vector<std::string> locals_;
+  std::set<std::string> wrong_paths_;
 };
 
 }  // namespace

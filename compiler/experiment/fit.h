@@ -40,6 +40,8 @@ struct FitOptions {
 /// Names of options, for `check`; words are values that are no expressions.
 const std::vector<std::string>& fit_option_names();
 bool fit_option_is_word(const std::string& name);
+/// What somebody may have meant: a slip of the pen, or what others call it.
+std::optional<std::string> fit_option_meant(const std::string& name);
 /// "start.S.theta"
 std::string setting_path(const ast::Path& path);
 

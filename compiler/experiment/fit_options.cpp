@@ -72,7 +72,7 @@ class Reader {
     if (name == "fixed" || name.starts_with("fixed.")) return by_path(setting, name, "fixed", out.fixed);
     Diagnostic& diag = e_.diags.report(DiagKind::UnknownSetting, setting.path.span,
                                        cat("'fit' has no option ", quoted(name)));
-    if (const auto near = did_you_mean(name, fit_option_names())) diag.help = cat("did you mean ", *near, "?");
+    if (const auto near = fit_option_meant(name)) diag.help = cat("did you mean ", *near, "?");
     else diag.help = cat("it has ", joined(fit_option_names(), ", "));
     return false;
   }
@@ -135,7 +135,7 @@ class Reader {
     if (!value) return false;
     for (const double v : value->values) {
       if (v != std::floor(v) || v < 0) {
-        report_argument(e_, setting.value->span, cat("recordings are counted from 0; ", v, " is none"));
+        report_argument(e_, setting.value->span, cat("recordings are counted from 0; ", v, " is none"), "name them:  validation = [4, 5]");
         return false;
       }
       into.push_back(static_cast<int64_t>(v));
@@ -176,6 +176,18 @@ const std::vector<std::string>& fit_option_names() {
       "method", "lr", "steps", "epochs", "batch", "schedule", "clip", "start", "fixed", "restarts", "spread",
       "seed", "burn_in", "validation", "patience", "tol", "precision", "gradient", "report"};
   return names;
+}
+
+std::optional<std::string> fit_option_meant(const std::string& name) {
+  static const std::map<std::string, std::string> elsewhere = {
+      {"learning_rate", "lr"}, {"step_size", "lr"}, {"optimizer", "method"}, {"optimiser", "method"}, {"algorithm", "method"},
+      {"iterations", "steps"}, {"max_iter", "steps"}, {"maxiter", "steps"}, {"updates", "steps"}, {"n_steps", "steps"}, {"n_epochs", "epochs"},
+      {"batch_size", "batch"}, {"init", "start"}, {"initial", "start"}, {"guess", "start"}, {"mask", "fixed"}, {"frozen", "fixed"},
+      {"starts", "restarts"}, {"held_out", "validation"}, {"test", "validation"}, {"early_stopping", "patience"},
+      {"tolerance", "tol"}, {"ftol", "tol"}, {"gradient_clip", "clip"}, {"clip_norm", "clip"}, {"dtype", "precision"}, {"burnin", "burn_in"}};
+  const auto known = elsewhere.find(name);
+  if (known != elsewhere.end()) return known->second;
+  return did_you_mean(name, fit_option_names());
 }
 
 bool fit_option_is_word(const std::string& name) {

@@ -31,38 +31,54 @@ std::vector<std::string> names_in(const Model& model, const Network& network) {
   return names;
 }
 
-void report_no_target(Evaluation& e, const Network& network, const std::string& name, Span span) {
-  Diagnostic& diag = e.diags.report(DiagKind::UnknownName, span,
-                                    cat("the network ", quoted(network.name), " has no parameter ", quoted(name)));
-  const auto names = names_in(e.model, network);
-  if (const auto near = did_you_mean(name, names)) diag.help = cat("did you mean ", network.name, ".", *near, "?");
+/// 'S.theta' of 'Net.S.theta', and without the '.init' of a beginning.
+struct PathName {
+  std::string name;
+  bool initial = false;
+};
+PathName name_of(const std::string& path) {
+  PathName out{.name = path.substr(path.find('.') + 1), .initial = path.ends_with(".init")};
+  if (out.initial) out.name.resize(out.name.size() - 5);
+  return out;
 }
 
 }  // namespace
 
-std::optional<Target> find_target(Evaluation& e, const std::string& path, Span span) {
+bool check_path(const Model& model, const std::string& path, Span span, Diagnostics& diags) {
   const size_t dot = path.find('.');
-  const Network* network = e.model.find_network(path.substr(0, dot));
+  const Network* network = model.find_network(path.substr(0, dot));
   if (!network || dot == std::string::npos) {
     std::vector<std::string> names;
-    for (const Network& known : e.model.networks) names.push_back(known.name);
-    Diagnostic& diag = e.diags.report(DiagKind::UnknownName, span,
-                                      cat("there is no network called ", quoted(path.substr(0, dot))));
-    if (const auto near = did_you_mean(path.substr(0, dot), names)) diag.help = cat("did you mean ", *near, "?");
+    for (const Network& known : model.networks) names.push_back(known.name);
+    Diagnostic& diag = diags.report(DiagKind::UnknownName, span,
+                                    network ? cat("the path ", quoted(path), " names nothing of the network")
+                                            : cat("there is no network called ", quoted(path.substr(0, dot))));
+    const auto near = network ? std::nullopt : did_you_mean(path.substr(0, dot), names);
+    const auto has_it = [&](const Network& known) { return find_variable(model, known, name_of(cat(".", path)).name) != nullptr; };
+    const auto meant = std::find_if(model.networks.begin(), model.networks.end(), has_it);
+    if (!network && meant != model.networks.end()) diag.help = cat("did you mean ", meant->name, ".", path, "?");
+    else if (near) diag.help = cat("did you mean ", *near, "?");
     else diag.help = "a path is a network, a projection or population, and a name:  Net.S.theta";
-    return std::nullopt;
+    return false;
   }
-  Target out{.path = path, .network = network->name, .name = path.substr(dot + 1), .initial = false, .fed = false,
-             .variable = nullptr, .span = span, .value = {}};
-  if (out.name.ends_with(".init")) {
-    out.initial = true;
-    out.name.resize(out.name.size() - 5);
-  }
-  out.variable = find_variable(e.model, *network, out.name);
-  if (!out.variable) {
-    report_no_target(e, *network, out.name, span);
-    return std::nullopt;
-  }
+  const std::string name = name_of(path).name;
+  if (find_variable(model, *network, name)) return true;
+  Diagnostic& diag = diags.report(DiagKind::UnknownName, span, cat("the network ", quoted(network->name), " has no parameter ", quoted(name)));
+  const std::vector<std::string> all = names_in(model, *network);
+  std::vector<std::string> below;   // 'Net.S'
+  for (const std::string& one : all)
+    if (one.starts_with(name + ".")) below.push_back(cat(network->name, ".", one));
+  if (const auto near = did_you_mean(name, all)) diag.help = cat("did you mean ", network->name, ".", *near, "?");
+  else if (!below.empty()) diag.help = cat("it has ", listed(below));
+  return false;
+}
+
+std::optional<Target> find_target(Evaluation& e, const std::string& path, Span span) {
+  if (!check_path(e.model, path, span, e.diags)) return std::nullopt;
+  const Network* network = e.model.find_network(path.substr(0, path.find('.')));
+  const PathName found = name_of(path);
+  Target out{.path = path, .network = network->name, .name = found.name, .initial = found.initial, .fed = false,
+             .variable = find_variable(e.model, *network, found.name), .span = span, .value = {}};
   switch (out.variable->kind) {
     case VarKind::Param:
       if (!out.initial) return out;

@@ -7,6 +7,8 @@
 
 namespace hebb {
 
+/// 'Net.S.theta' names something of a network; else that is reported.
+bool check_path(const Model& model, const std::string& path, Span span, Diagnostics& diags);
 /// 'Net.S.theta' looked up; none: reported.
 std::optional<Target> find_target(Evaluation& e, const std::string& path, Span span);
 
