@@ -11,6 +11,7 @@
 #include "compiler/experiment/fit_report.h"
 #include "compiler/experiment/fitting.h"
 #include "compiler/experiment/functions.h"
+#include "compiler/experiment/loss_data.h"
 #include "compiler/support/text.h"
 
 namespace hebb {
@@ -85,6 +86,39 @@ bool take_starts(Evaluation& e, std::vector<Target>& targets, const FitOptions& 
   return true;
 }
 
+/// "2, 5 and 7"; of many only the first.
+std::string some_of(const std::vector<int64_t>& lanes) {
+  constexpr size_t kMost = 8;
+  std::vector<std::string> names;
+  for (size_t k = 0; k < std::min(lanes.size(), kMost); ++k) names.push_back(cat(lanes[k]));
+  if (lanes.size() > kMost) names.push_back(cat(lanes.size() - kMost, " more"));
+  return listed(names);
+}
+
+/// Recordings to fit, and those held out, have data; says which have none. None: reported.
+std::optional<std::vector<bool>> look_for_data(Evaluation& e, const LossProblem& problem, const FitOptions& options, Span span) {
+  const bool together = options.batch == 0 && options.validation.empty();
+  if (together && !problem.cut) return std::vector<bool>(static_cast<size_t>(problem.lanes()));   // not worth looking at each: the loss tells
+  auto out = recordings_without_data(e, problem, options.burn_in);
+  if (!out) return std::nullopt;
+  std::vector<int64_t> without;
+  bool fitted = false, watched = options.validation.empty();
+  for (int64_t lane = 0; lane < problem.lanes(); ++lane) {
+    const bool held = std::find(options.validation.begin(), options.validation.end(), lane) != options.validation.end();
+    if ((*out)[static_cast<size_t>(lane)]) without.push_back(lane);
+    else (held ? watched : fitted) = true;
+  }
+  if (!fitted || !watched) {
+    const char* which = fitted ? "no recording of 'validation'" : options.validation.empty() ? "no recording" : "no recording that is fitted";
+    report_argument(e, span, cat(which, " has data: every value is missing (nan)", options.burn_in > 0 ? ", or left out by 'burn_in'" : ""));
+    return std::nullopt;
+  }
+  if (!without.empty())
+    note_once(e, cat(without.size() == 1 ? "recording " : "recordings ", some_of(without), without.size() == 1 ? " has" : " have", " no data, and say",
+                     without.size() == 1 ? "s" : "", " nothing in the fit"));
+  return out;
+}
+
 bool check_lanes(Evaluation& e, const LossProblem& problem, const FitOptions& options, Span span) {
   for (const int64_t lane : options.validation) {
     if (lane < problem.lanes()) continue;
@@ -142,9 +176,11 @@ void perform_fit(Evaluation& e, const ast::Fit& fit) {
   if (!problem || !check_lanes(e, *problem, *options, fit.span)) return give_up();
   auto free = free_numbers(e, *problem, *options, fit.span);
   if (!free) return give_up();
+  const auto without_data = look_for_data(e, *problem, *options, fit.loss->span);
+  if (!without_data) return give_up();
   keep_freed_memory();
   ++e.fits_begun;
-  Fitting fitting(e, fit, *problem, *options, std::move(*free));
+  Fitting fitting(e, fit, *problem, *options, std::move(*free), *without_data);
   if (!fitting.run()) return give_up();
   fitting.summary();
   for (const Target& target : problem->targets) e.fitted[target.path] = target.value;

@@ -37,13 +37,6 @@ std::string FitStart::name_of(size_t i) const {
   return quoted(cat(target.path, "[", index, "]"));
 }
 
-std::string FitStart::asked_of() const {
-  std::string out;
-  for (size_t lane = 0; lane < question_.loss.lanes.size(); ++lane)
-    if (question_.loss.lanes[lane]) out += cat(out.empty() ? "" : ", ", lane);
-  return out;
-}
-
 void FitStart::keep(double score, const std::vector<double>& x) {
   if (!(score < s_.best)) return;
   s_.best = score;

@@ -49,8 +49,6 @@ class FitStart {
 
   const StartState& state() const { return s_; }
   bool failed() const { return failed_; }      // a mistake was reported
-  /// The recordings of the last question: "0, 3"; empty: all.
-  std::string asked_of() const;
   double loss() const { return loss_; }        // of the last update
   double norm() const { return norm_; }        // of its gradient
   /// Of each target: some derivative of the loss was not zero; empty: none was asked for.

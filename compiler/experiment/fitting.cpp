@@ -29,13 +29,17 @@ std::string digits(double value) {
 
 }  // namespace
 
-Fitting::Fitting(Evaluation& e, const ast::Fit& fit, LossProblem& problem, FitOptions options, std::vector<Free> free)
+Fitting::Fitting(Evaluation& e, const ast::Fit& fit, LossProblem& problem, FitOptions options, std::vector<Free> free,
+                 const std::vector<bool>& without_data)
     : e_(e), fit_(fit), problem_(problem) {
   plan_.recordings = problem_.lanes();
   for (int64_t lane = 0; lane < plan_.recordings; ++lane) {
     const auto& held = options.validation;
     if (std::find(held.begin(), held.end(), lane) == held.end()) plan_.training.push_back(lane);
   }
+  // Together with others they say nothing; an update of their own would only follow what else is in the loss.
+  if (options.batch > 0 && options.batch < static_cast<int64_t>(plan_.training.size()))
+    std::erase_if(plan_.training, [&](int64_t lane) { return without_data[static_cast<size_t>(lane)]; });
   const auto n = static_cast<int64_t>(plan_.training.size());
   plan_.per_update = options.batch == 0 ? n : std::min(options.batch, n);
   plan_.per_epoch = (n + plan_.per_update - 1) / plan_.per_update;
@@ -85,12 +89,8 @@ bool Fitting::run() {
   while (!s_.finished && !interrupted()) {
     fill_places();
     update_all();
-    for (const Going& going : places_) {
-      if (!going.start || !going.start->failed()) continue;
-      const std::string which = going.start->asked_of();
-      if (!which.empty()) note_once(e_, cat("the loss was asked of recording ", which, " alone: leave it out, or take more of them an update (batch = …)"));
-      return false;
-    }
+    const auto failed = [](const Going& going) { return going.start && going.start->failed(); };
+    if (std::any_of(places_.begin(), places_.end(), failed)) return false;
     const auto ended = [](const StartState& start) { return start.ended; };
     s_.finished = static_cast<int64_t>(s_.starts.size()) == all_starts() && std::all_of(s_.starts.begin(), s_.starts.end(), ended);
     show_progress();

@@ -10,7 +10,9 @@ namespace hebb {
 
 class Fitting {
  public:
-  Fitting(Evaluation& e, const ast::Fit& fit, LossProblem& problem, FitOptions options, std::vector<Free> free);
+  /// `without_data`: by recording.
+  Fitting(Evaluation& e, const ast::Fit& fit, LossProblem& problem, FitOptions options, std::vector<Free> free,
+          const std::vector<bool>& without_data);
 
   /// False: reported.
   bool run();

@@ -1,5 +1,6 @@
 // Losses and scores of a model against data. A nan in the data leaves its term out, also of the count.
 
+#include <algorithm>
 #include <cmath>
 
 #include "compiler/experiment/arithmetic.h"
@@ -37,26 +38,34 @@ std::optional<Pair> model_and_data(Evaluation& e, const FunctionCall& call) {
   return Pair{std::move(*model), std::move(*data)};
 }
 
+MaybeValue no_term(Evaluation& e, const FunctionCall& call) {
+  report_argument(e, call.span, cat(quoted(call.name), " has no term: every value is missing (nan)"));
+  return std::nullopt;
+}
+
+enum class Data { Any, Probabilities };
+
 /// The mean of term(model, data) over what is not missing.
 template <class F>
-MaybeValue masked_mean(Evaluation& e, const FunctionCall& call, F term, bool square) {
+MaybeValue masked_mean(Evaluation& e, const FunctionCall& call, F term, Data data) {
   const auto pair = model_and_data(e, call);
   if (!pair) return std::nullopt;
   double sum = 0;
   int64_t n = 0;
   for (size_t i = 0; i < pair->model.values.size(); ++i) {
     if (std::isnan(pair->data.values[i]) || std::isnan(pair->model.values[i])) continue;
+    if (data == Data::Probabilities && (pair->data.values[i] < 0 || pair->data.values[i] > 1)) {
+      report_argument(e, call.slots[1]->span, cat(quoted(call.name), " takes data from 0 to 1, got ", pair->data.values[i]));
+      return std::nullopt;
+    }
     sum += term(pair->model.values[i], pair->data.values[i]);
     ++n;
   }
-  if (n == 0) {
-    report_argument(e, call.span, cat(quoted(call.name), " has no term: every value is missing (nan)"));
-    return std::nullopt;
-  }
+  if (n == 0 && !e.some_recordings) return no_term(e, call);
   const MaybeDimension one = common_dimension(pair->model.dimension, pair->data.dimension).dimension;
   MaybeDimension dimension = Dimension{};
-  if (square) dimension = one ? MaybeDimension(*one * *one) : std::nullopt;
-  return value_of(scalar(sum / static_cast<double>(n), dimension));
+  if (data == Data::Any) dimension = one ? MaybeDimension(*one * *one) : std::nullopt;
+  return value_of(scalar(n == 0 ? 0 : sum / static_cast<double>(n), dimension));
 }
 
 double nats(double p, double y) {
@@ -67,11 +76,13 @@ double nats(double p, double y) {
 double nats_of_logit(double z, double y) { return std::max(z, 0.0) - z * y + std::log1p(std::exp(-std::fabs(z))); }
 
 MaybeValue mse(Evaluation& e, const FunctionCall& call) {
-  return masked_mean(e, call, [](double a, double b) { return (a - b) * (a - b); }, true);
+  return masked_mean(e, call, [](double a, double b) { return (a - b) * (a - b); }, Data::Any);
 }
-MaybeValue cross_entropy(Evaluation& e, const FunctionCall& call) { return masked_mean(e, call, nats, false); }
+MaybeValue cross_entropy(Evaluation& e, const FunctionCall& call) {
+  return masked_mean(e, call, nats, Data::Probabilities);
+}
 MaybeValue cross_entropy_logits(Evaluation& e, const FunctionCall& call) {
-  return masked_mean(e, call, nats_of_logit, false);
+  return masked_mean(e, call, nats_of_logit, Data::Probabilities);
 }
 
 /// 1 - squares left / squares of the data about its mean, along one line.
@@ -107,9 +118,14 @@ MaybeValue r2(Evaluation& e, const FunctionCall& call) {
     if (!axis) return std::nullopt;
   }
   const auto model = lines(pair->model, axis), data = lines(pair->data, axis);
-  double sum = 0;
-  for (size_t k = 0; k < model.size(); ++k) sum += explained(model[k], data[k]);
-  return value_of(scalar(sum / static_cast<double>(model.size())));
+  double sum = 0, seen = 0;
+  for (size_t k = 0; k < model.size(); ++k) {
+    if (std::all_of(data[k].begin(), data[k].end(), [](double value) { return std::isnan(value); })) continue;
+    sum += explained(model[k], data[k]);
+    ++seen;
+  }
+  if (seen == 0) return no_term(e, call);
+  return value_of(scalar(sum / seen));
 }
 
 MaybeValue deviance_explained(Evaluation& e, const FunctionCall& call) {
@@ -128,11 +144,14 @@ MaybeValue deviance_explained(Evaluation& e, const FunctionCall& call) {
   }
   null = expand(null, pair->model.shape);
   double of_model = 0, of_null = 0;
+  bool any = false;
   for (size_t i = 0; i < pair->data.values.size(); ++i) {
     if (std::isnan(pair->data.values[i])) continue;
+    any = true;
     of_model += nats(pair->model.values[i], pair->data.values[i]);
     of_null += nats(null.values[i], pair->data.values[i]);
   }
+  if (!any) return no_term(e, call);
   return value_of(scalar(100 * (1 - of_model / of_null)));
 }
 

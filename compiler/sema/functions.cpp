@@ -59,7 +59,7 @@ void check_uncalled_functions(Session& session, FileTable& table) {
                 .scope = &scope,
                 .dimensions = &dimensions,
                 .variable_dimensions = &none};
-    Names names;
+    Names names = {"nan"};   // of experiments: a missing value
     for (const ast::Name& parameter : function->parameters) names.insert(parameter.text);
     for (const auto& [local, value] : function->where) names.insert(local.text);
     check_names(frame, function->body, names);
