@@ -6,6 +6,7 @@
 #include "compiler/experiment/arithmetic.h"
 #include "compiler/experiment/engine.h"
 #include "compiler/experiment/functions.h"
+#include "compiler/experiment/loss_runs.h"
 #include "compiler/lower/lower.h"
 #include "compiler/program/interpret.h"
 #include "compiler/support/text.h"
@@ -183,10 +184,12 @@ std::optional<LossProblem> make_problem(Evaluation& e, const ast::Expr& loss, st
   for (const LossLeaf& leaf : out.graph.leaves) {
     if (!leaf.run || std::find(seen.begin(), seen.end(), leaf.run) != seen.end()) continue;
     seen.push_back(leaf.run);
+    if (!check_run_of_loss(e, *leaf.run, out.targets)) return std::nullopt;
     auto run = RunGradient::create(e, *leaf.run, out.graph, out.targets, options);
     if (!run) return std::nullopt;
     out.runs.push_back(std::move(*run));
   }
+  note_moving_data(e, out.graph, out.targets);
   for (Target& target : out.targets) {
     if (target.fed) continue;
     auto value = path_value(e, target.path, target.span);

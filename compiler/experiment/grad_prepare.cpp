@@ -164,17 +164,6 @@ Tensor initial_values(const PreparedRun& prepared, ColumnId column, bool each_la
   return prepared.batched && each_lane ? stack(lanes) : std::move(lanes[0]);
 }
 
-bool takes(const ast::Run& run, const Target& target, std::span<const Target> targets) {
-  std::vector<std::string> settings, paths;
-  for (const ast::Setting& setting : run.settings) {
-    std::string name = target.network;
-    for (const ast::Name& part : setting.path.parts) name += "." + part.text;
-    settings.push_back(std::move(name));
-  }
-  for (const Target& other : targets) paths.push_back(other.path);
-  return takes_fitted(settings, target.path, paths);
-}
-
 Extents shape_as_fed(const PreparedRun& prepared, const std::string& name) {
   for (const GivenSetting& given : prepared.options.others)
     if (given.name == name) return given.value.shape;

@@ -29,8 +29,6 @@ PreparedRun repeated(PreparedRun prepared, int64_t copies);
 PreparedRun one_copy(const PreparedRun& prepared, int64_t copy);
 /// The initial values of a column that this run would draw: one for each lane, or those of the first.
 Tensor initial_values(const PreparedRun& prepared, ColumnId column, bool each_lane);
-/// The run takes what this target is given; it is drawn by the run where nothing is given yet.
-bool takes(const ast::Run& run, const Target& target, std::span<const Target> targets);
 Extents shape_as_fed(const PreparedRun& prepared, const std::string& name);
 
 }  // namespace hebb

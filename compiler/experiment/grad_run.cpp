@@ -8,6 +8,7 @@
 #include "compiler/experiment/engine.h"
 #include "compiler/experiment/grad_lanes.h"
 #include "compiler/experiment/grad_prepare.h"
+#include "compiler/experiment/loss_runs.h"
 #include "compiler/program/interpret.h"
 #include "compiler/program/overlap.h"
 #include "compiler/support/text.h"
@@ -94,9 +95,11 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
   }
 
   bool drew = false;
+  std::vector<std::string> paths;
+  for (const Target& target : targets) paths.push_back(target.path);
   for (const Target& target : targets) {
     const bool here = !target.fed && target.network == s.network->name && !e.fitted.contains(target.path);
-    if (!here || !takes(run, target, targets)) continue;
+    if (!here || !takes(e, run, target.path, paths)) continue;
     const ColumnId column = prepared->program->find_column(target.name);
     if (!column.valid()) continue;
     e.fitted[target.path] = in_declared_shape(initial_values(*prepared, column, target.initial), target.variable);
@@ -109,14 +112,10 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
 
   const Program& program = *s.prepared.program;
   std::vector<ColumnId> wanted, outputs;
-  std::string own, moving;   // paths
   for (size_t k = 0; k < targets.size(); ++k) {
     const Target& target = targets[k];
     if (target.network != s.network->name) continue;
-    if (!target.fed && !takes(run, target, targets)) {   // it has a value of its own
-      own += cat(own.empty() ? "" : ", ", target.path);
-      continue;
-    }
+    if (!target.fed && !takes(e, run, target.path, paths)) continue;   // it has a value of its own
     Place place{.target = k, .column = program.find_column(target.name), .entry = SIZE_MAX, .given = {}};
     if (target.fed) {
       for (size_t n = 0; n < s.prepared.feeds.size(); ++n)
@@ -130,11 +129,8 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
     }
     if (!place.column.valid() || place.entry == SIZE_MAX) continue;  // this run sets or defines it itself
     wanted.push_back(place.column);
-    moving += cat(moving.empty() ? "" : ", ", target.path);
     s.places.push_back(std::move(place));
   }
-  if (!own.empty() && !moving.empty())
-    note_once(e, cat("the run in line ", e.sources.position(run.network.span.file, run.network.span.begin).line, " has its own ", own, ", and moves with ", moving));
   std::vector<TrajectoryOutput> read;
   for (const Seen& output : s.outputs) {
     outputs.push_back(output.read.column);

@@ -3,19 +3,13 @@
 #include <cmath>
 
 #include "compiler/experiment/loss_nodes.h"
-#include "compiler/experiment/prepared_run.h"
+#include "compiler/experiment/loss_runs.h"
 #include "compiler/support/overload.h"
 #include "compiler/support/text.h"
 
 namespace hebb {
 
 namespace {
-
-std::string setting_name(const ast::Setting& setting) {
-  std::string out;
-  for (const ast::Name& part : setting.path.parts) out += (out.empty() ? "" : ".") + part.text;
-  return out;
-}
 
 /// A recording of a run, found through lets: 'sim.Y.r'.
 struct Recording {
@@ -43,6 +37,24 @@ class Tracer {
     const bool result = find_dependence(expr);
     if (!frame_) depends_[&expr] = result;
     return result;
+  }
+
+  void collect(const ast::Expr& expr, std::vector<MovingPart>& out) {
+    if (!depends(expr)) return;
+    if (const auto path = path_text(e_, expr); path && options_.paths.contains(*path)) return out.push_back({nullptr, *path});
+    if (const Recording found = recording(expr); found.run && !found.name.empty()) {
+      if (run_depends(*found.run)) out.push_back({found.run, found.name});
+      for (const ast::Setting& setting : found.run->settings)
+        if (setting.value) collect(*setting.value, out);
+      return;
+    }
+    if (const auto* name = std::get_if<ast::NameRef>(&expr.node)) {
+      const auto let = e_.lets.find(name->name);
+      if (let == e_.lets.end() || !open_.insert(name->name).second) return;
+      collect(*let->second.definition, out);
+      open_.erase(name->name);
+    }
+    for (const ast::Expr* child : children(expr)) collect(*child, out);
   }
 
  private:
@@ -78,19 +90,9 @@ class Tracer {
   /// The run has what a path names, and does not set it itself.
   bool run_depends(const ast::Run& run) const {
     const std::string& network = run.network.parts.back().text;
-    std::vector<std::string> settings;
-    for (const ast::Setting& setting : run.settings)
-      if (!is_signal(network, setting_name(setting))) settings.push_back(cat(network, ".", setting_name(setting)));
     const std::vector<std::string> paths(options_.paths.begin(), options_.paths.end());
-    return std::any_of(paths.begin(), paths.end(), [&](const std::string& path) {
-      return path.starts_with(network + ".") && takes_fitted(settings, path, paths);
-    });
-  }
-
-  bool is_signal(const std::string& network, const std::string& name) const {
-    const Network* found = e_.model.find_network(network);
-    const Variable* variable = found ? find_variable(e_.model, *found, name) : nullptr;
-    return variable && (variable->kind == VarKind::Signal || variable->kind == VarKind::Input);
+    return std::any_of(paths.begin(), paths.end(),
+                       [&](const std::string& path) { return path.starts_with(network + ".") && takes(e_, run, path, paths); });
   }
 
   bool find_dependence(const ast::Expr& expr) {
@@ -434,6 +436,12 @@ class Tracer {
 
 bool depends_on_paths(Evaluation& e, const ast::Expr& expr, const TraceOptions& options) {
   return Tracer(e, options).depends(expr);
+}
+
+std::vector<MovingPart> moving_parts(Evaluation& e, const ast::Expr& expr, const TraceOptions& options) {
+  std::vector<MovingPart> out;
+  Tracer(e, options).collect(expr, out);
+  return out;
 }
 
 std::optional<LossGraph> trace_loss(Evaluation& e, const ast::Expr& loss, const TraceOptions& options) {

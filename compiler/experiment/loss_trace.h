@@ -18,6 +18,14 @@ std::optional<LossGraph> trace_loss(Evaluation& e, const ast::Expr& loss, const 
 /// Whether the value of an expression changes with the paths.
 bool depends_on_paths(Evaluation& e, const ast::Expr& expr, const TraceOptions& options);
 
+/// A recording of a run that uses what a fit gives a path, or, without a run, a path.
+struct MovingPart {
+  const ast::Run* run = nullptr;
+  std::string name;                // "Y.r", "Net.S.theta"
+};
+/// Those that an expression reads.
+std::vector<MovingPart> moving_parts(Evaluation& e, const ast::Expr& expr, const TraceOptions& options);
+
 /// "Net.S.theta" when the expression is a name of something in a network.
 std::optional<std::string> path_text(const Evaluation& e, const ast::Expr& expr);
 
