@@ -63,6 +63,11 @@ bool Fitting::forward_mode() const {
 int64_t Fitting::starts_at_once() const {
   for (const RunGradient& run : problem_.runs)
     if (!run.never_together_because().empty()) return 1;
+  if (!problem_.runs.empty() && problem_.runs[0].device_room() > 0) {   // there a start is a block more
+    int64_t room = INT64_MAX;
+    for (const RunGradient& run : problem_.runs) room = std::min(room, run.device_room());
+    return std::clamp<int64_t>(room / plan_.per_update, 1, all_starts());
+  }
   const auto parts = [](int64_t all, int64_t each) { return (all + each - 1) / each; };
   const int64_t threads = std::max(e_.options.threads, 1);
   int64_t best = 1, least = INT64_MAX;
@@ -214,6 +219,7 @@ bool Fitting::report_stops() {
 
 std::string Fitting::memory_text() const {
   std::string text;
+  if (at_once_ > 1 && !problem_.runs.empty() && problem_.runs[0].device_room() > 0) text += cat("; ", at_once_, " starts at a time on the device");
   for (const RunGradient& run : problem_.runs) {
     const TrajectoryMemory memory = run.memory();
     const int64_t together = std::max(memory.lanes, tangent_ ? tangent_->together() : 1);

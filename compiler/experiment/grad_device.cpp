@@ -27,11 +27,17 @@ Result<GradientDevice> GradientDevice::create(const Setup& setup) {
     return Failure{cat("the gradient of ", setup.prepared->options.steps, " steps needs ", bytes_text(static_cast<double>(*least)),
                        " of the GPU's memory even with checkpoints, ", bytes_text(static_cast<double>(most)),
                        setup.max_bytes < free ? " allowed" : " free", setup.runs > 1 ? cat(" for each of ", setup.runs, " runs") : "")};
-  const int64_t lanes = setup.prepared->lanes;
-  out.together_ = std::clamp<int64_t>(static_cast<int64_t>(std::min<uint64_t>(most / std::max<uint64_t>(*least, 1), INT64_MAX)), 1, lanes);
-  for (int64_t first = 0; first < lanes; first += out.together_)
-    out.groups_.push_back({.first = first, .count = std::min(out.together_, lanes - first), .trajectory = nullptr});
+  out.room_ = std::max<int64_t>(static_cast<int64_t>(std::min<uint64_t>(most / std::max<uint64_t>(*least, 1), INT64_MAX)), 1);
+  out.group();
   return out;
+}
+
+void GradientDevice::group() {
+  const int64_t lanes = setup_.prepared->lanes;
+  together_ = std::min(room_, lanes);
+  groups_.clear();
+  for (int64_t first = 0; first < lanes; first += together_)
+    groups_.push_back({.first = first, .count = std::min(together_, lanes - first), .trajectory = nullptr});
 }
 
 DeviceTrajectory::Setup GradientDevice::setup_of(int64_t first, int64_t count) const {
@@ -42,7 +48,7 @@ DeviceTrajectory::Setup GradientDevice::setup_of(int64_t first, int64_t count) c
   for (int64_t lane = first; lane < first + count; ++lane) {
     const DrawsOfLane draws = draws_of_lane(prepared, lane);
     out.keys.push_back(random_key(draws.seed, draws.lane));
-    out.feeds.push_back(&(*setup_.feeds)[static_cast<size_t>(lane)]);
+    out.feeds.push_back(&(*setup_.feeds)[static_cast<size_t>(lane / prepared.copies)]);
   }
   return out;
 }

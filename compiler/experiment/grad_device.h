@@ -12,7 +12,7 @@ class GradientDevice {
   struct Setup {
     std::shared_ptr<const Adjoint> adjoint;
     const PreparedRun* prepared = nullptr;
-    const std::vector<std::vector<FeedValues>>* feeds = nullptr;   // by lane
+    const std::vector<std::vector<FeedValues>>* feeds = nullptr;   // by recording
     std::vector<TrajectoryOutput> outputs;
     Precision precision = Precision::Float64;
     std::shared_ptr<const CudaDevice> device;
@@ -24,6 +24,10 @@ class GradientDevice {
 
   /// How many recordings go together.
   int64_t together() const { return together_; }
+  /// How many would, were there so many.
+  int64_t room() const { return room_; }
+  /// `prepared` has another number of lanes now.
+  void group();
   /// Runs the lanes that `takes_part` says, with the parameters of `prepared`: what they recorded, by lane and output. Empty: done.
   std::string forward(const std::vector<bool>& takes_part, std::vector<ByLane>& recorded, std::vector<TrajectoryMemory>& kept);
   /// Of the same lanes: `found` is told each with what its loss owes it.
@@ -47,7 +51,7 @@ class GradientDevice {
   Setup setup_;
   std::shared_ptr<const DeviceAdjoint> adjoint_;
   std::shared_ptr<const DeviceCode> code_;
-  int64_t together_ = 1;
+  int64_t together_ = 1, room_ = 1;
   std::vector<Group> groups_;
 };
 

@@ -25,9 +25,9 @@ void GradientLanes::resize() {
 }
 
 void GradientLanes::count_anew() {
-  assert(!device_ && "a device takes one question at a time");
   resize();
   if (packing_) let_go_together(false);
+  if (device_) device_->group();
 }
 
 std::string GradientLanes::make_kernels() {
@@ -63,7 +63,8 @@ std::string GradientLanes::apart_because() const {
 }
 
 std::string GradientLanes::never_together_because() const {
-  return packing_ ? TrajectoryPack::obstacle(setup_.adjoint->program) : "they are interpreted, or on a device";
+  if (device_) return {};
+  return packing_ ? TrajectoryPack::obstacle(setup_.adjoint->program) : "they are interpreted";
 }
 
 std::unique_ptr<Trajectory> GradientLanes::make_trajectory(int64_t lane, std::string& failure) const {
@@ -241,9 +242,10 @@ TrajectoryAtBounds GradientLanes::at_bounds(ColumnId column, double low, double 
     sum.all += one.all;
   };
   if (device_) {
+    std::vector<bool> first_copies;   // the others have values of their own
+    for (int64_t lane = 0; lane < prepared().lanes; ++lane) first_copies.push_back(lane % prepared().copies == 0);
     // A device that fails now says so to the next who asks.
-    device_->each(std::vector<bool>(static_cast<size_t>(prepared().lanes), true),
-                  [&](DeviceTrajectory& trajectory, int64_t k, int64_t) { add(trajectory.at_bounds(column, low, high, k)); });
+    device_->each(first_copies, [&](DeviceTrajectory& trajectory, int64_t k, int64_t) { add(trajectory.at_bounds(column, low, high, k)); });
     return sum;
   }
   std::vector<bool> seen(static_cast<size_t>(prepared().lanes));   // of groups

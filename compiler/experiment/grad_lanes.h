@@ -32,6 +32,8 @@ class GradientLanes {
   bool on_device() const { return device_.has_value(); }
   /// How many lanes the device takes at once.
   int64_t together_on_device() const { return device_->together(); }
+  /// How many lanes a device holds at once; 0: there is none.
+  int64_t device_room() const { return device_ ? device_->room() : 0; }
   /// The prepared run has another number of lanes now.
   void count_anew();
 

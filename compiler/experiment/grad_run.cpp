@@ -180,6 +180,7 @@ bool RunGradient::batched() const { return state_->prepared.batched; }
 TrajectoryMemory RunGradient::memory() const { return state_->lanes->memory(); }
 std::string RunGradient::apart_because() const { return state_->lanes->apart_because(); }
 std::string RunGradient::never_together_because() const { return state_->lanes->never_together_because(); }
+int64_t RunGradient::device_room() const { return state_->lanes->device_room(); }
 const PreparedRun& RunGradient::prepared() const { return state_->prepared; }
 
 namespace {

@@ -78,6 +78,8 @@ class RunGradient {
   std::string apart_because() const;
   /// What keeps runs of this network from sharing vectors, however many there are; empty: nothing.
   std::string never_together_because() const;
+  /// How many recordings a device holds at once, copies included; 0: this runs on the CPU.
+  int64_t device_room() const;
   /// Gives every lane of a copy the values of the targets, without running.
   void set_targets(std::span<const Target> targets, int64_t copy = 0);
   /// Weight-steps of bounded weights at one of their bounds, and all of them: every step of every lane.
