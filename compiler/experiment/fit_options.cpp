@@ -200,6 +200,22 @@ std::string setting_path(const ast::Path& path) {
   return out;
 }
 
+namespace {
+
+/// Options that the method does not read.
+void note_without_effect(Evaluation& e, const ast::Fit& fit, Method method) {
+  if (method != Method::Lbfgs && method != Method::GaussNewton) return;
+  std::vector<std::string> names;
+  for (const ast::Setting& setting : fit.settings)
+    for (const char* name : {"lr", "batch", "schedule", "clip", "patience"})
+      if (setting_path(setting.path) == name) names.push_back(cat("'", name, "'"));
+  if (!names.empty())
+    note_once(e, cat(listed(names), names.size() == 1 ? " has" : " have", " no effect on ", method == Method::Lbfgs ? "lbfgs" : "gauss_newton",
+                     ", which looks at all recordings and finds its own steps"));
+}
+
+}  // namespace
+
 std::optional<FitOptions> read_fit_options(Evaluation& e, const ast::Fit& fit, std::span<const Target> targets) {
   FitOptions out;
   out.seed = e.options.seed;
@@ -210,6 +226,8 @@ std::optional<FitOptions> read_fit_options(Evaluation& e, const ast::Fit& fit, s
     report_argument(e, fit.span, "'steps' and 'epochs' both say how long the fit takes", "give one of them");
     return std::nullopt;
   }
+  note_without_effect(e, fit, out.method);
+  if (out.method == Method::Lbfgs || out.method == Method::GaussNewton) out.batch = 0;
   if (e.options.precision) out.precision = *e.options.precision;
   if (e.options.report) out.report = true;
   return out;

@@ -21,6 +21,17 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 
+/// Some function other than the means over data is given values that are nan or infinite.
+bool computes_with_missing_data(const LossGraph& graph) {
+  const auto whole = [&](int operand) {
+    const auto& constant = graph.nodes[static_cast<size_t>(operand)].constant;
+    return !constant || std::all_of(constant->values.begin(), constant->values.end(), [](double v) { return std::isfinite(v); });
+  };
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const LossNode& node) {
+    return node.likelihood == LossNode::Likelihood::None && !std::all_of(node.operands.begin(), node.operands.end(), whole);
+  });
+}
+
 std::string digits(double value) {
   char text[40];
   std::snprintf(text, sizeof text, "%.6g", value);
@@ -208,7 +219,8 @@ bool Fitting::report_stops() {
     const std::string rest = ++told == (found ? kMost : 1) && stopped > told ? cat("; ", stopped - told, " more stopped early") : "";
     Diagnostic& diag = e_.diags.report(found ? DiagKind::FitStopped : DiagKind::Diverged, fit_.span,
                                        cat(which, " stopped ", s_.starts[k].stopped, rest));
-    if (!found) diag.help = "begin elsewhere (start = …), or give the weight bounds";
+    if (!found && computes_with_missing_data(problem_.graph)) diag.help = "the loss computes with data that are nan or infinite: mse(…) and the cross entropies leave nan out, nothing else does";
+    else if (!found) diag.help = "begin elsewhere (start = …), or give the weight bounds";
     else if (several) diag.help = "the other starts went on; a smaller 'lr', 'spread' or 'clip' may keep this one going";
     else diag.help = "the best values so far are kept; a smaller 'lr', or 'clip', may go further";
   }
@@ -241,13 +253,19 @@ void Fitting::summary() {
   int64_t updates = 0;
   for (const StartState& start : s_.starts) updates += start.update;
   const size_t best = *best_start();
-  text += cat(": ", plural(static_cast<size_t>(updates), "update"), ", loss ", digits(s_.starts[0].first_loss), " -> ", digits(s_.starts[best].best));
+  const bool first_order = plan_.options.method == Method::Adam || plan_.options.method == Method::GradientDescent;
+  const bool watched = first_order && !plan_.options.validation.empty();
+  text += cat(": ", plural(static_cast<size_t>(updates), "update"), ", loss ", digits(s_.starts[0].first_loss));
+  text += watched ? cat(" at first; ", digits(s_.starts[best].best), " at best on those held out") : cat(" -> ", digits(s_.starts[best].best));
   if (all_starts() > 1) {
     double worst = s_.starts[best].best;
     for (const StartState& start : s_.starts)
       if (!start.best_x.empty()) worst = std::max(worst, start.best);
     text += cat(", found by start ", best + 1, " of ", all_starts(), " (the worst ended at ", digits(worst), ")");
   }
+  if (first_order && !watched && plan_.whole && updates > 0 && s_.starts[0].first_loss != 0 && s_.starts[best].best == s_.starts[0].first_loss &&
+      std::find(reached_.begin(), reached_.end(), true) != reached_.end())
+    text += "; no update was better than the start: try a smaller 'lr'";
   text += share_at_bounds();
   text += memory_text();
   const auto is_free = [&](size_t target) {

@@ -425,6 +425,8 @@ Value evaluate_call(Frame& frame, const ast::Expr& expr, const ast::Call& call) 
   } else if (find_symbol(frame, name) != nullptr) {
     diag.help = cat(quoted(name), " is a value: write  ", name, " * (…)  for a product, ", name,
                     "[i] for an element");
+  } else if (name == "list" || name == "linspace" || name == "zeros" || name == "load" || name == "reshape") {
+    diag.help = cat("experiments have it: write  let x = ", name, "(…);  there, or  fun x(n) = ", name, "(…);  and call that");
   }
   return poison();
 }
