@@ -78,9 +78,7 @@ Status StreamedRecords::load(ByteReader& from) {
       int64_t numbers = 0;
       from(numbers);
       if (!from.ok || numbers < 0 || one.samples < 0) return Failure{"the checkpoint does not fit this run"};
-      auto cut = PartFile::open(part.path(), numbers);
-      if (!cut) return cut.failure();
-      part = *std::move(cut);
+      if (const Status cut = part.cut(numbers); !cut) return cut;
     }
   }
   return Done{};

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <zip.h>
@@ -88,16 +90,30 @@ Status write_hdf5(const std::string& path, std::span<const StreamedArray> arrays
 Result<PartFile> PartFile::open(const std::string& path, int64_t numbers) {
   PartFile out;
   out.path_ = path;
-  out.file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (out.file_ < 0) return failure("write", path, errno);
-  if (numbers == kAsItIs) return out;
-  const int64_t size = kHeader + numbers * static_cast<int64_t>(sizeof(double));
-  const off_t have = ::lseek(out.file_, 0, SEEK_END);
-  if (numbers > 0 && have < size)
-    return Failure{cat("cannot go on with ", quoted(path), ": it is shorter than the checkpoint says")};
-  if (::ftruncate(out.file_, size) != 0) return failure("write", path, errno);
-  out.numbers_ = numbers;
+  for (;;) {
+    out.file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (out.file_ < 0) return failure("write", path, errno);
+    // Where a file system knows no locks, nothing is locked.
+    if (::flock(out.file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+      return Failure{cat("cannot write ", quoted(path), ": another run is writing it")};
+    struct stat opened, named;
+    if (::fstat(out.file_, &opened) != 0) return failure("write", path, errno);
+    if (::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev) break;
+    ::close(out.file_);  // who held it removed it meanwhile
+  }
+  if (numbers != kAsItIs)
+    if (const Status done = out.cut(numbers); !done) return done.failure();
   return out;
+}
+
+Status PartFile::cut(int64_t numbers) {
+  const int64_t size = kHeader + numbers * static_cast<int64_t>(sizeof(double));
+  const off_t have = ::lseek(file_, 0, SEEK_END);
+  if (numbers > 0 && have < size)
+    return Failure{cat("cannot go on with ", quoted(path_), ": it is shorter than the checkpoint says")};
+  if (::ftruncate(file_, size) != 0) return failure("write", path_, errno);
+  numbers_ = numbers;
+  return Done{};
 }
 
 PartFile::PartFile(PartFile&& other) noexcept

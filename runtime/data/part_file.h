@@ -14,8 +14,10 @@ namespace hebb {
 class PartFile {
  public:
   static constexpr int64_t kAsItIs = -1;
-  /// Keeps the first `numbers` of a file that is there; 0 begins anew.
+  /// Keeps the first `numbers` of a file that is there; 0 begins anew. A part belongs to whoever has it open: a second run is refused.
   static Result<PartFile> open(const std::string& path, int64_t numbers);
+  /// Keeps the first `numbers`.
+  Status cut(int64_t numbers);
   PartFile(PartFile&& other) noexcept;
   PartFile& operator=(PartFile&& other) noexcept;
   ~PartFile();

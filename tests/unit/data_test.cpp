@@ -465,10 +465,14 @@ TEST(Hdf5, WhatIsNoneIsRefusedAndTheOldFileStays) {
 
 TEST(Parts, GrowAreCutAndBecomeArrays) {
   const Folder folder;
-  auto part = PartFile::open(folder / "p", 0);
-  ASSERT_TRUE(part.ok());
-  ASSERT_TRUE(part->append(std::vector<double>{1, 2, 3, 4}).ok());
-  ASSERT_TRUE(part->append(std::vector<double>{5, 6}).ok());
+  {
+    auto part = PartFile::open(folder / "p", 0);
+    ASSERT_TRUE(part.ok());
+    ASSERT_TRUE(part->append(std::vector<double>{1, 2, 3, 4}).ok());
+    ASSERT_TRUE(part->append(std::vector<double>{5, 6}).ok());
+    EXPECT_EQ(PartFile::open(folder / "p", 0).error(), "cannot write '" + (folder / "p") + "': another run is writing it");
+    EXPECT_EQ(part->numbers(), 6);
+  }
   {
     auto cut = PartFile::open(folder / "p", 4);
     ASSERT_TRUE(cut.ok());
@@ -486,7 +490,7 @@ TEST(Parts, GrowAreCutAndBecomeArrays) {
   }
   EXPECT_FALSE(PartFile::open(folder / "p", 100).ok());
   EXPECT_FALSE(PartFile::open(folder / "none/p", 0).ok());
-  part->remove();
+  PartFile::open(folder / "p", PartFile::kAsItIs)->remove();
   EXPECT_EQ(folder.files(), 2u);
 }
 
