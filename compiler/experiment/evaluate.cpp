@@ -195,7 +195,7 @@ MaybeValue member(Evaluation& e, const ast::Expr& expr) {
   if (auto part = sub_table(**table, key)) return part;
   if (const auto unread = (*table)->unread.find(key); unread != (*table)->unread.end()) {
     e.diags.report(DiagKind::DataContent, chain.members.back().span,
-                   cat(quoted(key), " of ", (*table)->what, " ", unread->second));
+                   cat(quoted(key), " of ", (*table)->what, " cannot be read: ", unread->second));
     return std::nullopt;
   }
   report_no_column(e, **table, key, join(chain.members.front().span, chain.members.back().span));
