@@ -276,10 +276,11 @@ Status TrajectoryCore::plan_memory(uint64_t cosy, uint64_t most_bytes) {
   Segments plan = plan_segments(steps, states.slot_bytes(), small.slot_bytes(), static_cast<double>(cosy) - own);
   packed_states = PackedSlots(columns, states);
   packed_saved = PackedSlots(columns, saved);
+  packed_small = PackedSlots(columns, small);
   packs = plan.count > 1 && window.all == 0 && 2 * packed_states.slot_bytes() <= states.slot_bytes();
   if (packs) {
-    plan = plan_segments(steps, packed_states.slot_bytes(), small.slot_bytes(), 0);
-    own += 3 * static_cast<double>(states.slot_bytes());
+    plan = plan_segments(steps, packed_states.slot_bytes(), packed_small.slot_bytes(), 0);
+    own += 3 * static_cast<double>(states.slot_bytes()) + static_cast<double>(small.slot_bytes());
   }
   memory.segment = plan.steps;
   memory.checkpoints = plan.count;
@@ -291,8 +292,8 @@ Status TrajectoryCore::plan_memory(uint64_t cosy, uint64_t most_bytes) {
   }
   const int64_t segment = std::max<int64_t>(memory.segment, 2);
   const bool got = states.allocate(packs ? 2 : segment) && saved.allocate(packs ? 1 : memory.checkpoints) &&
-                   (!packs || (packed_states.allocate(segment) && packed_saved.allocate(memory.checkpoints))) &&
-                   small.allocate(memory.segment);
+                   (!packs || (packed_states.allocate(segment) && packed_saved.allocate(memory.checkpoints) && packed_small.allocate(memory.segment))) &&
+                   small.allocate(packs ? 1 : memory.segment);
   if (!got) return Failure{"no memory left for the trajectory"};
   return Done{};
 }
@@ -311,7 +312,7 @@ std::byte* TrajectoryCore::state_before(int64_t step) {
 void TrajectoryCore::bind(std::byte* state, std::byte* next_state, int64_t small_slot, int64_t step) {
   states.bind(columns, now, state);
   states.bind(columns, next, next_state);
-  small.bind(columns, small.ids(), small_slot);
+  small.bind(columns, small.ids(), packs ? 0 : small_slot);
   // Kernels only read what is fed.
   for (const BoundFeed& feed : feeds) {
     std::byte* const row = const_cast<std::byte*>(feed.rows) + static_cast<size_t>(step) * feed.stride;
@@ -321,12 +322,13 @@ void TrajectoryCore::bind(std::byte* state, std::byte* next_state, int64_t small
 }
 
 void TrajectoryCore::bind_step(int64_t step) {
+  if (packs && ring_begin >= 0) packed_small.fetch(step - ring_begin, small.slot(0));
   bind(state_before(step), state_before(step + 1), step - std::max<int64_t>(ring_begin, 0), step);
 }
 
 /// Computes a step where its columns are bound.
 void TrajectoryCore::compute_step(int64_t step, int64_t small_slot, Compute what) {
-  std::memset(small.slot(small_slot), 0, small_zeros);
+  std::memset(small.slot(packs ? 0 : small_slot), 0, small_zeros);
   std::memset(passing.slot(0), 0, passing_zeros);
   for (const ColumnId id : what == Compute::All ? resets : moved_resets) columns.fill(id, program()[id].reset);
   if (what == Compute::All) show_ticks(step);
@@ -344,7 +346,9 @@ void TrajectoryCore::load_segment(int64_t begin) {
     if (packs) held[(step + 1) % 2] = step + 1;   // not to be fetched: it is about to be made
     bind(now_here, state_before(step + 1), step - begin, step);
     compute_step(step, step - begin, Compute::All);
-    if (packs) packed_states.keep(step - begin, state_before(step + 1));
+    if (!packs) continue;
+    packed_states.keep(step - begin, state_before(step + 1));
+    packed_small.keep(step - begin, small.slot(0));
   }
 }
 

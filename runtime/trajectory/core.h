@@ -68,9 +68,9 @@ struct TrajectoryCore {
   std::vector<ColumnId> now_adjoints, next_adjoints;
   Slots states;                                  // those of a segment after its first, which is its checkpoint
   Slots saved;                                   // one per checkpoint
-  /// With checkpoints, where states are mostly padding: `states` are two that take turns, `saved` is the beginning, and
-  /// all others are kept here.
-  PackedSlots packed_states, packed_saved;
+  /// With checkpoints, where states are mostly padding: `states` are two that take turns, `saved` is the beginning, `small`
+  /// is one, and all others are kept here.
+  PackedSlots packed_states, packed_saved, packed_small;
   bool packs = false;
   int64_t held[2] = {-1, -1};                    // before which step `states` are; -1: none
   Slots small;                                   // per-neuron columns of each step of the segment

@@ -21,7 +21,7 @@ class PackedSlots {
   }
   size_t slot_bytes() const { return size_; }
   bool allocate(int64_t count) {
-    memory_ = allocate_zeroed(size_ * static_cast<size_t>(std::max<int64_t>(count, 1)));
+    memory_ = allocate_zeroed(std::max<size_t>(size_ * static_cast<size_t>(std::max<int64_t>(count, 1)), 1));
     return memory_ != nullptr;
   }
   void keep(int64_t index, const std::byte* from) {
