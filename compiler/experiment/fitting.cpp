@@ -106,7 +106,11 @@ bool Fitting::run() {
     fill_places();
     update_all();
     const auto failed = [](const Going& going) { return going.start && going.start->failed(); };
-    if (std::any_of(places_.begin(), places_.end(), failed)) return false;
+    if (std::any_of(places_.begin(), places_.end(), failed)) {
+      const bool some = !plan_.whole || !plan_.options.validation.empty();
+      if (some && !problem_.cut && plan_.recordings > 1) note_once(e_, "the loss mixes recordings, and was asked of some of them: it needs all (batch = all, no validation)");
+      return false;
+    }
     const auto ended = [](const StartState& start) { return start.ended; };
     s_.finished = static_cast<int64_t>(s_.starts.size()) == all_starts() && std::all_of(s_.starts.begin(), s_.starts.end(), ended);
     show_progress();

@@ -263,7 +263,7 @@ std::vector<std::optional<LossValue>> evaluate_together(Evaluation& e, LossProbl
     if (!leaves[k]) continue;
     const LossQuestion& question = *asked[k].question;
     const std::optional<LossCut> part = cut_of(problem, question);
-    const SomeRecordings some(e, !question.lanes.empty());
+    const SomeRecordings some(e, part.has_value());
     const auto tape = evaluate_loss(e, problem.graph, *leaves[k], part ? &*part : nullptr);
     if (!tape || !is_one_number(e, problem, tape->back())) return nothing();
     LossValue& value = out[k].emplace(LossValue{.loss = tape->back().values[0], .gradients = {}, .terms = {}});

@@ -173,7 +173,7 @@ std::optional<SecondOrder> second_order(Evaluation& e, const LossProblem& proble
                                         const std::vector<Tensor>& leaves, const Slopes& slopes) {
   const std::optional<LossCut> part = cut_of(problem, question);
   const LossCut* const cut = part ? &*part : nullptr;
-  const SomeRecordings some(e, !question.lanes.empty());
+  const SomeRecordings some(e, part.has_value());
   const auto tape = evaluate_loss(e, problem.graph, leaves, cut);
   if (!tape || !is_one_number(e, problem, tape->back())) return std::nullopt;
   const std::vector<Tensor> adjoints = pull_loss(problem.graph, *tape);
