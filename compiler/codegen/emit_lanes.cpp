@@ -23,7 +23,8 @@ class LaneEmitter {
       : program_(program), kernel_(program[id]), options_(options), context_(module.getContext()), b_(context_),
         aliases_(context_), stages_(stages(program, kernel_)), domain_(program[kernel_.domain]), values_(program.pool.size()) {
     real_ = options.precision == Precision::Float32 ? b_.getFloatTy() : b_.getDoubleTy();
-    vector_ = llvm::FixedVectorType::get(real_, kLanes);
+    at_once_ = std::min<int64_t>(kLanes, options.vector_bits / real_->getPrimitiveSizeInBits());
+    vector_ = llvm::FixedVectorType::get(real_, static_cast<unsigned>(at_once_));
     function_ = llvm::Function::Create(llvm::FunctionType::get(b_.getVoidTy(), {b_.getPtrTy()}, false),
                                        llvm::Function::ExternalLinkage, kernel_symbol(program, id), module);
     function_->addFnAttr(llvm::Attribute::NoUnwind);
@@ -37,7 +38,19 @@ class LaneEmitter {
     columns_ = field(b_.getPtrTy(), offsetof(hebb_launch, columns));
     keys_ = field(b_.getPtrTy(), offsetof(hebb_launch, keys));
     step_ = field(b_.getInt64Ty(), offsetof(hebb_launch, step));
+    // As many runs at a time as one register holds: what is computed for two halves at once takes two.
+    loop("part", kLanes / at_once_, 1, [&](Value* part) {
+      first_lane_ = b_.CreateNSWMul(part, b_.getInt64(static_cast<uint64_t>(at_once_)));
+      emit_part();
+    });
+    b_.CreateRetVoid();
+    aliases_.attach();
+  }
+
+ private:
+  void emit_part() {
     compute_all(stages_.uniform, {});
+    if (sums_apart()) return emit_neurons_by_sums();
     open_running(At::Uniform, {});
     switch (domain_.kind) {
       case SpaceKind::Uniform: emit_row({}); break;
@@ -48,11 +61,8 @@ class LaneEmitter {
       case SpaceKind::Sparse: assert(false && "runs of sparse networks are not packed"); break;
     }
     close_running(At::Uniform, {});
-    b_.CreateRetVoid();
-    aliases_.attach();
   }
 
- private:
   /// Which row is computed; null where the domain has no such index.
   struct Row {
     Value *pre = nullptr, *post = nullptr;
@@ -92,17 +102,19 @@ class LaneEmitter {
   Value* pointer(ColumnId column, Value* row, uint32_t element) {
     Value* index = b_.getInt64(element);
     if (row != nullptr) index = b_.CreateNSWAdd(b_.CreateNSWMul(row, b_.getInt64(program_[column].width)), index);
-    return b_.CreateInBoundsGEP(vector_, base(column), index);
+    return b_.CreateInBoundsGEP(real_, base(column), b_.CreateNSWAdd(b_.CreateNSWMul(index, b_.getInt64(kLanes)), first_lane_));
   }
 
+  llvm::Align alignment() const { return llvm::Align(static_cast<uint64_t>(at_once_) * (real_->getPrimitiveSizeInBits() / 8)); }
+
   Value* load(ColumnId column, Value* pointer) {
-    llvm::LoadInst* load = b_.CreateAlignedLoad(vector_, pointer, llvm::Align(64), program_[column].name);
+    llvm::LoadInst* load = b_.CreateAlignedLoad(vector_, pointer, alignment(), program_[column].name);
     aliases_.note(load, column, 0);
     return load;
   }
 
   void store(Value* value, ColumnId column, Value* pointer) {
-    aliases_.note(b_.CreateAlignedStore(value, pointer, llvm::Align(64)), column, 0);
+    aliases_.note(b_.CreateAlignedStore(value, pointer, alignment()), column, 0);
   }
 
   Value* pair(const Row& row) {
@@ -127,13 +139,13 @@ class LaneEmitter {
   // --- nodes ---
 
   NodeValue constant(double value) {
-    return {.number = llvm::ConstantVector::getSplat(llvm::ElementCount::getFixed(kLanes),
+    return {.number = llvm::ConstantVector::getSplat(vector_->getElementCount(),
                                                      llvm::cast<llvm::Constant>(emit_constant(real_, value).number))};
   }
 
   /// A result for each run from one number of each operand: a loop that becomes vectors later.
   Value* by_lane(std::span<Value* const> operands, const std::function<Value*(Value* lane, std::span<Value* const>)>& f) {
-    llvm::Type* const array = llvm::ArrayType::get(real_, kLanes);
+    llvm::Type* const array = llvm::ArrayType::get(real_, static_cast<uint64_t>(at_once_));
     std::vector<Value*> in;
     for (Value* operand : operands) {
       in.push_back(variable("in", array));
@@ -142,7 +154,7 @@ class LaneEmitter {
     Value* const out = variable("out", array);
     llvm::MDNode* const group = llvm::MDNode::getDistinct(context_, {});
     const auto parallel = [&](llvm::Instruction* access) { access->setMetadata(llvm::LLVMContext::MD_access_group, group); };
-    loop("lane", kLanes, [&](Value* lane) {
+    loop("lane", at_once_, [&](Value* lane) {
       std::vector<Value*> numbers;
       for (Value* array : in) {
         llvm::LoadInst* number = b_.CreateLoad(real_, b_.CreateInBoundsGEP(real_, array, lane));
@@ -160,10 +172,9 @@ class LaneEmitter {
       return llvm::MDNode::get(context_, parts);
     };
     llvm::Metadata* accesses[] = {llvm::MDString::get(context_, "llvm.loop.parallel_accesses"), group};
-    const unsigned width = std::min<unsigned>(options_.vector_bits / real_->getPrimitiveSizeInBits(), kLanes);
     llvm::Metadata* parts[] = {nullptr, llvm::MDNode::get(context_, accesses), hint("llvm.loop.vectorize.enable", b_.getTrue()),
-                               hint("llvm.loop.vectorize.width", b_.getInt32(width)),
-                               hint("llvm.loop.interleave.count", b_.getInt32(static_cast<uint32_t>(kLanes) / width))};
+                               hint("llvm.loop.vectorize.width", b_.getInt32(static_cast<uint32_t>(at_once_))),
+                               hint("llvm.loop.interleave.count", b_.getInt32(1))};
     llvm::MDNode* node = llvm::MDNode::getDistinct(context_, parts);
     node->replaceOperandWith(0, node);
     return node;
@@ -172,7 +183,7 @@ class LaneEmitter {
   Value* draw(const Leaf& leaf, const Row& row) {
     Value* const own_index = own(row);
     return by_lane({}, [&](Value* lane, std::span<Value* const>) {
-      Value* const key = invariant(b_.CreateLoad(b_.getInt64Ty(), b_.CreateInBoundsGEP(b_.getInt64Ty(), keys_, lane)));
+      Value* const key = invariant(b_.CreateLoad(b_.getInt64Ty(), b_.CreateInBoundsGEP(b_.getInt64Ty(), keys_, b_.CreateNSWAdd(first_lane_, lane))));
       return emit_draw(b_, {.key = key, .step = step_, .element = own_index ? own_index : b_.getInt64(0),
                             .site = leaf.index, .slot = leaf.element}, real_).number;
     });
@@ -247,8 +258,11 @@ class LaneEmitter {
   // --- loops ---
 
   void loop(const char* name, int64_t count, const std::function<void(Value*)>& body, llvm::MDNode* hints = nullptr) {
-    constexpr int64_t kUnrolled = 2;
-    if (count <= kUnrolled) {
+    loop(name, count, 2, body, hints);
+  }
+  /// Without a loop up to a count of `unrolled`.
+  void loop(const char* name, int64_t count, int64_t unrolled, const std::function<void(Value*)>& body, llvm::MDNode* hints = nullptr) {
+    if (count <= unrolled) {
       for (int64_t index = 0; index < count; ++index) body(b_.getInt64(static_cast<uint64_t>(index)));
       return;
     }
@@ -291,6 +305,58 @@ class LaneEmitter {
         emit_row(row);
       });
       close_running(At::Post, {.pre = nullptr, .post = post});
+    });
+  }
+
+  size_t sums_in_registers() const { return options_.vector_bits == 512 ? 18 : 9; }
+
+  /// Whether neurons are gone through once for every few sums over them, which then stay in registers.
+  bool sums_apart() const {
+    if (domain_.kind != SpaceKind::Neurons || kernel_.accumulates.size() <= sums_in_registers()) return false;
+    std::vector<ExprId> values;
+    for (const Accumulate& sum : kernel_.accumulates) values.push_back(sum.value);
+    for (const ExprId id : nodes_below(program_.pool, values)) {
+      const Op op = program_.pool[id].op;
+      if (op == Op::Draw || op == Op::Div || op == Op::Sqrt || info(op).is_transcendental) return false;
+    }
+    return std::all_of(kernel_.accumulates.begin(), kernel_.accumulates.end(), [](const Accumulate& sum) { return sum.at == At::Uniform; });
+  }
+
+  /// Of the row's nodes, in their order: those below `roots`.
+  std::vector<uint32_t> of_row(const std::vector<ExprId>& roots) const {
+    const std::vector<bool> live = live_nodes(program_.pool, roots);
+    std::vector<uint32_t> out;
+    for (const uint32_t id : stages_.rows.back())
+      if (live[id]) out.push_back(id);
+    return out;
+  }
+
+  void emit_neurons_by_sums() {
+    const std::span<const Accumulate> all = kernel_.accumulates;
+    for (size_t first = 0; first < all.size(); first += sums_in_registers()) {
+      const auto some = all.subspan(first, std::min(sums_in_registers(), all.size() - first));
+      std::vector<ExprId> values;
+      for (const Accumulate& sum : some) {
+        values.push_back(sum.value);
+        b_.CreateStore(load(sum.into, pointer(sum.into, nullptr, sum.element)), running(sum));
+      }
+      const std::vector<uint32_t> needed = of_row(values);
+      loop("post", domain_.size, [&](Value* post) {
+        const Row row{.pre = nullptr, .post = post};
+        compute_all(needed, row);
+        for (const Accumulate& sum : some) add(sum, row);
+      });
+      for (const Accumulate& sum : some) store(b_.CreateLoad(vector_, running(sum)), sum.into, pointer(sum.into, nullptr, sum.element));
+    }
+    if (kernel_.stores.empty()) return;   // last: sums may read what they replace
+    std::vector<ExprId> values;
+    for (const Store& effect : kernel_.stores) values.push_back(effect.value);
+    const std::vector<uint32_t> needed = of_row(values);
+    loop("post", domain_.size, [&](Value* post) {
+      const Row row{.pre = nullptr, .post = post};
+      compute_all(needed, row);
+      for (const Store& effect : kernel_.stores)
+        store(values_[effect.value.value].number, effect.into, pointer(effect.into, own(row), effect.element));
     });
   }
 
@@ -341,7 +407,9 @@ class LaneEmitter {
   const Space& domain_;
   std::vector<NodeValue> values_;                            // by ExprId
   llvm::Type* real_ = nullptr;
-  llvm::FixedVectorType* vector_ = nullptr;                  // the same number of each run
+  int64_t at_once_ = kLanes;                                 // runs of one vector
+  Value* first_lane_ = nullptr;                              // of these
+  llvm::FixedVectorType* vector_ = nullptr;                  // the same number of each of them
   llvm::Function* function_ = nullptr;
   bool sums_stay_ = false;                                   // those per post, in what `running` gives
   Value *columns_ = nullptr, *keys_ = nullptr, *step_ = nullptr;
