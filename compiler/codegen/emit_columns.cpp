@@ -208,7 +208,7 @@ class ColumnEmitter {
 
 bool goes_by_columns(const Program& program, const Kernel& kernel, const Stages& stages, int registers) {
   constexpr size_t kManyPerPost = 8;     // fewer are read again for each few rows at little cost
-  constexpr int kSpare = 8;              // registers for the arithmetic of a synapse
+  constexpr int kSpare = 8, kSpareOfFew = 7;   // registers for the arithmetic of a synapse
   constexpr size_t kFewPerRow = 8;       // numbers per row, which are computed anew for each vector
   constexpr int64_t kSmall = 4096;
   const Space& domain = program[kernel.domain];
@@ -230,7 +230,10 @@ bool goes_by_columns(const Program& program, const Kernel& kernel, const Stages&
     if (op == Op::Draw || op == Op::Div || op == Op::Sqrt || info(op).is_transcendental) return false;
   }
   const size_t held = per_post.size() + kernel.accumulates.size();
-  return stages.pre.size() <= kFewPerRow && held >= kManyPerPost && static_cast<int>(held) + kSpare <= registers;
+  // Where registers are few, values per post are read from memory by the operation that needs them, and sums stay.
+  const bool few = registers < 32;
+  const int needed = few ? static_cast<int>(kernel.accumulates.size()) + kSpareOfFew : static_cast<int>(held) + kSpare;
+  return stages.pre.size() <= kFewPerRow && held >= kManyPerPost && needed <= registers;
 }
 
 void emit_columns(const ColumnLoops& loops, llvm::Value* begin, llvm::Value* end) { ColumnEmitter(loops).emit(begin, end); }
