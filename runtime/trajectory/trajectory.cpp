@@ -10,16 +10,17 @@
 #include "compiler/support/memory.h"
 #include "compiler/support/text.h"
 #include "runtime/random.h"
+#include "runtime/trajectory/caches.h"
 #include "runtime/trajectory/core.h"
 
 namespace hebb {
 
 namespace {
 
-/// What a tile keeps of one step should stay in the first-level cache, and a stretch of its trajectory in the
-/// second; measured with bench/run_gradients.
+/// What a tile keeps of one step should nearly stay in the first-level cache (measured with bench/run_gradients where that
+/// has 32 KiB and where it has 48), and a stretch of its trajectory in the second.
 constexpr int64_t kTileBytes = 56 << 10;
-constexpr uint64_t kStretchBytes = 768 << 10;
+uint64_t stretch_bytes() { return static_cast<uint64_t>(caches().second) * 3 / 8; }
 constexpr uint64_t kCosyBytes = 8 << 20;   // a whole trajectory beyond that is faster computed twice than fetched
 constexpr int64_t kVector = 16;
 
@@ -140,7 +141,7 @@ Status Trajectory::State::load(TrajectoryCore& core, Tile& tile, bool anew) {
     copy_window(core.columns, whole->columns, id, tile.window, in_tiles(id), true);
   }
   core.borrow_feeds(*whole, [&](ColumnId id) { return in_tiles(id); });
-  const Status begun = core.begin(whole->steps, whole->dt_ms, core.columns.bytes() + kStretchBytes, UINT64_MAX);
+  const Status begun = core.begin(whole->steps, whole->dt_ms, core.columns.bytes() + stretch_bytes(), UINT64_MAX);
   const uint64_t needed = bytes_with(core);
   if (!begun || needed <= options.max_bytes) return begun;
   return Failure{cat("the gradient of ", whole->steps, " steps needs ", bytes_text(static_cast<double>(needed)),
