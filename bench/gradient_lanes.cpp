@@ -8,6 +8,7 @@
 #include <string>
 
 #include "bench/measure.h"
+#include "compiler/adjoint/late_sums.h"
 #include "compiler/lower/lower.h"
 #include "compiler/pipeline.h"
 #include "compiler/support/text.h"
@@ -40,6 +41,7 @@ Result<Behaviour> load() {
   out.theta = program.find_column("W.theta"), out.w = program.find_column("W.w"), out.logit = program.find_column("Y.I");
   AdjointResult made = adjoint(program, std::vector{out.theta}, std::vector{out.logit});
   if (!made.adjoint) return Failure{"no derivative"};
+  sum_late(*made.adjoint);
   out.adjoint = std::make_shared<const Adjoint>(std::move(*made.adjoint));
   out.read = {{out.logit}};
   const auto u = [](uint64_t k, uint32_t site) { return draw_uniform<double>(7, site, 0, k, 0); };

@@ -13,6 +13,7 @@
 #include "bench/reference_gradient.h"
 #include "compiler/adjoint/adjoint.h"
 #include "compiler/adjoint/in_place.h"
+#include "compiler/adjoint/late_sums.h"
 #include "compiler/lower/lower.h"
 #include "compiler/pipeline.h"
 #include "compiler/program/overlap.h"
@@ -46,6 +47,7 @@ Result<Compiled> load(const char* file) {
   AdjointResult made = adjoint(overlap(apart, wanted), wanted, std::vector{out.y});
   if (!made.adjoint) return Failure{"no derivative"};
   reverse_in_place(*made.adjoint);
+  sum_late(*made.adjoint);
   out.adjoint = std::make_shared<const Adjoint>(std::move(*made.adjoint));
   auto run_kernels = jit(*out.program, {});
   auto adjoint_kernels = jit(out.adjoint->program, {});

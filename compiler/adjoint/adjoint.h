@@ -22,6 +22,16 @@ struct StepAdjoint {
   std::vector<KernelId> reverse;
 };
 
+/// Sums over the whole run that several steps may be added to at once (late_sums.h).
+struct LateSums {
+  int64_t steps = 0;               // so many at once; 0: there are no such sums
+  std::vector<KernelId> reverse;   // of a step, without them
+  /// After each of the steps, in the order in which they go back: row by row of `steps`.
+  struct Kept { ColumnId column, steps; };
+  std::vector<Kept> kept;
+  std::vector<KernelId> add;       // what `kept` holds to the sums
+};
+
 /// What of the forward steps must be computed again.
 struct Moved {
   /// By column: it changes with the targets, or is summed where something is that does.
@@ -66,6 +76,7 @@ struct Adjoint {
   std::vector<bool> depends_on_targets;
   std::vector<KernelId> moved_init;   // of init.forward: what changes with the targets
   Moved moved;
+  LateSums late;
 };
 
 /// Why a derivative does not exist or is not supported: the chain of columns that leads there.

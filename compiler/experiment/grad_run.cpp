@@ -5,6 +5,7 @@
 #include <set>
 
 #include "compiler/adjoint/in_place.h"
+#include "compiler/adjoint/late_sums.h"
 #include "compiler/experiment/engine.h"
 #include "compiler/experiment/grad_lanes.h"
 #include "compiler/experiment/grad_prepare.h"
@@ -142,6 +143,7 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
     return std::nullopt;
   }
   reverse_in_place(*made.adjoint);
+  if (e.options.device == nullptr) sum_late(*made.adjoint);
   const auto adjoint = std::make_shared<const Adjoint>(std::move(*made.adjoint));
   assert(verify(adjoint->program).empty() && "an adjoint keeps the promises of a program");
   auto engine = e.options.engine;

@@ -50,6 +50,9 @@ Result<Kernels> make_step_kernels(const std::shared_ptr<const Adjoint>& adjoint,
   for (const StepAdjoint* step : {&adjoint->quiet, &adjoint->eventful, &adjoint->init, &adjoint->once, &adjoint->begin})
     for (const auto* list : {&step->forward, &step->reverse})
       for (const KernelId id : *list) options.wanted[id.value] = true;
+  if (together || !options.whole)   // a small network alone has few sums
+    for (const auto* list : {&adjoint->late.reverse, &adjoint->late.add})
+      for (const KernelId id : *list) options.wanted[id.value] = true;
   return jit(*program, options);
 }
 

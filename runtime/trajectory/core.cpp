@@ -174,6 +174,10 @@ void TrajectoryCore::prepare_launches() {
   all(adjoint->init.forward, init.forward);
   all(adjoint->init.reverse, init.reverse);
   for (const KernelId id : adjoint->moved_init) init.moved.push_back(prepare(id));
+  if (sums_late()) {
+    all(adjoint->late.reverse, quiet.late);
+    all(adjoint->late.add, quiet.sums);
+  }
   find_disturbed();
   if (keys.empty()) return;
   const auto written_by = [&](std::vector<KernelId> StepAdjoint::* list) {
@@ -230,7 +234,7 @@ void TrajectoryCore::share_among(int threads) {
   constexpr int64_t kRowsPerPart = 1 << 14;   // fewer take less time than threads take to meet
   pool = std::make_unique<ThreadPool>(threads);
   for (PreparedStep* step : {&quiet, &eventful, &once, &begun, &init}) {
-    for (auto* list : {&step->forward, &step->reverse, &step->moved, &step->again}) {
+    for (auto* list : {&step->forward, &step->reverse, &step->moved, &step->again, &step->late, &step->sums}) {
       for (PreparedLaunch& each : *list) {
         const std::vector<Part> parts = cut(program(), program()[each.kernel], threads, kRowsPerPart);
         if (parts.size() < 2) continue;
@@ -248,10 +252,11 @@ void TrajectoryCore::share_among(int threads) {
 /// Threads that others keep busy make each other wait: whether they pay is found by trying.
 void TrajectoryCore::run_step(std::vector<PreparedLaunch>& launches, int64_t step, FlavourList list) {
   if (!pool) return run_launches(launches, step);
-  FasterWay& way = list == &PreparedStep::reverse ? back : forth;
+  const bool is_back = list == &PreparedStep::reverse || list == &PreparedStep::late;
+  FasterWay& way = is_back ? back : forth;
   const auto begun = std::chrono::steady_clock::now();
   run_launches(launches, step, way.second());
-  if (list != &PreparedStep::forward && list != &PreparedStep::reverse) return;
+  if (list != &PreparedStep::forward && !is_back) return;
   way.took(std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
 }
 

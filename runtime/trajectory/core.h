@@ -39,6 +39,8 @@ struct PreparedStep {
   std::vector<PreparedLaunch> forward, reverse;
   std::vector<PreparedLaunch> moved;   // of `forward`: what changes with the targets
   std::vector<PreparedLaunch> again;   // of those: what the reverse needs and no step keeps
+  std::vector<PreparedLaunch> late;    // `reverse` without sums that several steps are added to at once, by `sums`
+  std::vector<PreparedLaunch> sums;
 };
 
 /// Some neurons of a longer row of them: [first, first + posts) of `all`.
@@ -172,6 +174,9 @@ struct TrajectoryCore {
   void compute_step(int64_t step, int64_t small_slot, Compute what);
   void compute_for_reverse(int64_t step);
   void find_disturbed();
+  bool sums_late() const;
+  int64_t late_before(int64_t last, std::span<const int64_t> last_owed) const;
+  void keep_for_sums(int64_t row);
   void load_segment(int64_t begin);
   void swap_adjoints();
   void begin_lanes(std::span<const int64_t> last_owed, int64_t step);

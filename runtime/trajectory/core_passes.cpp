@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "runtime/finite.h"
+#include "runtime/trajectory/caches.h"
 
 namespace hebb {
 
@@ -158,6 +160,47 @@ void TrajectoryCore::begin_lanes(std::span<const int64_t> last_owed, int64_t ste
   }
 }
 
+/// Somebody made the kernels, and there are so many sums that it pays.
+bool TrajectoryCore::sums_late() const {
+  const LateSums& late = adjoint->late;
+  std::set<uint32_t> into;
+  for (const auto* list : {&late.reverse, &late.add})
+    for (const KernelId id : *list)
+      if (!kernels.run[id.value]) return false;
+  for (const KernelId id : late.add)
+    for (const Accumulate& sum : program()[id].accumulates) into.insert(sum.into.value);
+  size_t bytes = 0;
+  for (const uint32_t column : into) bytes += columns.bytes(ColumnId{column});
+  return bytes > static_cast<size_t>(caches().first) / 2;   // else they stay in the first-level cache from step to step
+}
+
+/// Steps before this one are added up late, as many at once as there are rows: those of several runs once all are on their
+/// way back, for a run that begins forgets what was found before.
+int64_t TrajectoryCore::late_before(int64_t last, std::span<const int64_t> last_owed) const {
+  if (quiet.sums.empty()) return 0;
+  for (const int64_t of_lane : last_owed)
+    if (of_lane >= 0) last = std::min(last, of_lane);
+  return (last + 1) / adjoint->late.steps * adjoint->late.steps;
+}
+
+void TrajectoryCore::keep_for_sums(int64_t row) {
+  const size_t number = precision == Precision::Float32 ? sizeof(float) : sizeof(double);
+  for (const LateSums::Kept& kept : adjoint->late.kept) {
+    const ColumnLayout &from = columns.layout(kept.column), &to = columns.layout(kept.steps);
+    const auto* const column = static_cast<const std::byte*>(columns.base(kept.column));
+    auto* const steps = static_cast<std::byte*>(columns.base(kept.steps));
+    if (!keys.empty()) {   // rows are elements, of all runs
+      const size_t bytes = columns.bytes(kept.column);
+      std::memcpy(steps + static_cast<size_t>(row) * bytes, column, bytes);
+      continue;
+    }
+    const bool uniform = to.pres == 1;   // else each neuron has a place in each step
+    for (int64_t e = 0; e < from.width; ++e)
+      std::memcpy(steps + static_cast<size_t>(uniform ? to.offset(0, row, e) : to.offset(row, 0, e)) * number,
+                  column + static_cast<size_t>(from.offset(0, 0, e)) * number, static_cast<size_t>(from.posts) * number);
+  }
+}
+
 void TrajectoryCore::reverse(std::span<const OutputPlace> outputs, std::span<const int64_t> lanes_owed) {
   const Adjoint& a = *adjoint;
   for (const ColumnId id : a.zero_once) columns.fill(id, 0);
@@ -181,7 +224,7 @@ void TrajectoryCore::reverse(std::span<const OutputPlace> outputs, std::span<con
   }
 
   // Nothing is owed for the steps after the last one that the loss reads.
-  const int64_t last = last_owed(steps, outputs, *this);
+  const int64_t last = last_owed(steps, outputs, *this), late = late_before(last, lanes_owed);
   for (int64_t step = last; step >= 0; --step) {
     load_segment(step / memory.segment * memory.segment);
     bind_step(step);
@@ -194,7 +237,11 @@ void TrajectoryCore::reverse(std::span<const OutputPlace> outputs, std::span<con
       if (!is_read(outputs[k].what, step, steps) || !owed[k].valid()) continue;
       owe(outputs[k], owed[k], step);
     }
-    run_flavours(step, &PreparedStep::reverse, written_back);
+    run_flavours(step, step < late ? &PreparedStep::late : &PreparedStep::reverse, written_back);
+    if (step < late) {
+      keep_for_sums((late - 1 - step) % a.late.steps);
+      if (step % a.late.steps == 0) run_step(quiet.sums, step, &PreparedStep::sums);
+    }
     for (size_t k = 0; k < fed_targets.size(); ++k) {
       const std::vector<double> one = read(a.adjoint_of[fed_targets[k].value]);
       std::copy(one.begin(), one.end(), fed_gradients[k].begin() + step * static_cast<int64_t>(one.size()));
