@@ -6,6 +6,7 @@
 #include "compiler/experiment/arithmetic.h"
 #include "compiler/experiment/engine.h"
 #include "compiler/experiment/functions.h"
+#include "compiler/experiment/loss_data.h"
 #include "compiler/experiment/loss_runs.h"
 #include "compiler/lower/lower.h"
 #include "compiler/program/interpret.h"
@@ -263,9 +264,10 @@ std::vector<std::optional<LossValue>> evaluate_together(Evaluation& e, LossProbl
     if (!leaves[k]) continue;
     const LossQuestion& question = *asked[k].question;
     const std::optional<LossCut> part = cut_of(problem, question);
-    const SomeRecordings some(e, part.has_value());
+    const SomeRecordings some(e, !question.lanes.empty());
     const auto tape = evaluate_loss(e, problem.graph, *leaves[k], part ? &*part : nullptr);
     if (!tape || !is_one_number(e, problem, tape->back())) return nothing();
+    if (!part && !question.lanes.empty() && mixes_what_is_missing(e, problem.graph, *tape)) return nothing();
     LossValue& value = out[k].emplace(LossValue{.loss = tape->back().values[0], .gradients = {}, .terms = {}});
     if (!question.gradient) continue;
     adjoints[k] = pull_loss(problem.graph, *tape);

@@ -8,6 +8,7 @@
 #include "compiler/adjoint/tangent.h"
 #include "compiler/experiment/engine.h"
 #include "compiler/experiment/loss_curvature.h"
+#include "compiler/experiment/loss_data.h"
 #include "compiler/experiment/tangent_lanes.h"
 #include "compiler/support/text.h"
 #include "runtime/device/device.h"
@@ -173,9 +174,10 @@ std::optional<SecondOrder> second_order(Evaluation& e, const LossProblem& proble
                                         const std::vector<Tensor>& leaves, const Slopes& slopes) {
   const std::optional<LossCut> part = cut_of(problem, question);
   const LossCut* const cut = part ? &*part : nullptr;
-  const SomeRecordings some(e, part.has_value());
+  const SomeRecordings some(e, !question.lanes.empty());
   const auto tape = evaluate_loss(e, problem.graph, leaves, cut);
   if (!tape || !is_one_number(e, problem, tape->back())) return std::nullopt;
+  if (!part && !question.lanes.empty() && mixes_what_is_missing(e, problem.graph, *tape)) return std::nullopt;
   const std::vector<Tensor> adjoints = pull_loss(problem.graph, *tape);
   SecondOrder out{.loss = tape->back().values[0], .gradient = std::vector<double>(n),
                   .matrix = std::vector<double>(n * n), .terms = likelihood_terms(problem.graph, *tape)};

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compiler/experiment/functions.h"
+
 namespace hebb {
 
 namespace {
@@ -89,6 +91,19 @@ std::optional<std::vector<bool>> recordings_without_data(Evaluation& e, const Lo
     out[static_cast<size_t>(lane)] = could && *could > 0;
   }
   return out;
+}
+
+bool mixes_what_is_missing(Evaluation& e, const LossGraph& graph, const LossTape& tape) {
+  const auto missing = [&](int operand) {
+    const auto& values = tape[static_cast<size_t>(operand)].values;
+    return std::all_of(values.begin(), values.end(), [](double value) { return std::isnan(value); });
+  };
+  for (const LossNode& node : graph.nodes) {
+    if (!is_mean_over_data(node) || (!missing(node.operands[0]) && !missing(node.operands[1]))) continue;
+    report_argument(e, node.span, "this has no term: every value of one side is missing (nan) while some recordings take no part");
+    return true;
+  }
+  return false;
 }
 
 }  // namespace hebb

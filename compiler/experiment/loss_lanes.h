@@ -18,8 +18,7 @@ struct LossCut {
 /// None: the loss cannot be cut, something in it mixes recordings other than by a sum or mean over all of them.
 std::optional<std::vector<bool>> constants_by_lane(const LossGraph& graph, std::span<const int> ranks, int64_t lanes);
 
-/// While a loss that is cut to some of its recordings is evaluated: a mean over data of which they have none is 0, and owes
-/// nothing. In a loss that cannot be cut all terms may be missing for another reason: it mixes those that are not there.
+/// While a loss of some of its recordings is evaluated: a mean over data of which they have none is 0, and owes nothing.
 struct SomeRecordings {
   explicit SomeRecordings(Evaluation& e, bool some = true) : e(e), before(std::exchange(e.some_recordings, some)) {}
   SomeRecordings(const SomeRecordings&) = delete;
