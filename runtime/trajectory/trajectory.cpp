@@ -160,10 +160,13 @@ Status Trajectory::State::each_tile(bool anew, const std::function<void(Trajecto
         failures[k] = core.error();
         continue;
       }
-      if (!std::exchange(tile.made, true)) tile.saved = Slots((*core)->columns, (*core)->now);
-      if (!tile.saved.allocate(std::max<int64_t>((*core)->memory.checkpoints, 1))) {
-        failures[k] = "no memory left for the states";
-        continue;
+      // How many checkpoints there are is the tile's own: this thread may never have seen one of its size.
+      if (!std::exchange(tile.made, true)) {
+        tile.saved = Slots((*core)->columns, (*core)->now);
+        if (!tile.saved.allocate(1)) {
+          failures[k] = "no memory left for the states";
+          continue;
+        }
       }
       std::swap((*core)->saved, tile.saved);
       const Status loaded = load(**core, tile, anew);
