@@ -1,6 +1,7 @@
 #include "compiler/codegen/object_machine.h"
 
 #include <llvm-c/Target.h>
+#include <llvm/ADT/StringMap.h>
 #include <llvm/MC/MCSubtargetInfo.h>
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Target/TargetMachine.h>
