@@ -54,7 +54,7 @@ class SignAnalysis {
     const LeafSign usual = [this](ExprId id, const ExprNode& leaf) { return usual_sign(id, leaf, 0); };
     const bool steady = fixed || common(usual);
     // A synapse's sum of terms of either sign turns when its traces say so: at almost every event.
-    if (!steady && (out_.products.size() > 1 || can_be_replayed())) return "what it adds has terms of either sign";
+    if (!steady && out_.products.size() > 1) return "what it adds has terms of either sign";
     out_.signs = steady ? Deferral::Signs::Steady : Deferral::Signs::Changing;
     out_.of_parameters = steady && std::all_of(out_.products.begin(), out_.products.end(), [this](const Deferral::Product& product) {
       return !product.at_flow.valid() && (!product.at_instants.valid() || of_parameters(product.at_instants));

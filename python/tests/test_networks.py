@@ -263,7 +263,7 @@ def test_a_fit_recovers_the_rate_of_learning():
 
 
 DELAYED = """
-neuron Cell { receive exc : 1; param at = 1e9 ms; state t = 0, got = 0; t' = 1; on exc { got += exc; } emit spike when t > at { t := -1e9; } }
+neuron Cell { receive exc : 1; param at = 1e9 ms; state t = 0, got = 0; t' = 1; on exc { got += exc; } emit spike when t > at { t := -1e9 ms; } }
 network N {
   pop X[1] : Cell(at = 0.95 ms);
   pop Y[40] : Cell;
@@ -298,7 +298,7 @@ def test_the_step_of_a_network_is_that_of_its_runs():
     short, said = hebb.network(SPIKING + "network N { pop A[1] : LIF; }", dt=0.25), hebb.network(SPIKING + "network N { pop A[1] : LIF; }")
     assert said.dt == 0.1
     for net in (short, said):
-        net["A.v"] = 0.5
+        net["A.v"] = np.array([0.5])
         v = net.run(1, record=["A.v"])["A.v"]
         assert len(v) == round(1 / net.dt)
         assert abs(v[-1, 0] - 0.5 * np.exp(-1 / 20)) < 1e-6
