@@ -96,6 +96,10 @@ bool Buckets::concerns(const Kernel& kernel) const {
   return false;
 }
 
+bool Buckets::has_late(ColumnId into) const {
+  return std::any_of(plan_.late.begin(), plan_.late.end(), [&](const Bucketed::Late& late) { return late.into == into && !late.values; });
+}
+
 const std::vector<uint32_t>* Buckets::rows(ColumnId into, size_t b) const {
   for (size_t k = 0; k < plan_.late.size(); ++k)
     if (plan_.late[k].into == into && !plan_.late[k].values) return &shown_[k].at(delay(plan_.late[k], buckets()[b])).rows;

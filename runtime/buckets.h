@@ -30,6 +30,8 @@ class Buckets {
   size_t count() const { return buckets().size(); }
   const Bucketed& plan() const { return plan_; }
   const std::vector<Bucket>& buckets() const { return columns_.connections(plan_.space).buckets; }
+  /// Whether a column is a late event, of which each bucket has its own rows.
+  bool has_late(ColumnId into) const;
   /// Whether a kernel reads or writes what differs between buckets.
   bool concerns(const Kernel& kernel) const;
   /// The columns of a launch for bucket b, until the next delivery.

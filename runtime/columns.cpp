@@ -211,9 +211,6 @@ Result<Columns> Columns::create(const Program& program, Precision precision, uin
   };
   if (needed > static_cast<double>(available) || needed > 0x1p60) return refusal();
 
-  const bool divides = threads > 1 && std::none_of(program.spaces.begin(), program.spaces.end(), [](const Space& space) {
-    return space.kind == SpaceKind::Sparse && space.connect.delayed();
-  });
   Columns columns;
   columns.precision_ = precision;
   columns.connections_.resize(program.spaces.size());
@@ -225,7 +222,7 @@ Result<Columns> Columns::create(const Program& program, Precision precision, uin
     columns.connections_[k] = *std::move(drawn);
     if (space.connect.delayed())
       if (const Status sorted = sort_by_delay(program, space, key, by_post[k], columns.connections_[k]); !sorted) return sorted.failure();
-    if (divides && may_lie_in_blocks(program, SpaceId{static_cast<uint32_t>(k)}, columns.connections_[k].count(), threads, least_piece))
+    if (threads > 1 && !space.connect.delayed() && may_lie_in_blocks(program, SpaceId{static_cast<uint32_t>(k)}, columns.connections_[k].count(), threads, least_piece))
       lay_in_blocks(columns.connections_[k], program[space.pre].size, program[space.post].size, threads);
     if (by_post[k]) index_by_post(columns.connections_[k], program[space.pre].size, program[space.post].size);
     columns.bytes_ += columns.connections_[k].bytes();

@@ -86,8 +86,7 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
       if (!late.values) list_of(late.from);
   }
   in_flight_.resize(flying);
-  // What single synapses see late differs from launch to launch within a step: no plan for threads knows it.
-  shares_ = pool_.size() > 1 && columns.device() == nullptr && has_sparse(program) && buckets_.empty();
+  shares_ = pool_.size() > 1 && columns.device() == nullptr && has_sparse(program);
   if (columns.device() != nullptr) return;  // it knows the plan
   assert(kernels.run.size() == program.kernels.size() && "one function per kernel");
   for (const Deferred& deferred : program.plan.deferred) {
@@ -198,6 +197,10 @@ PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel
   if (out.list >= 0) out.one = {out.parts[0]};
   for (hebb_launch& part : out.one) part.post_begin = 0, part.post_end = posts;
   if (way != Cut::ByPost || out.parts.size() < 2) return out;
+  if (!synapses.buckets.empty()) {  // a row has its synapses by delay first: those of some post neurons do not lie together
+    out.parts = {whole_launch(domain, key)};
+    return out;
+  }
   for (hebb_launch& part : out.parts) {
     if (part.post_begin > 0) part.row_begin = split(domain, part.post_begin);
     if (part.post_end < posts) part.row_end = split(domain, part.post_end);

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <vector>
 
 #include "compiler/program/kernels.h"
@@ -152,13 +153,17 @@ class PlanRunner {
   static constexpr int64_t kWhole = INT64_MAX;  // rows per part: never cut
 
   // Steps that threads share, in shared_step.cpp.
-  struct alignas(128) OwnLaunch { hebb_launch launch; };  // of one thread: others do not write those lines
+  struct alignas(128) OwnLaunch {  // of one thread: others do not write those lines
+    hebb_launch launch;
+    size_t bucket = 0;
+  };
   struct SharedKernel {
     KernelId kernel;
     Share share = Share::One;
     int list = -1;
     int gate = -1;                   // runs when this list is not empty
     SpaceId listed;                  // neurons in blocks of which the list is divided; invalid: everyone takes all of it
+    Buckets* buckets = nullptr;      // it runs once for each of them
     std::vector<std::vector<OwnLaunch>> parts;  // of each thread
   };
   enum class Deed { Launch, Reset, Find, Join, TakeOver, Mark };
@@ -176,6 +181,9 @@ class PlanRunner {
   };
   void prepare_sharing(uint64_t key);
   size_t prepare_shared(KernelId kernel, Share share, uint64_t key);
+  hebb_launch of_bucket(hebb_launch part, SpaceId space, const Buckets& buckets, size_t bucket);
+  bool of_buckets(int list) const;
+  Share own_share(const Kernel& kernel) const;
   SharedStep plan_sharing(When leave_out, uint64_t key);
   void run_shared(const SharedStep& shared, int64_t step);
   void run_levels(const SharedStep& shared, int thread, int64_t step);
@@ -191,6 +199,7 @@ class PlanRunner {
   ThreadPool pool_;
   int64_t rows_per_part_;
   std::map<uint32_t, std::map<int64_t, std::vector<int64_t>>> splits_;  // of a sparse space, at a post neuron
+  std::map<std::tuple<uint32_t, size_t, int64_t>, std::vector<int64_t>> bucket_splits_;  // of a sparse space, in a bucket, at a post neuron
   std::vector<SpikeList> lists_;
   std::vector<InFlight> in_flight_;    // of the plan's delays, then of each of its bucketed spaces
   std::vector<int64_t> delays_;        // of the plan's delays, in steps

@@ -57,6 +57,9 @@ size_t PlanRunner::prepare_shared(KernelId id, Share share, uint64_t key) {
     const bool listed_posts = kernel.rows == Rows::OfPost || kernel.rows == Rows::OfSpikes;
     if (by_post == listed_posts) out.listed = program_[kernel.spikes].space;
   }
+  // A row has its synapses by delay first: of some post neurons only those of one delay lie together.
+  for (Buckets& buckets : buckets_)
+    if (buckets.concerns(kernel) || (kernel.domain == buckets.space() && by_post && kernel.rows != Rows::OfPost)) out.buckets = &buckets;
   const hebb_launch whole = whole_launch(kernel.domain, key);
   for (int thread = 0; thread < pool_.size(); ++thread) {
     hebb_launch part = whole;
@@ -65,6 +68,10 @@ size_t PlanRunner::prepare_shared(KernelId id, Share share, uint64_t key) {
     if (by_post) part.post_begin = own.post_begin, part.post_end = own.post_end;
     if (out.share == Share::ByPre) part.pre_begin = own.post_begin, part.pre_end = own.post_end;
     std::vector<OwnLaunch>& launches = out.parts.emplace_back();
+    if (out.buckets != nullptr) {
+      for (size_t b = 0; b < out.buckets->count(); ++b) launches.push_back({of_bucket(part, kernel.domain, *out.buckets, b), b});
+      continue;
+    }
     if (domain.kind == SpaceKind::Sparse && kernel.rows != Rows::OfPost && !columns_.connections(kernel.domain).blocks.empty()) {
       for (size_t block = 0; block < static_cast<size_t>(pool_.size()); ++block) {
         if (by_post ? block != static_cast<size_t>(thread) : out.share == Share::One && thread > 0) continue;
@@ -82,13 +89,53 @@ size_t PlanRunner::prepare_shared(KernelId id, Share share, uint64_t key) {
   return shared_kernels_.size() - 1;
 }
 
+/// A sum over synapses of all delays is in the order of its rows, which have those of some post neurons here and there.
+Share PlanRunner::own_share(const Kernel& kernel) const {
+  const Share share = share_of(program_, kernel);
+  const bool in_order = share == Share::ByPost && !kernel.accumulates.empty() &&
+                        std::any_of(buckets_.begin(), buckets_.end(), [&](const Buckets& buckets) { return kernel.domain == buckets.space() && !buckets.concerns(kernel); });
+  return in_order ? Share::One : share;
+}
+
+/// Of a launch for some post neurons: the synapses of one bucket, in which those of a row are by post neuron too.
+hebb_launch PlanRunner::of_bucket(hebb_launch part, SpaceId space, const Buckets& buckets, size_t b) {
+  const Bucket& bucket = buckets.buckets()[b];
+  const Connections& all = columns_.connections(space);
+  const auto split_at = [&](int64_t post) -> const int64_t* {
+    std::vector<int64_t>& at = bucket_splits_[{space.value, b, post}];
+    if (!at.empty()) return at.data();
+    for (size_t i = 0; i < bucket.row_begin.size(); ++i) {
+      int64_t low = bucket.row_begin[i], high = bucket.row_end[i];
+      while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (all.post[static_cast<size_t>(middle)] < post) low = middle + 1;
+        else high = middle;
+      }
+      at.push_back(low);
+    }
+    return at.data();
+  };
+  part.row_begin = part.post_begin > 0 ? split_at(part.post_begin) : bucket.row_begin.data();
+  part.row_end = part.post_end < part.post_count ? split_at(part.post_end) : bucket.row_end.data();
+  part.column_begin = bucket.column_begin.data();
+  part.synapse = bucket.synapse.data();
+  part.pre_index = bucket.pre.data();
+  return part;
+}
+
+/// Whether the rows of a list differ from bucket to bucket: they are known before the step.
+bool PlanRunner::of_buckets(int list) const {
+  const ColumnId column = lists_[static_cast<size_t>(list)].column;
+  return std::any_of(buckets_.begin(), buckets_.end(), [&](const Buckets& buckets) { return buckets.has_late(column); });
+}
+
 PlanRunner::SharedStep PlanRunner::plan_sharing(When leave_out, uint64_t key) {
   std::vector<Task> tasks;
   std::vector<Action> actions;
   std::vector<std::vector<Touch>> kernels;
   for (const Launch& launch : program_.plan.step) {
     const Kernel& kernel = program_[launch.kernel];
-    kernels.push_back(touches(program_, kernel, share_of(program_, kernel), constants_.columns));
+    kernels.push_back(touches(program_, kernel, own_share(kernel), constants_.columns));
   }
   const auto lists_at = static_cast<uint32_t>(program_.columns.size());
   const auto blocks_at = lists_at + static_cast<uint32_t>(lists_.size());
@@ -146,12 +193,12 @@ PlanRunner::SharedStep PlanRunner::plan_sharing(When leave_out, uint64_t key) {
       mark_later(into);
       continue;
     }
-    const Share share = share_of(program_, program_[launch.kernel]);
+    const Share share = own_share(program_[launch.kernel]);
     const auto shared_as = [&](Share way) {
       const size_t shared = prepare_shared(launch.kernel, way, key);
       Task task{.first_thread = way == Share::One, .touches = way == share ? kernels[k] : touches(program_, program_[launch.kernel], way, constants_.columns)};
       for (const int list : {shared_kernels_[shared].list, shared_kernels_[shared].gate}) {
-        if (list < 0) continue;
+        if (list < 0 || of_buckets(list)) continue;
         reads(list);
         task.touches.push_back(list_touch(list, false, way == Share::One ? Reach::First : Reach::Any));
       }
@@ -268,20 +315,27 @@ void PlanRunner::act(const Action& action, int thread, int64_t step) {
 
 void PlanRunner::launch_own(SharedKernel& shared, int thread, int64_t step) {
   if (shared.gate >= 0 && lists_[static_cast<size_t>(shared.gate)].count == 0) return;
-  const SpikeList* const list = shared.list < 0 ? nullptr : &lists_[static_cast<size_t>(shared.list)];
-  int64_t begin = 0, end = list == nullptr ? 0 : list->count;
-  if (list != nullptr && shared.listed.valid()) {
-    const auto first = list->rows.begin(), last = first + list->count;
+  // Those of a list that are this thread's.
+  const auto own_rows = [&](std::span<const uint32_t> rows) -> std::pair<int64_t, int64_t> {
+    if (!shared.listed.valid()) return {0, static_cast<int64_t>(rows.size())};
     const Part own = block(program_[shared.listed].size, thread);
-    begin = std::lower_bound(first, last, own.post_begin) - first;
-    end = std::lower_bound(first, last, own.post_end) - first;
-  }
-  if (list != nullptr && begin == end) return;
+    return {std::lower_bound(rows.begin(), rows.end(), own.post_begin) - rows.begin(),
+            std::lower_bound(rows.begin(), rows.end(), own.post_end) - rows.begin()};
+  };
+  const SpikeList* const list = shared.list < 0 ? nullptr : &lists_[static_cast<size_t>(shared.list)];
+  std::span<const uint32_t> rows;
+  std::pair<int64_t, int64_t> mine;
+  if (list != nullptr) rows = std::span(list->rows).first(static_cast<size_t>(list->count)), mine = own_rows(rows);
   for (OwnLaunch& own : shared.parts[static_cast<size_t>(thread)]) {
     hebb_launch& part = own.launch;
     if (part.post_begin >= part.post_end || part.pre_begin >= part.pre_end) continue;
+    if (shared.buckets != nullptr) {
+      part.columns = shared.buckets->bases(own.bucket);
+      if (const auto* late = list == nullptr ? nullptr : shared.buckets->rows(list->column, own.bucket)) rows = *late, mine = own_rows(rows);
+    }
+    if (list != nullptr && mine.first == mine.second) continue;
     part.step = step;
-    if (list != nullptr) part.list = list->rows.data(), part.list_begin = begin, part.list_end = end;
+    if (list != nullptr) part.list = rows.data(), part.list_begin = mine.first, part.list_end = mine.second;
     kernels_.run[shared.kernel.value](&part);
   }
 }

@@ -64,7 +64,7 @@ struct Built {
 
 Built build(const std::string& text, bool defer, bool compiled) {
   const Model model = model_of(text);
-  Built out{.program = std::make_shared<const Program>(lower(model, model.networks.at(0), {.defer = defer})), .kernels = {}};
+  Built out{.program = std::make_shared<const Program>(lower(model, model.networks.at(0), {.defer = defer, .dt_ms = 1})), .kernels = {}};
   out.kernels = compiled ? *jit(*out.program, {.precision = Precision::Float64}) : interpret(out.program, Precision::Float64);
   return out;
 }
@@ -108,6 +108,40 @@ TEST(Sharing, AnyNumberOfThreadsHasTheBitsOfOne) {
       }
       EXPECT_GT(expected[0].size(), 0u) << "neurons spike";
     }
+}
+
+/// Each synapse with delays of its own, in a projection with a rule and in one without; and one with a delay for all.
+std::string delayed_network(const std::string& rule, Size size) {
+  return cat(rule, R"(
+neuron Clock { param rate = 100 Hz; receive exc : 1; state left = 1, g = 0; let wait ~ exponential(1); let first ~ uniform(0, 1);
+  g' = -g / 10 ms + exc; left' = -rate * (1 + 0.1 * g); emit spike when left <= 0 { left += wait; } }
+network N {
+  pop X[)", size.pres, R"(] : Clock;
+  pop Y[)", size.posts, R"(] : Clock(rate = 80 Hz);
+  project X -> Y as S via R { connect random(p = 0.6); init w ~ uniform(0.1, 0.9); delay axon ~ uniform(0.6 ms, 3.4 ms); delay bap ~ uniform(0.6 ms, 2.4 ms); drive exc += w; }
+  project Y -> X as B via R { connect random(p = 0.3); init w ~ uniform(0.1, 0.9); delay dend ~ uniform(0.6 ms, 4.4 ms); drive exc += w; }
+  project Y -> Y as C { connect random(p = 0.5); init w = 0.01; delay axon ~ uniform(0.6 ms, 2.4 ms); drive exc += w; }
+  project X -> X as D via R { connect random(p = 0.5); init w ~ uniform(0.1, 0.9); delay axon = 2 ms; drive exc += 0.1 * w; }
+}
+)");
+}
+
+TEST(Sharing, DelaysOfSingleSynapsesHaveTheBitsOfOneThread) {
+  for (const char* rule : {kPair, kEligible, kScaled, kOfAll, kAssigning})
+    for (const Size size : {Size{12, 9}, Size{7, 1}, Size{1, 70}, Size{40, 50}})
+      for (const bool defer : {true, false}) {
+        const Built built = build(delayed_network(rule, size), defer, /*compiled=*/size.pres == 40);
+        ASSERT_EQ(built.program->plan.bucketed.size(), 3u);
+        std::vector<std::vector<double>> expected;
+        for (const int threads : {1, 2, 3, 7}) {
+          Simulation simulation = start(built, threads);
+          ASSERT_TRUE(simulation.run(120, 1, {}, recordings(*built.program, size)).ok());
+          ASSERT_FALSE(simulation.divergence());
+          if (threads == 1) expected = seen(built, simulation);
+          else EXPECT_EQ(seen(built, simulation), expected) << rule << size.pres << " x " << size.posts << ", " << threads << " threads";
+        }
+        EXPECT_GT(expected[0].size(), 0u) << "neurons spike";
+      }
 }
 
 // Steps go over from threads to one and back as their times have it: the same bits.
