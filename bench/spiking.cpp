@@ -159,6 +159,7 @@ int run_balance_comparison(double* tight_second) {
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::string(argv[1]) == "threads") return hebb::bench::run_threads();
+  if (argc > 1 && std::string(argv[1]) == "families") return hebb::bench::run_families(0);
   const int events = hebb::bench::run_events();
   double by_hand = 0;
   const int balance = hebb::bench::run_balance_comparison(&by_hand);

@@ -11,22 +11,29 @@
 namespace hebb {
 namespace {
 
-/// Operations of a block that is left as it is; of a piece.
-constexpr size_t kWhole = 500, kLeast = 200, kMost = 260;
+/// Operations of a block that is left as it is.
+constexpr size_t kWhole = 500;
 
-/// Vectors that may stay in registers from piece to piece.
-constexpr size_t kInRegisters = 16;
-/// Registers of 512 bits: only there is code that long made of vectors.
-constexpr unsigned kVectorBits = 512;
-
-bool is_vector(const llvm::Value* value) {
-  const auto* const type = llvm::dyn_cast<llvm::FixedVectorType>(value->getType());
-  return type && type->getElementType()->isFloatingPointTy() && type->getPrimitiveSizeInBits() == kVectorBits;
+/// What suits the registers of a machine.
+struct Sizes {
+  unsigned vector_bits;
+  size_t least, most;    // operations of a piece
+  size_t in_registers;   // vectors that may stay in registers from piece to piece
+};
+Sizes sizes(unsigned vector_bits) {
+  if (vector_bits == 512) return {.vector_bits = 512, .least = 200, .most = 260, .in_registers = 16};
+  return {.vector_bits = 256, .least = 100, .most = 140, .in_registers = 8};
 }
 
-bool is_long(const llvm::BasicBlock& block) {
+bool is_vector(const llvm::Value* value, unsigned vector_bits) {
+  const auto* const type = llvm::dyn_cast<llvm::FixedVectorType>(value->getType());
+  return type && type->getElementType()->isFloatingPointTy() && type->getPrimitiveSizeInBits() == vector_bits;
+}
+
+bool is_long(const llvm::BasicBlock& block, unsigned vector_bits) {
   if (block.size() <= kWhole) return false;
-  return std::count_if(block.begin(), block.end(), [](const llvm::Instruction& each) { return is_vector(&each); }) > static_cast<std::ptrdiff_t>(kWhole);
+  const auto vectors = std::count_if(block.begin(), block.end(), [&](const llvm::Instruction& each) { return is_vector(&each, vector_bits); });
+  return vectors > static_cast<std::ptrdiff_t>(kWhole);
 }
 
 using Code = std::vector<llvm::Instruction*>;
@@ -45,7 +52,7 @@ std::vector<size_t> last_uses(const Code& code) {
 }
 
 /// Where pieces begin: behind the places with the fewest values.
-std::vector<size_t> cuts(const std::vector<size_t>& last) {
+std::vector<size_t> cuts(const std::vector<size_t>& last, const Sizes& size) {
   std::vector<size_t> alive(last.size()), ends(last.size() + 1);
   size_t now = 0;
   for (size_t at = 0; at < last.size(); ++at) {
@@ -57,9 +64,9 @@ std::vector<size_t> cuts(const std::vector<size_t>& last) {
     alive[at] = now;
   }
   std::vector<size_t> out;
-  for (size_t from = 0; from + kMost < last.size(); from = out.back()) {
+  for (size_t from = 0; from + size.most < last.size(); from = out.back()) {
     const auto begin = alive.begin() + static_cast<std::ptrdiff_t>(from);
-    const auto best = std::min_element(begin + kLeast, begin + kMost);
+    const auto best = std::min_element(begin + static_cast<std::ptrdiff_t>(size.least), begin + static_cast<std::ptrdiff_t>(size.most));
     out.push_back(static_cast<size_t>(best - alive.begin()) + 1);
   }
   return out;
@@ -105,16 +112,16 @@ void pass_through(const std::vector<llvm::Instruction*>& values, llvm::Instructi
   }
 }
 
-void cut(llvm::BasicBlock& block) {
+void cut(llvm::BasicBlock& block, const Sizes& size) {
   Code code;
   for (llvm::Instruction& each : block)
     if (!llvm::isa<llvm::PHINode>(each)) code.push_back(&each);
-  const std::vector<size_t> last = last_uses(code), starts = cuts(last);
+  const std::vector<size_t> last = last_uses(code), starts = cuts(last, size);
   std::vector<std::vector<llvm::Instruction*>> across;
   for (const size_t start : starts) {
     across.emplace_back();
     for (size_t at = 0; at < start; ++at)
-      if (last[at] >= start && is_vector(code[at])) across.back().push_back(code[at]);
+      if (last[at] >= start && is_vector(code[at], size.vector_bits)) across.back().push_back(code[at]);
   }
   size_t begin = 0;
   for (size_t k = 0; k <= starts.size(); ++k) {
@@ -123,16 +130,16 @@ void cut(llvm::BasicBlock& block) {
     begin = end;
   }
   for (size_t k = starts.size(); k-- > 0;)
-    if (!across[k].empty() && across[k].size() <= kInRegisters) pass_through(across[k], code[starts[k]]);
+    if (!across[k].empty() && across[k].size() <= size.in_registers) pass_through(across[k], code[starts[k]]);
 }
 
 }  // namespace
 
-void cut_long_blocks(llvm::Module& module) {
+void cut_long_blocks(llvm::Module& module, unsigned vector_bits) {
   for (llvm::Function& function : module)
     if (function.hasFnAttribute(kLongBlocks))
       for (llvm::BasicBlock& block : function)
-        if (is_long(block)) cut(block);
+        if (is_long(block, vector_bits)) cut(block, sizes(vector_bits));
 }
 
 }  // namespace hebb

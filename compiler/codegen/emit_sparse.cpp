@@ -31,8 +31,14 @@ unsigned KernelEmitter::index_bits(SpaceId neurons) const {
   return static_cast<unsigned>(8 * index_bytes(program_[neurons].size));
 }
 
+bool KernelEmitter::gathers_pay() const {
+  // Vectors of 256 bits are gathered, and scattered, a number at a time: only much arithmetic pays for that.
+  constexpr unsigned kNoScatter = 256, kScatter = 512;
+  return options_.vector_bits == kScatter || (options_.vector_bits == kNoScatter && synapse_work(program_, kernel_, stages_) >= kLongSynapse);
+}
+
 llvm::MDNode* KernelEmitter::synapse_hints() {
-  if (options_.vector_bits < 512 || has_sum(At::Pre) || has_sum(At::Uniform)) return nullptr;
+  if (!gathers_pay() || has_sum(At::Pre) || has_sum(At::Uniform)) return nullptr;
   const bool is_long = synapse_work(program_, kernel_, stages_) >= kLongSynapse;
   const bool in_chunks = !rare_.selects.empty();
   if (expected_row() < (is_long ? kShortLongRow : kShortRow)) return nullptr;
@@ -180,7 +186,7 @@ Value* KernelEmitter::emit_rare(Value* begin, Value* end, RowValues& of_pre) {
       any = b_.CreateOr(any, b_.CreateZExt(left == 1 ? b_.CreateNot(holds) : holds, b_.getInt32Ty()));
     }
     b_.CreateStore(any, some);
-  }, options_.vector_bits < 512 ? nullptr : vector_hints(/*masked=*/true));
+  }, gathers_pay() ? vector_hints(/*masked=*/true) : nullptr);
   parallel_ = nullptr;
   return b_.CreateLoad(b_.getInt32Ty(), some);
 }

@@ -164,6 +164,8 @@ class KernelEmitter {
   /// No two synapses of one neuron share another: those of a neuron may be computed together where the
   /// machine can gather and scatter, unless something is summed over them.
   llvm::MDNode* synapse_hints();
+  /// Whether vectors are worth what they take from and give to memory one number at a time.
+  bool gathers_pay() const;
   /// Synapses of a neuron of the side whose synapses are looked at, roughly.
   double expected_row() const;
   /// Finds the order in which few values of a long synapse exist at once.

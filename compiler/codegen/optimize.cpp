@@ -81,9 +81,9 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine, int level, boo
   passes.addPass(llvm::GlobalDCEPass());
   if (level > 0) passes.addPass(llvm::createModuleToFunctionPassAdaptor(kernel_passes(lanes)));
   run(module, builder, std::move(passes));
-  if (level == 0 || vector_bits(machine) != 512) return;
-  scale_by_reals(module);
-  cut_long_blocks(module);
+  if (level == 0) return;
+  if (vector_bits(machine) == 512) scale_by_reals(module);
+  cut_long_blocks(module, vector_bits(machine));
 }
 
 void optimize_threads(llvm::Module& module, llvm::TargetMachine& machine) {

@@ -227,6 +227,17 @@ TEST(Sparse, LongRulesGiveTheSameBitsOnAllEngines) {
   }
 }
 
+// A machine that has neither fast gathers nor scatters computes them in vectors too: the logistic functions are most of the work.
+TEST(Sparse, SynapsesOfALongRuleAreVectorsOnEitherMachine) {
+  const Model model = model_of(network(kLonger, "random(p = 0.5)"));
+  const Program program = lower(model, model.networks.at(0), {.defer = true});
+  for (const auto& [cpu, division] : {std::pair("x86-64-v3", "fdiv <8 x float>"), std::pair("x86-64-v4", "fdiv <16 x float>")}) {
+    const auto text = llvm_ir(program, {.cpu = cpu});
+    ASSERT_TRUE(text.ok()) << text.error();
+    EXPECT_NE(text->find(division), std::string::npos) << cpu;
+  }
+}
+
 // Intervals of Poisson neurons are drawn at spikes only, unless somebody asks for them: the same bits. With nobody to
 // drive, and with spikes that come late, nothing stands between what draws and what reads.
 TEST(Sparse, WhatOnlySpikesNeedIsDrawnAtSpikes) {
