@@ -96,7 +96,7 @@ NodeValue emit_operation(llvm::IRBuilder<>& builder, Op op, std::span<const Node
                    type);
     }
     case Op::Exp: case Op::Expm1: case Op::Exprel: case Op::Log: case Op::Log1p: case Op::Pow: case Op::Sin:
-    case Op::Cos: case Op::Tan: case Op::Tanh: case Op::Sinh: case Op::Cosh: case Op::Asin:
+    case Op::Cos: case Op::Tan: case Op::Sigmoid: case Op::Tanh: case Op::Sinh: case Op::Cosh: case Op::Asin:
     case Op::Acos: case Op::Atan: case Op::Atan2: case Op::Erf:
       return number(call_math(builder, math_function(op, type->isFloatTy() ? Precision::Float32 : Precision::Float64),
                               {v, operands.size()}, type));

@@ -45,7 +45,6 @@ double sign_of(double x) { return std::isnan(x) ? x : (x > 0) - (x < 0); }
 double finite(double x) { return std::isfinite(x) ? 1 : 0; }
 double nan_of(double x) { return std::isnan(x) ? 1 : 0; }
 double step_of(double x) { return x > 0 ? 1 : 0; }
-double sigmoid_of(double x) { return 1 / (1 + hebb_exp(-x)); }
 
 std::optional<Tensor> together(Evaluation& e, const FunctionCall& call, double (*f)(double, double)) {
   const auto a = as_tensor(e, call, *call.slots[0]);
@@ -290,7 +289,7 @@ const Function kMath[] = {
     {"cosh", {"x"}, 1, false, plain<hebb_cosh>},
     {"tanh", {"x"}, 1, false, plain<hebb_tanh>},
     {"erf", {"x"}, 1, false, plain<hebb_erf>},
-    {"sigmoid", {"x"}, 1, false, plain<sigmoid_of>},
+    {"sigmoid", {"x"}, 1, false, plain<hebb_sigmoid>},
     {"min", {"x"}, 1, true, extremes<false>},
     {"max", {"x"}, 1, true, extremes<true>},
     {"sum", {"X", "axis"}, 1, false, reduction<sum_of, Dims::Keep>},

@@ -165,7 +165,7 @@ struct Latex {
       case Op::Asin: return {call("\\arcsin", node), kAtom};
       case Op::Acos: return {call("\\arccos", node), kAtom};
       case Op::Atan: return {call("\\arctan", node), kAtom};
-      case Op::Round: case Op::Sign: case Op::Atan2: case Op::Erf:
+      case Op::Round: case Op::Sign: case Op::Sigmoid: case Op::Atan2: case Op::Erf:
         return {call(cat("\\operatorname{", info(node.op).name, "}"), node), kAtom};
       case Op::IsFinite: return {call("\\operatorname{finite}", node), kAtom};
     }

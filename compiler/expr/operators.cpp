@@ -88,6 +88,7 @@ ExprId d_pow(P p, ExprId self, Ops o, int k) {
 ExprId d_sin(P p, ExprId, Ops o, int) { return p.make(Op::Cos, o[0]); }
 ExprId d_cos(P p, ExprId, Ops o, int) { return p.neg(p.make(Op::Sin, o[0])); }
 ExprId d_tan(P p, ExprId self, Ops, int) { return p.add(number(p, 1), square(p, self)); }
+ExprId d_sigmoid(P p, ExprId self, Ops, int) { return p.mul(self, p.sub(number(p, 1), self)); }
 ExprId d_tanh(P p, ExprId self, Ops, int) { return p.sub(number(p, 1), square(p, self)); }
 ExprId d_sinh(P p, ExprId, Ops o, int) { return p.make(Op::Cosh, o[0]); }
 ExprId d_cosh(P p, ExprId, Ops o, int) { return p.make(Op::Sinh, o[0]); }
@@ -182,6 +183,7 @@ const std::array<OpInfo, kOpCount>& table() {
       math(Op::Sin, "sin", 1, LIBCLC(hebb_sin), d_sin),
       math(Op::Cos, "cos", 1, LIBCLC(hebb_cos), d_cos),
       math(Op::Tan, "tan", 1, LIBCLC(hebb_tan), d_tan),
+      math(Op::Sigmoid, "sigmoid", 1, LIBCLC(hebb_sigmoid), d_sigmoid),
       math(Op::Tanh, "tanh", 1, LIBCLC(hebb_tanh), d_tanh),
       math(Op::Sinh, "sinh", 1, LIBCLC(hebb_sinh), d_sinh),
       math(Op::Cosh, "cosh", 1, LIBCLC(hebb_cosh), d_cosh),

@@ -18,8 +18,9 @@ enum class Op : uint8_t {
   Sign /* -1, 0, 1; nan stays */, Min, Max /* nan if either is */, Mod /* a - b*floor(a/b) */,
   // comparisons and logic: 0 or 1
   Less, LessEqual, Equal, NotEqual, And, Or, Not, Select /* condition != 0 ? b : c */,
-  // transcendental: libclc's functions on every engine
-  Exp, Expm1, Exprel /* (e^a - 1) / a, 1 at 0 */, Log, Log1p, Pow, Sin, Cos, Tan, Tanh, Sinh, Cosh, Asin, Acos, Atan, Atan2, Erf,
+  // transcendental: the functions of math.h on every engine
+  Exp, Expm1, Exprel /* (e^a - 1) / a, 1 at 0 */, Log, Log1p, Pow, Sin, Cos, Tan,
+  Sigmoid /* 1 / (1 + e^-a) */, Tanh, Sinh, Cosh, Asin, Acos, Atan, Atan2, Erf,
   // element-wise with no arithmetic
   IsFinite /* 1 or 0 */,
 };

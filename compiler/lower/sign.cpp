@@ -80,7 +80,7 @@ class Signs {
       case Op::Min:
         if (never_positive(sign(a)) || never_positive(sign(b)) || is_zero(a) || is_zero(b)) return Sign{.negative = true, .of = {}};
         return either(a, b, sign(a), sign(b));
-      case Op::Sqrt: case Op::Abs: case Op::Exp: case Op::Exprel: case Op::Cosh: case Op::IsFinite:
+      case Op::Sqrt: case Op::Abs: case Op::Exp: case Op::Exprel: case Op::Sigmoid: case Op::Cosh: case Op::IsFinite:
       case Op::Less: case Op::LessEqual: case Op::Equal: case Op::NotEqual: case Op::And: case Op::Or: case Op::Not:
         return Sign{};
       case Op::Floor: case Op::Ceil: case Op::Round: case Op::Sign: case Op::Expm1: case Op::Log1p: case Op::Tanh:

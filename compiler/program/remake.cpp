@@ -15,6 +15,7 @@ int operations(Op op) {
     case Op::Neg: case Op::Add: case Op::Sub: case Op::Mul: case Op::Fma: return 1;
     case Op::Div: case Op::Sqrt: return 8;
     case Op::Exp: return 16;
+    case Op::Sigmoid: return 22;
     case Op::Tanh: return 32;
     default: return kNever;
   }

@@ -28,7 +28,7 @@ constexpr NumberFunction kNumberFunctions[] = {
     {"exp", Op::Exp, Units::Plain},        {"expm1", Op::Expm1, Units::Plain},
     {"log", Op::Log, Units::Plain},        {"log1p", Op::Log1p, Units::Plain},
     {"sin", Op::Sin, Units::Plain},        {"cos", Op::Cos, Units::Plain},
-    {"tan", Op::Tan, Units::Plain},        {"tanh", Op::Tanh, Units::Plain},
+    {"tan", Op::Tan, Units::Plain},        {"sigmoid", Op::Sigmoid, Units::Plain}, {"tanh", Op::Tanh, Units::Plain},
     {"sinh", Op::Sinh, Units::Plain},      {"cosh", Op::Cosh, Units::Plain},
     {"asin", Op::Asin, Units::Plain},      {"acos", Op::Acos, Units::Plain},
     {"atan", Op::Atan, Units::Plain},      {"atan2", Op::Atan2, Units::Ratio},

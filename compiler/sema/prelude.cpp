@@ -13,7 +13,6 @@ constexpr PreludeFunction kPrelude[] = {
     {"pos", "fun pos(x) = max(x, 0);\n"},
     {"relu", "fun relu(x) = max(x, 0);\n"},
     {"heaviside", "fun heaviside(x) = if x > 0 then 1 else 0;\n"},
-    {"sigmoid", "fun sigmoid(x) = 1 / (1 + exp(-x));\n"},
     // Written with comparisons so that NaN passes through.
     {"clip", "fun clip(x, low, high) = if x < low then low else if x > high then high else x;\n"},
 };

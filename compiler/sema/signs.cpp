@@ -54,6 +54,7 @@ Sign of_node(const ExprNode& node, Sign a, Sign b, Sign c) {
     case Op::Exp:
     case Op::Exprel:
     case Op::Cosh:
+    case Op::Sigmoid:
     case Op::Draw:
     case Op::Dt:
     case Op::Less:

@@ -250,7 +250,7 @@ TEST(Codegen, EveryOperatorAgreesOnHardValues) {
   constexpr double kInf = std::numeric_limits<double>::infinity();
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const std::vector<double> values = {0.0, -0.0, 1, -1, 0.5, 2.5, 3.5, -2.5, 1e-310, 1e-40, 1e30, -1e300,
-                                      kInf, -kInf, nan, 0.3, 7, -7, 1e5, 3.1415926535897931};
+                                      kInf, -kInf, nan, 0.3, 7, -7, 1e5, 3.1415926535897931, -88, -103, -740, 88};
   Bench b(static_cast<int64_t>(values.size()), static_cast<int64_t>(values.size()));
   ExprPool& pool = b.program.pool;
   const ExprId x = b.load(b.x, At::Pre), y = b.load(b.y, At::Post), v = b.load(b.v, At::Self);

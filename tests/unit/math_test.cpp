@@ -41,7 +41,10 @@ struct Function {
 
 template <class Wide> Wide exprel(Wide x) { return x == 0 ? 1 : std::isinf(x) && x > 0 ? x : std::expm1(x) / x; }
 
+template <class Wide> Wide sigmoid(Wide x) { return 1 / (1 + std::exp(-x)); }
+
 const Function<float, double> kFloat[] = {
+    {"sigmoidf", hebb_sigmoidf, sigmoid<double>, 2.5},
     {"exprelf", hebb_exprelf, exprel<double>, 2.5},
     {"expf", hebb_expf, std::exp, 1.5},     {"expm1f", hebb_expm1f, std::expm1, 2},
     {"logf", hebb_logf, std::log, 1.5},     {"log1pf", hebb_log1pf, std::log1p, 2},
@@ -51,6 +54,7 @@ const Function<float, double> kFloat[] = {
     {"asinf", hebb_asinf, std::asin, 2.5},  {"acosf", hebb_acosf, std::acos, 2.5},
     {"atanf", hebb_atanf, std::atan, 2.5},  {"erff", hebb_erff, std::erf, 2.5}};
 const Function<double, long double> kDouble[] = {
+    {"sigmoid", hebb_sigmoid, sigmoid<long double>, 2.5},
     {"exprel", hebb_exprel, exprel<long double>, 2.5},
     {"exp", hebb_exp, std::exp, 1.5},     {"expm1", hebb_expm1, std::expm1, 2},
     {"log", hebb_log, std::log, 1.5},     {"log1p", hebb_log1p, std::log1p, 2},
@@ -112,7 +116,7 @@ TEST(Math, EveryFloatAroundTheTurningPoints) {
   // Where a formula changes hands: all floats in between.
   std::vector<float> values;
   for (const float centre : {0x1p-30f, 0.5f, 93.2f, 0x1p-25f, 0.34657359f, 0.70710678f, 1.0f, 1.41421356f, 10.0f, 88.7228f,
-                             87.3365f, 103.972f, 0x1p-126f, 17.33f})
+                             87.3365f, 103.972f, 0x1p-126f, 17.33f, 16.639f, 64.0f, 104.0f})
     for (int k = -3000; k <= 3000; ++k) {
       const float x = std::bit_cast<float>(std::bit_cast<int32_t>(centre) + k);
       values.push_back(x), values.push_back(-x);
@@ -169,6 +173,31 @@ TEST(Math, EdgesAreThoseOfTheStandard) {
       expect_same(hebb_sinhf(xf), std::sinh(xf), "sinhf" + at);
     }
   }
+}
+
+// Every 2^-14 between the ends, and on through the subnormal results, whose units are those of the smallest.
+TEST(Math, SigmoidKeepsItsRelativePrecisionDownToZero) {
+  std::vector<float> floats;
+  for (float x = -105; x < 70; x += 0x1p-14f) floats.push_back(x);
+  expect_accurate(kFloat[0], floats);
+  std::vector<double> doubles;
+  for (double x = -747; x < 110; x += 0x1.0007p-10) doubles.push_back(x);
+  expect_accurate(kDouble[0], doubles);
+  EXPECT_GT(hebb_sigmoidf(-103), 0.0f);
+  EXPECT_GT(hebb_sigmoid(-745), 0.0);
+}
+
+TEST(Math, SigmoidAtItsEdges) {
+  for (const double zero : {0.0, -0.0, 1e-320, -1e-320}) {
+    expect_same(hebb_sigmoid(zero), 0.5, "sigmoid of about 0");
+    expect_same(hebb_sigmoidf(static_cast<float>(zero)), 0.5f, "sigmoidf of about 0");
+  }
+  for (const double low : {-kInf<double>, -1e300, -2e3}) expect_same(hebb_sigmoid(low), 0.0, "sigmoid far below 0");
+  for (const double high : {kInf<double>, 1e300, 2e3, 40.0}) expect_same(hebb_sigmoid(high), 1.0, "sigmoid far above 0");
+  for (const float low : {-kInf<float>, -3e38f, -105.0f}) expect_same(hebb_sigmoidf(low), 0.0f, "sigmoidf far below 0");
+  for (const float high : {kInf<float>, 3e38f, 105.0f, 20.0f}) expect_same(hebb_sigmoidf(high), 1.0f, "sigmoidf far above 0");
+  EXPECT_TRUE(std::isnan(hebb_sigmoid(kNan<double>)));
+  EXPECT_TRUE(std::isnan(hebb_sigmoidf(kNan<float>)));
 }
 
 TEST(Math, PowersAreAccurate) {

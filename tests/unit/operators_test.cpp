@@ -64,6 +64,13 @@ TEST(operator_table, rounding_operations_at_their_edges) {
   EXPECT_EQ(value(Op::Mod, 7.5, 2), 1.5);
 }
 
+TEST(operator_table, the_slope_of_a_sigmoid_comes_from_its_value) {
+  ExprPool pool;
+  const ExprId x = pool.variable(VarId{0}), self = pool.make(Op::Sigmoid, x);
+  EXPECT_EQ(info(Op::Sigmoid).partial(pool, self, &x, 0), pool.mul(self, pool.sub(pool.constant(1), self)));
+  EXPECT_EQ(to_text(pool, gradient(pool, self, {&x, 1})[0], [](const ExprNode&) { return "x"; }), "sigmoid(x) * (1 - sigmoid(x))");
+}
+
 TEST(operator_table, fma_rounds_once) {
   const double a = 1 + 0x1p-30, exact_low = 0x1p-60;   // a*a = 1 + 2^-29 + 2^-60
   EXPECT_EQ(value(Op::Fma, a, a, -(1 + 0x1p-29)), exact_low);

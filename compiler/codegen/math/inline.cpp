@@ -18,6 +18,8 @@ template <> struct Format<float> {
   static constexpr float kLn2High = 0x1.62e4p-1f, kLn2Low = 0x1.7f7d1cp-20f;
   static constexpr float kLog2e = 0x1.715476p0f;
   static constexpr float kOverflow = 89, kUnderflow = -104;  // exp of more is inf, of less is 0
+  static constexpr float kSigmoidIsOne = 64, kSigmoidIsZero = -104;
+  static constexpr int kSmaller = 24;                    // exp(104) 2^-24 is finite, exp(-64) 2^-24 normal
   static constexpr float kTanhIsOne = 10, kExpm1IsMinusOne = -40, kExprelIsInf = 95;
   static constexpr float kTiny = 0x1p-30f;               // f(x) = x below
   static constexpr float kScaleSubnormal = 0x1p24f, kScaledBy = 24;
@@ -32,6 +34,8 @@ template <> struct Format<double> {
   static constexpr double kLn2High = 0x1.62e42feep-1, kLn2Low = 0x1.a39ef35793c76p-33;
   static constexpr double kLog2e = 0x1.71547652b82fep0;
   static constexpr double kOverflow = 710, kUnderflow = -746;
+  static constexpr double kSigmoidIsOne = 100, kSigmoidIsZero = -746;
+  static constexpr int kSmaller = 54;
   static constexpr double kTanhIsOne = 20, kExpm1IsMinusOne = -50, kExprelIsInf = 720;
   static constexpr double kTiny = 0x1p-60;
   static constexpr double kScaleSubnormal = 0x1p54, kScaledBy = 54;
@@ -116,6 +120,22 @@ Real own_exp_scaled(Real x) {
   const auto [n, r] = reduce(low > F::kOverflow ? F::kOverflow : low);
   const Real value = fma(r * r, exp_tail(r), r) + 1;
   return times_power_of_two(value, static_cast<int>(n));
+}
+
+/// c / (c + c exp(-x)) for a c = 2^-kSmaller so small that nothing overflows before the quotient is 0: results below the
+/// smallest normal number are those of the division. The power of two comes as it is from the low bits of `shifted`.
+template <class Real>
+Real own_sigmoid(Real x) {
+  using F = Format<Real>;
+  constexpr Real kOffset = Real(F::kBias - F::kSmaller);
+  constexpr Real c = 1 / Real(Bits<Real>(1) << F::kSmaller);
+  const Real low = x < F::kSigmoidIsZero ? F::kSigmoidIsZero : x;  // nan stays
+  const Real t = -(low > F::kSigmoidIsOne ? F::kSigmoidIsOne : low);
+  const Real shifted = fma(t, F::kLog2e, F::kShift + kOffset);
+  const Real n = shifted - (F::kShift + kOffset);
+  const Real r = fma(n, -F::kLn2Low, fma(n, -F::kLn2High, t));
+  const Real value = fma(fma(exp_tail(r), r, Real(1)), r, Real(1));
+  return c / fma(value, real<Real>(bits(shifted) << F::kFraction), c);
 }
 
 /// Half of exp(x) - 1, so that nothing overflows; relative error small also near 0.
@@ -287,6 +307,8 @@ float hebb_exprelf(float x) { return own_exprel(x); }
 double hebb_exprel(double x) { return own_exprel(x); }
 float hebb_exprel_nearf(float x) { return own_exprel_near(x); }
 double hebb_exprel_near(double x) { return own_exprel_near(x); }
+float hebb_sigmoidf(float x) { return own_sigmoid(x); }
+double hebb_sigmoid(double x) { return own_sigmoid(x); }
 float hebb_tanhf(float x) { return own_tanh(x); }
 double hebb_tanh(double x) { return own_tanh(x); }
 float hebb_logf(float x) { return own_log(x); }
