@@ -27,10 +27,7 @@ std::optional<Guard> guard_of(ExprPool& pool, ExprId adjoint) {
   }
 }
 
-/// What hangs on two conditions hangs on one that is both: whatever else does asks once.
 ExprId guarded(ExprPool& pool, ExprId condition, ExprId inside) {
-  if (const std::optional<Guard> inner = guard_of(pool, inside))
-    return simple(pool, Op::Select, simple(pool, Op::And, condition, inner->condition), inner->inside, pool.constant(0));
   return simple(pool, Op::Select, condition, inside, pool.constant(0));
 }
 
@@ -54,10 +51,7 @@ ExprId sum(ExprPool& pool, ExprId a, ExprId b) {
 ExprId contribution(ExprPool& pool, ExprId self, const ExprNode& node, int k, ExprId adjoint) {
   const ExprId zero = pool.constant(0);
   if (node.op == Op::Select && k == 1) return guarded(pool, node.operands[0], adjoint);
-  if (node.op == Op::Select && k == 2) {
-    if (guard_of(pool, adjoint)) return guarded(pool, simple(pool, Op::Not, node.operands[0]), adjoint);
-    return simple(pool, Op::Select, node.operands[0], zero, adjoint);
-  }
+  if (node.op == Op::Select && k == 2) return simple(pool, Op::Select, node.operands[0], zero, adjoint);
   if (node.op == Op::Min || node.op == Op::Max) {      // likewise a selection of the adjoint
     const ExprId taken = info(node.op).partial(pool, self, node.operands, k);
     return guarded(pool, taken, adjoint);
