@@ -273,13 +273,13 @@ network N {
 
 
 def test_delays_of_single_synapses_are_whole_steps_of_the_network():
-    def arrivals(dt, **given):
-        net = hebb.network(DELAYED, dtype="float64", seed=3, **given)
-        got = net.run(6, dt=dt, record=["Y.got"])["Y.got"]
-        assert net.dt == (given.get("dt") or 0.1) and (got[-1] == 1).all()
+    def arrivals(of_network, of_run):
+        net = hebb.network(DELAYED, dtype="float64", seed=3, dt=of_network)
+        got = net.run(6, dt=of_run, record=["Y.got"])["Y.got"]
+        assert net.dt == (of_network or 0.1) and (got[-1] == 1).all()
         return (np.argmax(got > 0.5, axis=0) + 1) * net.dt
 
-    fine, coarse, unsaid = arrivals(None, dt=0.1), arrivals(0.5, dt=0.5), arrivals(None)
+    fine, coarse, unsaid = arrivals(0.1, None), arrivals(0.5, 0.5), arrivals(None, None)
     assert np.array_equal(fine, unsaid)
     assert 1.9 < fine.min() < 2.3 and 3.7 < fine.max() < 4.3 and len(set(np.round(fine, 6))) > 10
     assert set(np.round(np.diff(np.unique(coarse)), 6)) <= {0.5, 1.0} and np.abs(fine - coarse).max() < 1
