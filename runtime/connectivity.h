@@ -61,6 +61,15 @@ struct Connections {
   // are the places of the first ones of each row there, and of the end. Empty: rows lie whole.
   std::vector<std::vector<int64_t>> blocks;
   int64_t count() const { return static_cast<int64_t>(post.size()); }
+  /// The first of synapses [begin, end), ascending by post neuron, whose post neuron is not before this one.
+  int64_t first_from(int64_t neuron, int64_t begin, int64_t end) const {
+    while (begin < end) {
+      const int64_t middle = begin + (end - begin) / 2;
+      if (post[static_cast<size_t>(middle)] < neuron) begin = middle + 1;
+      else end = middle;
+    }
+    return begin;
+  }
   size_t bytes() const;
 };
 

@@ -211,17 +211,8 @@ PlanRunner::Prepared PlanRunner::prepare(const Program& program, KernelId kernel
 /// The first synapse of each row whose post neuron is not before `post`.
 const int64_t* PlanRunner::split(SpaceId space, int64_t post) {
   std::vector<int64_t>& at = splits_[space.value][post];
-  if (!at.empty()) return at.data();
   const Connections& c = columns_.connections(space);
-  for (size_t i = 0; i + 1 < c.row_begin.size(); ++i) {
-    int64_t low = c.row_begin[i], high = c.row_begin[i + 1];
-    while (low < high) {
-      const int64_t middle = low + (high - low) / 2;
-      if (c.post[static_cast<size_t>(middle)] < post) low = middle + 1;
-      else high = middle;
-    }
-    at.push_back(low);
-  }
+  for (size_t i = at.size(); i + 1 < c.row_begin.size(); ++i) at.push_back(c.first_from(post, c.row_begin[i], c.row_begin[i + 1]));
   return at.data();
 }
 

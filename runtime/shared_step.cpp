@@ -103,16 +103,7 @@ hebb_launch PlanRunner::of_bucket(hebb_launch part, SpaceId space, const Buckets
   const Connections& all = columns_.connections(space);
   const auto split_at = [&](int64_t post) -> const int64_t* {
     std::vector<int64_t>& at = bucket_splits_[{space.value, b, post}];
-    if (!at.empty()) return at.data();
-    for (size_t i = 0; i < bucket.row_begin.size(); ++i) {
-      int64_t low = bucket.row_begin[i], high = bucket.row_end[i];
-      while (low < high) {
-        const int64_t middle = low + (high - low) / 2;
-        if (all.post[static_cast<size_t>(middle)] < post) low = middle + 1;
-        else high = middle;
-      }
-      at.push_back(low);
-    }
+    for (size_t i = at.size(); i < bucket.row_begin.size(); ++i) at.push_back(all.first_from(post, bucket.row_begin[i], bucket.row_end[i]));
     return at.data();
   };
   part.row_begin = part.post_begin > 0 ? split_at(part.post_begin) : bucket.row_begin.data();
