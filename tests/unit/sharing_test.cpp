@@ -23,11 +23,14 @@ struct Size {
   int pres, posts;
 };
 
+/// Spikes at a rate that its input raises.
+constexpr std::string_view kClock = R"(
+neuron Clock { param rate = 100 Hz; receive exc : 1; state left = 1, g = 0; let wait ~ exponential(1); let first ~ uniform(0, 1);
+  g' = -g / 10 ms + exc; left' = -rate * (1 + 0.1 * g); emit spike when left <= 0 { left += wait; } })";
+
 /// Many spikes on both sides; each population drives the other, and itself with a delay.
 std::string network(const std::string& rule, Size size) {
-  return cat(rule, R"(
-neuron Clock { param rate = 100 Hz; receive exc : 1; state left = 1, g = 0; let wait ~ exponential(1); let first ~ uniform(0, 1);
-  g' = -g / 10 ms + exc; left' = -rate * (1 + 0.1 * g); emit spike when left <= 0 { left += wait; } }
+  return cat(rule, kClock, R"(
 network N {
   pop X[)", size.pres, R"(] : Clock;
   pop Y[)", size.posts, R"(] : Clock(rate = 80 Hz);
@@ -112,9 +115,7 @@ TEST(Sharing, AnyNumberOfThreadsHasTheBitsOfOne) {
 
 /// Each synapse with delays of its own, in a projection with a rule and in one without; and one with a delay for all.
 std::string delayed_network(const std::string& rule, Size size) {
-  return cat(rule, R"(
-neuron Clock { param rate = 100 Hz; receive exc : 1; state left = 1, g = 0; let wait ~ exponential(1); let first ~ uniform(0, 1);
-  g' = -g / 10 ms + exc; left' = -rate * (1 + 0.1 * g); emit spike when left <= 0 { left += wait; } }
+  return cat(rule, kClock, R"(
 network N {
   pop X[)", size.pres, R"(] : Clock;
   pop Y[)", size.posts, R"(] : Clock(rate = 80 Hz);
