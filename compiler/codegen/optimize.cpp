@@ -1,6 +1,7 @@
 #include "compiler/codegen/optimize.h"
 
 #include "compiler/codegen/cut_blocks.h"
+#include "compiler/codegen/keep_blends.h"
 #include "compiler/codegen/scale_wide.h"
 #include "compiler/codegen/target.h"
 
@@ -83,6 +84,7 @@ void optimize(llvm::Module& module, llvm::TargetMachine& machine, int level, boo
   run(module, builder, std::move(passes));
   if (level == 0) return;
   if (vector_bits(machine) == 512) scale_by_reals(module);
+  else keep_blends(module);
   cut_long_blocks(module, vector_bits(machine));
 }
 
