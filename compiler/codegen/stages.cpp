@@ -34,14 +34,6 @@ std::vector<Level> levels(const Program& program, const Kernel& kernel,
   return level;
 }
 
-/// In units of one multiply-add.
-int cost(const ExprNode& node) {
-  if (node.op == Op::Draw) return 60;
-  if (info(node.op).is_transcendental) return 25;
-  if (node.op == Op::Div || node.op == Op::Sqrt || node.op == Op::Mod) return 5;
-  return info(node.op).is_leaf ? 0 : 1;
-}
-
 /// Nothing to gain there but time to compile.
 bool is_small(const Program& program, const Kernel& kernel) {
   constexpr int64_t kSmall = 4096;
@@ -132,7 +124,7 @@ RareArms rare_arms(const Program& program, const Kernel& kernel, const Stages& s
   };
   if (!found.selects.empty()) {
     found.live_without = live_without(pool, kernel, stages, found.selects);
-    if (count(found.live_without, [](const ExprNode& node, Level level) { return level == kRow ? cost(node) : 0; }) <= kLong) found = {};
+    if (count(found.live_without, [](const ExprNode& node, Level level) { return level == kRow ? cost(node.op) : 0; }) <= kLong) found = {};
   }
   for (uint32_t i = 0; i < stages.live.size(); ++i) {
     if (!stages.live[i] || stages.level[i] != kRow || pool[ExprId{i}].op != Op::Select) continue;
@@ -150,7 +142,7 @@ int synapse_work(const Program& program, const Kernel& kernel, const Stages& sta
   const Level once = kernel.rows == Rows::OfPost ? kPost : kPre;  // for a whole row or column
   int work = 0;
   for (uint32_t i = 0; i < stages.live.size(); ++i)
-    if (stages.live[i] && stages.level[i] != kUniform && stages.level[i] != once) work += cost(program.pool[ExprId{i}]);
+    if (stages.live[i] && stages.level[i] != kUniform && stages.level[i] != once) work += cost(program.pool[ExprId{i}].op);
   return work;
 }
 
@@ -167,7 +159,7 @@ DenseLayout dense_layout(const Program& program, const Kernel& kernel, const Sta
   for (const std::vector<uint32_t>& row : stages.rows)
     for (const uint32_t i : row) {
       const ExprNode node = pool[ExprId{i}];
-      work += cost(node);
+      work += cost(node.op);
       for (int k = 0; k < node.count; ++k) read(node.operands[k]);
     }
   int sums = 0;

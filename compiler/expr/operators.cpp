@@ -209,4 +209,11 @@ const OpInfo& info(Op op) {
   return entry;
 }
 
+int cost(Op op) {
+  if (op == Op::Draw) return 60;
+  if (info(op).is_transcendental) return 25;
+  if (op == Op::Div || op == Op::Sqrt || op == Op::Mod) return 5;
+  return info(op).is_leaf ? 0 : 1;
+}
+
 }  // namespace hebb

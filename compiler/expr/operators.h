@@ -41,6 +41,8 @@ struct OpInfo {
 };
 
 const OpInfo& info(Op op);
+/// What it takes, roughly, in multiply-adds.
+int cost(Op op);
 constexpr int kOpCount = static_cast<int>(Op::IsFinite) + 1;
 
 }  // namespace hebb
