@@ -34,6 +34,10 @@ constexpr Subject kSubjects[] = {
     {"std.reward.MSTDP", "MSTDP", "bind R = T.m[0];"},
     {"std.reward.RewardSTDP", "RewardSTDP", "bind R = T.m[0];"},
     {"std.reward.DopamineSTDP", "DopamineSTDP", "bind reward = T.reward;"},
+    {"std.stdp.MultiplicativeSTDP", "MultiplicativeSTDP", ""},
+    {"std.stdp.ExponentialSTDP", "ExponentialSTDP", ""},
+    {"std.stdp.NonlinearSTDP", "NonlinearSTDP", ""},
+    {"std.stdp.DiehlCook", "DiehlCook", ""},
     {"std.voltage.Clopath", "Clopath", "bind post.u = post.v;"},
 };
 

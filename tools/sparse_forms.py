@@ -27,7 +27,9 @@ def forms(hebb: str, path: pathlib.Path):
         found = {}
         for line in lines[lines.index("  on a sparse projection") + 1 :]:
             event, what = line[4:18].strip(), line[18:]
-            found[event] = what if event in ("turn", "memory") else short(what)
+            found[event] = what if event in ("turn", "memory", "replayed") else short(what)
+        if "replayed" in found:
+            found["post spike"] = "replayed: " + re.search(r"because ([^:]*):", found["replayed"]).group(1)
         yield name.group(1) or name.group(2), found
 
 

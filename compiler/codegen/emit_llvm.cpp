@@ -8,7 +8,8 @@ namespace emitting {
 KernelEmitter::KernelEmitter(const Program& program, KernelId id, const EmitOptions& options, llvm::Module& module)
     : program_(program), kernel_(program[id]), options_(options), module_(module),
       context_(module.getContext()), b_(context_), aliases_(context_),
-      stages_(stages(program, kernel_)), rare_(rare_arms(program, kernel_, stages_)),
+      rounds_(rounds(program, kernel_, stages(program, kernel_))),
+      stages_(hebb::after_rounds(program, kernel_, stages(program, kernel_), rounds_)), rare_(rare_arms(program, kernel_, stages_)),
       layout_(dense_layout(program, kernel_, stages_, options.vector_bits == 512 ? 32 : 16, options.whole)),
       domain_(program[kernel_.domain].kind) {
   real_ = options.precision == Precision::Float32 ? b_.getFloatTy() : b_.getDoubleTy();

@@ -72,7 +72,9 @@ void KernelEmitter::compute(uint32_t id, Value* post, RowValues& row, int lane) 
   if (none_is_rare_ && !rare_.live_without[id]) return;
   const ExprNode node = program_.pool[ExprId{id}];
   NodeValue result;
-  if (none_is_rare_ && rare_.selects.contains(id)) {
+  if (rounds_.most > 0 && id == rounds_.result.value) {
+    result = after_rounds(row);
+  } else if (none_is_rare_ && rare_.selects.contains(id)) {
     result = value(node.operands[rare_.selects.at(id)], row);
   } else if (info(node.op).is_leaf) {
     result = leaf_value(node, post, row, lane);

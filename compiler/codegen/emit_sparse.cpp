@@ -137,12 +137,18 @@ void KernelEmitter::emit_synapses_of_pre(Value* pre) {
     if (sum.at == At::Pre) open_running(sum, 0, offset(element_pointer(place(sum)), pre));
   Value* begin = index_at(launch_.row_begin, pre, 64, "row_begin");
   Value* end = index_at(launch_.row_end, pre, 64, "row_end");
-  if (rare_.selects.empty()) {
+  if (rare_.selects.empty() && rounds_.most == 0) {
     emit_synapses(begin, end, row);
   } else {
-    loop("chunk", begin, end, b_.getInt64(kSynapseChunk), [&](Value* from) {
-      Value* const past = b_.CreateNSWAdd(from, b_.getInt64(kSynapseChunk));
+    const int64_t chunk = rounds_.most > 0 ? kRoundChunk : kSynapseChunk;
+    loop("chunk", begin, end, b_.getInt64(chunk), [&](Value* from) {
+      Value* const past = b_.CreateNSWAdd(from, b_.getInt64(chunk));
       Value* const to = b_.CreateSelect(b_.CreateICmpSLT(past, end), past, end);
+      if (rounds_.most > 0) {
+        rounds_begin_ = from;
+        emit_rounds(from, to, row);
+      }
+      if (rare_.selects.empty()) return emit_synapses(from, to, row);
       emit_either(b_.CreateIsNull(emit_rare(from, to, row)), [&](bool none) {
         none_is_rare_ = none;
         emit_synapses(from, to, row);

@@ -10,6 +10,7 @@
 #include "compiler/codegen/alias_scopes.h"
 #include "compiler/codegen/emit_expr.h"
 #include "compiler/codegen/emit_llvm.h"
+#include "compiler/codegen/rounds.h"
 #include "compiler/codegen/stages.h"
 #include "compiler/support/text.h"
 
@@ -177,6 +178,10 @@ class KernelEmitter {
   void emit_synapses(Value* begin, Value* end, RowValues& row);
   /// Not 0 when one of these synapses needs one of the rare arms.
   Value* emit_rare(Value* begin, Value* end, RowValues& of_pre);
+  /// Computes the result of the rounds for these synapses, at most kRoundChunk.
+  static constexpr int64_t kRoundChunk = 32;
+  void emit_rounds(Value* begin, Value* end, RowValues& of_pre);
+  NodeValue after_rounds(const RowValues& row);
   void emit_synapses_of_post(Value* post);
   /// Asks for what synapses begin … end of a column read and write.
   void fetch_synapses(Value* begin, Value* end);
@@ -191,6 +196,7 @@ class KernelEmitter {
   llvm::LLVMContext& context_;
   llvm::IRBuilder<> b_;
   AliasScopes aliases_;
+  const Rounds rounds_;
   const Stages stages_;
   const RareArms rare_;
   const DenseLayout layout_;
@@ -207,6 +213,8 @@ class KernelEmitter {
   bool near_ = false;                                      // all arguments of exprel are
   bool none_is_rare_ = false;                              // no synapse being emitted needs a rare arm
   Value* flag_ = nullptr;                                  // stack slot
+  Value *round_value_ = nullptr, *round_count_ = nullptr, *round_post_ = nullptr;  // stack slots, of a chunk of synapses
+  Value* rounds_begin_ = nullptr;                          // the first synapse of that
   llvm::MDNode* parallel_ = nullptr;                       // access group of the loop being emitted
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "compiler/expr/polynomial.h"
 #include "compiler/expr/transform.h"
@@ -16,6 +17,11 @@ namespace {
 
 constexpr size_t kMostTerms = 16;
 
+/// Multiply-adds of what post spikes add, up to which it is done again as often as the synapse of a few that has most to
+/// catch up needs, instead of once by column: `bench/run_waiting` has one pow still 2 times as fast. A rule that is a network
+/// has hundreds.
+constexpr int kMostAgain = 60;
+
 class Analysis {
  public:
   Analysis(Draft& draft, const Instance& projection)
@@ -25,7 +31,7 @@ class Analysis {
   }
 
   Deferral run() {
-    if (!(shape() && drives() && kept_states() && events() && waiting() && flow() && carriers() && worth_it())) return std::move(out_);
+    if (!(shape() && drives() && kept_states() && events() && waiting() && flow() && repeated() && carriers() && worth_it())) return std::move(out_);
     return with_signs(draft_, projection_, monomials_, std::move(out_));
   }
 
@@ -167,6 +173,7 @@ class Analysis {
           case EventKind::PostEvent:
             if (!take(out_.post_spikes, returning(draft_, projection_, event.name), "post")) return false;
             if (!why.empty()) out_.post_obstacle = why;
+            increments_only_ = increments_only_ && jump.variable == out_.weight && !jump.assign;
             break;
           case EventKind::Port: case EventKind::Every:
             if (!why.empty() && !draft_.passing.contains(indicator_of(id).value))
@@ -234,6 +241,81 @@ class Analysis {
       out_.products[k].*amount = term.coefficient;
     }
     return true;
+  }
+
+  // --- post spikes done again one after another ----------------------------------------------------
+
+  /// Where nothing but what post spikes add to the weight cannot wait, it can be done again.
+  bool repeated() {
+    if (out_.post_obstacle.empty() || !increments_only_ || !out_.products.empty() || !out_.kept.empty()) return true;
+    ExprId added = assuming(pool(), without_pre(read_.increments(out_.weight, 0)), out_.post_spikes, At::Post, 1);
+    for (const ColumnId indicator : visiting_) added = assuming(pool(), added, indicator, At::Uniform, 0);
+    Deferral before = out_;
+    if (!repeats(added)) {
+      out_ = std::move(before);
+      if (too_long_) out_.post_obstacle += ", in more arithmetic than is worth doing again";
+      return true;
+    }
+    out_.repeated = added;
+    out_.repeated_because = std::exchange(out_.post_obstacle, {});
+    out_.with_post_spikes = out_.by_neuron = true;
+    return true;
+  }
+
+  bool repeats(ExprId added) {
+    std::map<ExprId, bool> own, faded;  // of the synapse or its pre neuron; made of traces that fall
+    const std::vector<ExprId> nodes = nodes_below(pool(), {&added, 1});
+    std::vector<ExprId> asked;          // of the post neuron or of nobody, by what is of the synapse
+    for (const ExprId id : nodes) {
+      const ExprNode node = pool()[id];
+      if (node.op == Op::Draw) return false;
+      own[id] = node.op == Op::Load && (node.leaf.at == At::Pre || node.leaf.at == At::Self);
+      faded[id] = node.op == Op::Load && node.leaf.at == At::Pre;
+      for (int k = 0; k < node.count; ++k) {
+        own[id] = own[id] || own[node.operands[k]];
+        faded[id] = faded[id] || faded[node.operands[k]];
+      }
+      // A trace is known up to rounding: not on which side of a number it is.
+      if (faded[id] && jumps(node.op)) return false;
+      if (faded[id] && node.op == Op::Select && faded[node.operands[0]]) return false;
+      if (node.op == Op::Load && own[id] && !repeats_own(id, node)) return false;
+      for (int k = 0; own[id] && k < node.count; ++k)
+        if (!own[node.operands[k]]) asked.push_back(node.operands[k]);
+    }
+    if (!own[added]) return false;
+    for (const ExprId id : asked) {
+      const auto known = [&](const Deferral::Remembered& remembered) { return remembered.value == id; };
+      if (!of_parameters(id) && std::none_of(out_.remembered.begin(), out_.remembered.end(), known)) out_.remembered.push_back({.value = id, .past = {}});
+    }
+    int work = 0;
+    for (const ExprId id : nodes)
+      if (own[id]) work += cost(pool()[id].op);
+    if (work > kMostAgain) return too_long_ = true, false;
+    return out_.pre_spikes.valid();
+  }
+
+  bool repeats_own(ExprId id, const ExprNode& leaf) {
+    const ColumnId column{leaf.leaf.index};
+    if (leaf.leaf.at == At::Self) return column == out_.weight_column;
+    const ExprId decay = trace(column);
+    if (decay.valid()) out_.faded.push_back({.trace = id, .scale = out_.scale_of(decay)});
+    return decay.valid();
+  }
+
+  static bool jumps(Op op) {
+    switch (op) {
+      case Op::Floor: case Op::Ceil: case Op::Round: case Op::Sign: case Op::Mod: case Op::Less: case Op::LessEqual: case Op::Equal: case Op::NotEqual:
+      case Op::And: case Op::Or: case Op::Not: case Op::IsFinite: return true;
+      default: return false;
+    }
+  }
+
+  bool of_parameters(ExprId value) {
+    const std::vector<ExprId> nodes = nodes_below(pool(), {&value, 1});
+    return std::all_of(nodes.begin(), nodes.end(), [&](ExprId id) {
+      const ExprNode node = pool()[id];
+      return node.op != Op::Load || (node.leaf.at == At::Uniform && draft_.program[ColumnId{node.leaf.index}].role == Role::Param);
+    });
   }
 
   // --- carriers ------------------------------------------------------------------------------------
@@ -321,6 +403,8 @@ class Analysis {
   std::map<uint32_t, VarId> variable_of_;
   std::vector<Monomial> monomials_;     // of the products
   std::set<ColumnId> visiting_;         // indicators of events at which all synapses are looked at
+  bool increments_only_ = true;         // post spikes change nothing of a synapse but add to its weight
+  bool too_long_ = false;               // they could be done again, but for their arithmetic
   bool sweeps_ = false;                 // there is something that would look at all synapses in each step
   Deferral out_;
 };
@@ -367,6 +451,14 @@ void defer_changes(Draft& draft) {
       if (product.either_sign) product.reach = add(cat("reach", k), post);
       product.seen = add(cat("seen", k), projection.space);
     }
+    const auto add_past = [&](const std::string& name) {
+      return draft.program.add(Column{.name = cat(projection.prefix, "waits.past.", name), .space = post, .role = Role::State, .width = found.most_past()});
+    };
+    for (const Deferral::Faded& faded : found.faded) {
+      Deferral::Scale& scale = found.scales[faded.scale];
+      if (scale.column.valid() && !scale.past.valid()) scale.past = add_past(cat("scale", faded.scale));
+    }
+    for (size_t k = 0; k < found.remembered.size(); ++k) found.remembered[k].past = add_past(cat(k));
     if (found.replayed() && found.level < found.products.size() && found.products[found.level].summed)
       found.most = add("most", post), found.least = add("least", post);
     if (found.remembers_signs()) {

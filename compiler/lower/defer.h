@@ -15,6 +15,9 @@
 // spike adds the other way, they do not. At any other synapse its changes are done again one after another, from what the
 // last post spikes of its target added (`past`). When a target has had as many of those as are kept, all that waits is
 // settled.
+// What a post spike adds may also depend on the weight, or on the carriers in any continuous way (`repeated`). Then
+// no sum stands for it: all that the last post spikes of a target read beside the synapse's own is kept, and each synapse
+// does again, one after another, those that it has not seen.
 
 #include <string>
 #include <vector>
@@ -37,6 +40,7 @@ struct Deferral {
   struct Scale {
     ExprId decay;               // in one step
     ColumnId column;            // invalid: always 1
+    ColumnId past = {};         // Repeated: what it was at the last spikes of the post neuron
   };
   struct Kept {                 // a state of the synapse, stored as value / scale
     VarId id;
@@ -70,7 +74,7 @@ struct Deferral {
     Changing,
     Replayed,                   // they differ in sign, from term to term or from spike to spike
   };
-  static constexpr uint32_t kMostPast = 8;
+  static constexpr uint32_t kMostPast = 8, kMostRepeated = 16;
   Signs signs = Signs::Fixed;
   bool by_neuron = false;       // some amount reads the post neuron, or comes with its spikes
   bool of_parameters = false;   // amounts read parameters only: their signs are those of nobody
@@ -81,11 +85,26 @@ struct Deferral {
   ColumnId ups, downs, turned;  // of post neurons, or of none: what they had; they turn in this instant or flow
   ColumnId below;               // uniform: some of the traces are negative after all
 
+  struct Faded {                // a trace of the pre neuron
+    ExprId trace;
+    size_t scale = 0;
+  };
+  struct Remembered {           // an expression of the post neuron, or of nobody
+    ExprId value;
+    ColumnId past;              // what it was at the last spikes of the post neuron
+  };
+  ExprId repeated;              // Replayed: what a post spike adds, in any way; invalid: `products` say it
+  std::string repeated_because;
+  std::vector<Faded> faded;     // what `repeated` reads beside the weight and parameters
+  std::vector<Remembered> remembered;
+
   bool waits_for_flow() const;
   bool waits_at_instants() const;
   /// Whether signs are remembered for each post neuron.
   bool signs_by_neuron() const { return by_neuron && !of_parameters; }
   bool replayed() const { return signs == Signs::Replayed; }
+  /// Replayed: so many spikes of a post neuron are kept.
+  uint32_t most_past() const { return repeated.valid() ? kMostRepeated : kMostPast; }
   /// Whether `ups` and `downs` are kept.
   bool remembers_signs() const { return signs != Signs::Fixed && !replayed(); }
 };

@@ -197,10 +197,16 @@ class Writer {
     const ExprId by = increment(product, at);
     if (product.reach.valid()) kernel.stores.push_back({.into = product.reach, .value = pool_.add(pool_.load(product.reach, at), pool_.make(Op::Abs, by))});
     if (&product == &how_.products[how_.counter]) add_extremes(kernel, at);
-    if (!product.past.valid()) return;
-    kernel.stores.push_back({.into = product.past, .element = 0, .value = by});
-    for (uint32_t k = 1; k < Deferral::kMostPast; ++k)
-      kernel.stores.push_back({.into = product.past, .element = k, .value = pool_.load(product.past, at, k - 1)});
+    if (product.past.valid()) add_past(kernel, product.past, by, at);
+    if (!how_.repeated.valid()) return;
+    for (size_t k = 0; k < how_.scales.size(); ++k)
+      if (how_.scales[k].past.valid()) add_past(kernel, how_.scales[k].past, scale(k), at);
+    for (const Deferral::Remembered& remembered : how_.remembered) add_past(kernel, remembered.past, at_home(in_this_step(remembered.value)), at);
+  }
+  void add_past(Kernel& kernel, ColumnId past, ExprId value, At at) {
+    kernel.stores.push_back({.into = past, .element = 0, .value = value});
+    for (uint32_t k = 1; k < how_.most_past(); ++k)
+      kernel.stores.push_back({.into = past, .element = k, .value = pool_.load(past, at, k - 1)});
   }
   /// The first spike since all were up to date begins anew.
   void add_extremes(Kernel& kernel, At at) {
@@ -413,7 +419,7 @@ void add_settling(Draft& draft) {
       some.accumulates.push_back({.into = how.below, .at = At::Uniform, .combine = Combine::Max, .value = any});
       program.plan.begin.push_back({add(std::move(some))});
     }
-    if (how.replayed()) entry.counts = how.products[how.counter].sum, entry.events = how.post_spikes, entry.most = Deferral::kMostPast;
+    if (how.replayed()) entry.counts = how.products[how.counter].sum, entry.events = how.post_spikes, entry.most = how.most_past();
     program.plan.deferred.push_back(std::move(entry));
   }
 }

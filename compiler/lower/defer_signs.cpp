@@ -21,7 +21,8 @@ class SignAnalysis {
   }
 
   Deferral run() {
-    if (bounded() && !out_.products.empty())
+    if (out_.repeated.valid()) count_spikes(), out_.signs = Deferral::Signs::Replayed;
+    else if (bounded() && !out_.products.empty())
       if (std::string why = not_of_one_sign(); !why.empty() && !replayed()) out_.obstacle = std::move(why);
     return std::move(out_);
   }
@@ -70,7 +71,6 @@ class SignAnalysis {
   bool replayed() {
     if (!can_be_replayed()) return false;
     out_.traces.clear();
-    out_.signs = Deferral::Signs::Replayed;
     for (Deferral::Product& product : out_.products) {
       product.summed = !of_parameters(product.at_instants);
       product.either_sign = product.summed && !sign_of(pool(), product.at_instants, signs_of_parameters(draft_.program));
@@ -78,12 +78,16 @@ class SignAnalysis {
     const auto is_one = [this](const Deferral::Product& product) { return pool().is_constant(product.carrier, 1); };
     out_.level = static_cast<size_t>(std::find_if(out_.products.begin(), out_.products.end(), is_one) - out_.products.begin());
     out_.counter = out_.level;
-    if (out_.level < out_.products.size() && !out_.products[out_.level].summed) return true;
+    if (out_.level == out_.products.size() || out_.products[out_.level].summed) count_spikes();
+    out_.signs = Deferral::Signs::Replayed;
+    return true;
+  }
+
+  void count_spikes() {
     out_.counter = out_.products.size();
     Deferral::Product counter{.carrier = pool().constant(1), .scale = out_.scale_of(pool().constant(1)), .at_instants = pool().constant(0)};
     counter.uniform = false, counter.one_amount = true;
     out_.products.push_back(counter);
-    return true;
   }
 
   bool of_parameters(ExprId amount) {

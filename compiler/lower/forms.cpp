@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "compiler/expr/transform.h"
@@ -48,16 +49,51 @@ struct Work {
 
 struct WorkOf {
   Work row, neuron;  // neuron: of a list, once for all of its rows
-  Work again;        // of rows at bounds: what waited, one change after another
+  Work again;        // of rows at bounds, or of all: what waited, one change after another
 };
 
-constexpr const char* kPast = "waits.past";
+constexpr const char *kPast = "waits.past", *kRepeated = "waits.past.";
+
+/// What `roots` need, where `known` is known.
+std::set<ExprId> needed(const ExprPool& pool, std::vector<ExprId> roots, ExprId known) {
+  std::set<ExprId> found;
+  while (!roots.empty()) {
+    const ExprId id = roots.back();
+    roots.pop_back();
+    if (id == known || !found.insert(id).second) continue;
+    const ExprNode node = pool[id];
+    roots.insert(roots.end(), node.operands, node.operands + node.count);
+  }
+  return found;
+}
+
+/// Of a kernel whose synapses do again what they have not seen (Deferral::repeated): the last time, and what is left.
+struct Repetition {
+  std::set<ExprId> last, outside;
+};
+std::optional<Repetition> repetition(const Program& program, const Kernel& kernel) {
+  const ExprPool& pool = program.pool;
+  const auto is_past = [&](ExprId id) {
+    return pool[id].op == Op::Load && program[ColumnId{pool[id].leaf.index}].name.find(kRepeated) != std::string::npos;
+  };
+  if (program[kernel.domain].kind != SpaceKind::Sparse) return {};
+  for (const ExprId id : nodes_below(pool, roots(kernel))) {
+    const ExprNode node = pool[id];
+    if (node.op != Op::Select || pool[node.operands[0]].op != Op::Less || !pool.is_constant(pool[node.operands[0]].operands[0], 0)) continue;
+    Repetition found{.last = needed(pool, {node.operands[1]}, node.operands[2]), .outside = needed(pool, roots(kernel), id)};
+    if (std::none_of(found.last.begin(), found.last.end(), is_past)) continue;
+    found.last.insert(id);
+    return found;
+  }
+  return {};
+}
 
 WorkOf work_of(const Program& program, const Kernel& kernel) {
   const bool synaptic = is_synaptic(program[kernel.domain].kind);
   const At once = kernel.rows == Rows::OfPost ? At::Post : At::Pre;
   std::map<ExprId, int> level;  // 0 nothing, 1 the neuron, 2 the row
   std::set<ExprId> replayed;    // made of what scales were at spikes, up to the choice whether that is needed
+  const std::optional<Repetition> repeated = repetition(program, kernel);
   WorkOf work;
   for (const ExprId id : nodes_below(program.pool, roots(kernel))) {
     const ExprNode node = program.pool[id];
@@ -71,8 +107,10 @@ WorkOf work_of(const Program& program, const Kernel& kernel) {
     const bool chosen = node.op == Op::Select && !made_so(0) && !made_so(1);
     if (past || (!chosen && ((node.count > 0 && made_so(0)) || (node.count > 1 && made_so(1)) || (node.count > 2 && made_so(2))))) replayed.insert(id);
     if (node.count == 0) continue;
-    if (replayed.contains(id)) work.again.count(node.op);
-    else if (at == 2 || program[kernel.domain].kind == SpaceKind::Uniform) work.row.count(node.op);
+    const bool again = repeated ? repeated->last.contains(id) && at == 2 : replayed.contains(id);
+    const bool once = repeated ? repeated->outside.contains(id) : !again;
+    if (again) work.again.count(node.op);
+    if (once && (at == 2 || program[kernel.domain].kind == SpaceKind::Uniform)) work.row.count(node.op);
     if (at == 1) work.neuron.count(node.op);
   }
   return work;
@@ -201,7 +239,9 @@ std::string sparse_forms(const Model& model, const Rule& rule, const std::map<st
   const bool all = quiet.any(Rows::All);
   if (!all) line("pre spike", quiet.any(Rows::OfPre) ? cat("its row of synapses", after_colon(quiet.synapses(Rows::OfPre))) : "delivery only");
   const bool post = jumps_at(model, rule, EventKind::PostEvent), by_column = quiet.any(Rows::OfPost);
-  if (!all && post && late && how.post_obstacle.empty())
+  if (!all && post && late && how.repeated.valid())
+    line("post spike", "no synapse; replayed at the next pre spike or reader");
+  else if (!all && post && late && how.post_obstacle.empty())
     line("post spike", cat("no synapse; what it adds waits for the next pre spike or reader; ", quiet.neurons("post", Rows::OfSpikes)));
   else if (!all && post)
     line("post spike", cat("its column of synapses", after_colon(quiet.synapses(Rows::OfPost)), because(late ? how.post_obstacle : how.obstacle)));
@@ -222,9 +262,13 @@ std::string sparse_forms(const Model& model, const Rule& rule, const std::map<st
                                : "before what is added changes its sign, every synapse, because a bound may be met in between");
   if (late && how.signs == Deferral::Signs::Steady)
     line("turn", "none with the parameters as they are; where what is added changes its sign, first every synapse");
-  if (late && how.replayed())
+  if (late && how.repeated.valid())
+    line("replayed", cat("what a synapse has not seen, spike by spike, because ", how.repeated_because, ": ",
+                         quiet.again(Rows::OfPre), " a spike and synapse; every synapse when a post neuron has had ",
+                         how.most_past(), " spikes"));
+  else if (late && how.replayed())
     line("at bounds", cat("where one may have been met since: what waits, spike by spike, ", quiet.again(Rows::OfPre), " a synapse; every synapse when a post neuron has had ",
-                          Deferral::kMostPast, " spikes"));
+                          how.most_past(), " spikes"));
   line("memory", memory(model, rule, how, by_column || (late && how.signs == Deferral::Signs::Changing && how.by_neuron)));
   return out;
 }

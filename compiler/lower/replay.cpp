@@ -1,11 +1,15 @@
 #include "compiler/lower/replay.h"
 
+#include <map>
+
 #include "compiler/expr/simplify.h"
+#include "compiler/expr/transform.h"
 #include "compiler/lower/reader.h"
 
 namespace hebb {
 
 ExprId Replay::weight() {
+  if (how.repeated.valid()) return repeated();
   std::vector<ExprId> added;
   ExprId total = pool().load(how.weight_column, At::Self);
   for (const Deferral::Product& product : how.products) {
@@ -60,7 +64,7 @@ std::pair<ExprId, ExprId> Replay::moved(const Deferral::Product& product, ExprId
 ExprId Replay::one_after_another() {
   const ExprId count = unseen(how.products[how.counter]);
   ExprId value = pool().load(how.weight_column, At::Self);
-  for (uint32_t k = Deferral::kMostPast; k-- > 0;) {
+  for (uint32_t k = how.most_past(); k-- > 0;) {
     ExprId next = value;
     for (const Deferral::Product& product : how.products) {
       const ExprId by = product.past.valid() ? pool().load(product.past, At::Post, k) : pool().constant(1);
@@ -69,6 +73,36 @@ ExprId Replay::one_after_another() {
     value = pool().select(pool().make(Op::Less, pool().constant(k), count), clamped(next), value);
   }
   return value;
+}
+
+ExprId Replay::repeated() {
+  const ExprId count = unseen(how.products[how.counter]);
+  ExprId value = pool().load(how.weight_column, At::Self);
+  for (uint32_t k = how.most_past(); k-- > 0;) {
+    const ExprId next = clamped(pool().add(value, added(k, value)));
+    value = pool().select(pool().make(Op::Less, pool().constant(k), count), next, value);
+  }
+  return value;
+}
+
+ExprId Replay::added(uint32_t k, ExprId weight) {
+  std::map<ExprId, ExprId> then;
+  then[pool().load(how.weight_column, At::Self)] = weight;
+  for (const Deferral::Faded& faded : how.faded) {
+    const Deferral::Scale& scale = how.scales[faded.scale];
+    if (!scale.column.valid()) continue;
+    const ExprId carrier = pool().div(faded.trace, pool().load(scale.column, At::Uniform));
+    then[faded.trace] = pool().mul(carrier, pool().load(scale.past, At::Post, k));
+  }
+  for (const Deferral::Remembered& remembered : how.remembered) then[remembered.value] = pool().load(remembered.past, At::Post, k);
+  for (const ExprId id : nodes_below(pool(), {&how.repeated, 1})) {
+    if (then.contains(id)) continue;
+    const ExprNode node = pool()[id];
+    ExprId operands[3];
+    for (int i = 0; i < node.count; ++i) operands[i] = then.at(node.operands[i]);
+    then[id] = node.count == 0 ? id : remake(pool(), node.op, {operands, size_t{node.count}});
+  }
+  return then.at(how.repeated);
 }
 
 }  // namespace hebb

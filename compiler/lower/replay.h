@@ -13,7 +13,8 @@ struct Replay {
   const Instance& projection;
   const Deferral& how;
 
-  /// With all that waits: at once, and where a bound may have been met in between, one after another.
+  /// With all that waits: at once, and where a bound may have been met in between, one after another. Where what waits
+  /// depends on the weight, always one after another.
   ExprId weight();
 
  private:
@@ -23,6 +24,9 @@ struct Replay {
   ExprId at_once_is_exact(const std::vector<ExprId>& added);
   std::pair<ExprId, ExprId> moved(const Deferral::Product& product, ExprId added);
   ExprId one_after_another();
+  ExprId repeated();
+  /// What the post spike before `k` others added to a synapse whose weight was `weight`.
+  ExprId added(uint32_t k, ExprId weight);
   ExprId unseen(const Deferral::Product& product);
 };
 

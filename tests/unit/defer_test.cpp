@@ -189,7 +189,6 @@ TEST(Deferred, WhatTheHostSetsCountsFromThenOn) {
 
 TEST(Deferred, StaysWithThePassOverColumnsWhereItWouldNotBeExact) {
   for (const std::string& body : {
-           kTraces + "w' = a * (1 - w) * x * post.spike - b * y * pre.spike;",       // depends on w
            kTraces + "w' = -w / 1 s + a * x * post.spike - b * y * pre.spike;",      // flows
            kTraces + "w' = a * (x - y) * post.spike; on step { w -= 1e-3 * x; }",    // terms of either sign, in every step
            kTraces + "on post.spike { w := x; } on pre.spike { w -= b * y; }",       // sets
