@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/fetch.h"
 #include "runtime/plan_runner.h"
 
 namespace hebb {
@@ -21,18 +22,13 @@ Part PlanRunner::block(int64_t neurons, int thread) const {
 /// Where a thread's block of a column ends its machine goes on to fetch what the next thread writes in every
 /// step, and that one then waits for each line. It asks for them before it needs them.
 void PlanRunner::reclaim(int thread) const {
-#ifdef __x86_64__
-  constexpr int64_t kLine = 64, kLines = 24;  // as far as machines look ahead, and a little
+  constexpr int64_t kMost = 24 * 64;  // as far as machines look ahead, and a little
   const int64_t bytes = columns_.precision() == Precision::Float32 ? 4 : 8;
   for (const ColumnId id : written_in_blocks_) {
     const Part own = block(columns_.layout(id).posts, thread);
     const auto* const begin = static_cast<const char*>(columns_.memory(id)) + own.post_begin * bytes;
-    const int64_t size = std::min((own.post_end - own.post_begin) * bytes, kLine * kLines);
-    for (int64_t at = 0; at < size; at += kLine) asm volatile("prefetchw %0" : : "m"(begin[at]));
+    fetch_to_write(begin, static_cast<size_t>(std::min((own.post_end - own.post_begin) * bytes, kMost)));
   }
-#else
-  (void)thread;
-#endif
 }
 
 void PlanRunner::prepare_sharing(uint64_t key) {

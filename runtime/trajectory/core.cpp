@@ -79,8 +79,10 @@ bool only_neurons_again(const Adjoint& a) {
 
 void TrajectoryCore::classify() {
   const Program& p = program();
-  for (const Adjoint::Carried& carried : adjoint->carried) {
-    if (carried.now == carried.next) continue;
+  std::vector<Adjoint::Carried> all = adjoint->carried;
+  std::erase_if(all, [](const Adjoint::Carried& carried) { return carried.now == carried.next; });
+  const auto others = std::stable_partition(all.begin(), all.end(), [&](const Adjoint::Carried& carried) { return moves(carried.next); });
+  for (const Adjoint::Carried& carried : all) {
     now.push_back(carried.now);
     next.push_back(carried.next);
     if (!carried.now_adjoint.valid()) continue;
@@ -123,6 +125,7 @@ void TrajectoryCore::classify() {
   small = both(zeroed, per_step, small_zeros);
   passing = both(passing_zeroed, passes, passing_zeros);
   states = Slots(columns, now);
+  moved_states = states.bytes_of_first(static_cast<size_t>(others - all.begin()));
   saved = Slots(columns, now);
   std::vector<ColumnId> fixed;
   for (const ColumnId id : adjoint->zero_each_step) {

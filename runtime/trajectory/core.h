@@ -69,6 +69,7 @@ struct TrajectoryCore {
   std::vector<ColumnId> now, next;               // of carried states that move
   std::vector<ColumnId> now_adjoints, next_adjoints;
   Slots states;                                  // those of a segment after its first, which is its checkpoint
+  size_t moved_states = 0;                       // bytes at the beginning of a slot: what changes with the targets
   Slots saved;                                   // one per checkpoint
   /// With checkpoints, where states are mostly padding: `states` are two that take turns, `saved` is the beginning, `small`
   /// is one, and all others are kept here.
@@ -184,6 +185,8 @@ struct TrajectoryCore {
   void owe(const OutputPlace& output, ColumnId into, int64_t step);
   ColumnId after_step(ColumnId id) const;
   void look(int64_t step);
+  bool fetches_slots() const;
+  void fetch_slots(const std::byte* state, int64_t small_slot);   // of a coming step
 };
 
 }  // namespace hebb

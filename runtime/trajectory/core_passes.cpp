@@ -6,6 +6,7 @@
 #include <cstring>
 #include <set>
 
+#include "runtime/fetch.h"
 #include "runtime/finite.h"
 #include "runtime/trajectory/caches.h"
 
@@ -91,6 +92,17 @@ void TrajectoryCore::look(int64_t step) {
     if (full || !is_synaptic(primal[primal[now[k]].space].kind)) finite = finite && all_finite(columns, next[k]);
 }
 
+/// Where a slot is short and the machine cannot guess where the next one lies.
+bool TrajectoryCore::fetches_slots() const {
+  constexpr size_t kMost = 8 << 10;
+  return !packs && moved_states + small.slot_bytes() <= kMost;
+}
+
+void TrajectoryCore::fetch_slots(const std::byte* state, int64_t small_slot) {
+  fetch_to_write(state, moved_states);
+  fetch_to_write(small.slot(small_slot), small.slot_bytes());
+}
+
 /// Where all steps are kept each has its slot, else two states take turns and only checkpoints, written in place, stay;
 /// the last segment, where the way back begins, is kept at once.
 void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoints_only) {
@@ -106,6 +118,7 @@ void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoi
     if (step % memory.segment == 0 && step < steps && (step == 0 || !packs)) return saved.slot(step / memory.segment);
     return states.slot(step > tail ? step - tail - 1 : step % 2);
   };
+  const bool ahead = fetches_slots();
   held[0] = held[1] = -1;
   if (steps > 0) {
     bind(place(0), place(1), 0, 0);
@@ -115,6 +128,7 @@ void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoi
   for (int64_t step = 0; step < steps && !(interrupted && *interrupted); ++step) {
     const int64_t slot = std::max<int64_t>(step - tail, 0);
     bind(place(step), place(step + 1), slot, step);
+    if (ahead && step + 1 < steps) fetch_slots(place(step + 2), std::max<int64_t>(step + 1 - tail, 0));
     compute_step(step, slot, kept ? Compute::Moved : Compute::All);
     if (packs && (step + 1) % memory.segment == 0 && step + 1 < steps) packed_saved.keep((step + 1) / memory.segment, place(step + 1));
     for (size_t k = 0; k < outputs.size(); ++k)
@@ -225,9 +239,11 @@ void TrajectoryCore::reverse(std::span<const OutputPlace> outputs, std::span<con
 
   // Nothing is owed for the steps after the last one that the loss reads.
   const int64_t last = last_owed(steps, outputs, *this), late = late_before(last, lanes_owed);
+  const bool ahead = fetches_slots();
   for (int64_t step = last; step >= 0; --step) {
     load_segment(step / memory.segment * memory.segment);
     bind_step(step);
+    if (ahead && step > ring_begin) fetch_slots(state_before(step - 1), step - 1 - ring_begin);
     if (!passing.ids().empty()) compute_for_reverse(step);
     else if (dense_values) compute_step(step, step - ring_begin, Compute::All);
     std::memset(zeros.slot(0), 0, zeros.slot_bytes());
