@@ -49,6 +49,20 @@ def arrays(path):
 for name in parts:
     if name.endswith(".npz"):
         assert arrays(os.path.join(folder, "parts", name)) == arrays(os.path.join(folder, "whole", name)), name
+
+
+def read_back(output):
+    """The numbers of the HDF5 file: its bytes also hold the command, which differs."""
+    reader = os.path.join(folder, "read.hebb")
+    path = os.path.abspath(os.path.join(folder, output, "stream.h5"))
+    with open(reader, "w") as file:
+        file.write(f'experiment Read {{ let data = load("{path}"); save data to "{output}.npz"; }}')
+    subprocess.run(["hebb", "run", reader, "-q", "-o", folder], check=True)
+    return arrays(os.path.join(folder, output + ".npz"))
+
+
+assert len(read_back("whole")) == 4, read_back("whole").keys()
+assert read_back("parts") == read_back("whole")
 assert kills >= 2, kills
 
 # What is no checkpoint, is damaged or belongs to something else is refused, and nothing is lost.
