@@ -132,6 +132,11 @@ class Falling {
     return mentions(rest, store.into) ? ExprId{} : pool_.add(self, by_it(rest));
   }
 
+  /// A product, not a quotient: the division is the same for all synapses and done once for a row.
+  ExprId added_to(const Accumulate& sum) {
+    const ExprId by = relative(sum.into);
+    return pool_.is_constant(sum.value) ? simple(pool_, Op::Mul, sum.value, by) : pool_.mul(sum.value, by);
+  }
   ExprId relative(ColumnId id) { return simple(pool_, Op::Div, pool_.constant(1), scale(id)); }
   /// What is stored at a spike: more than was, or something else.
   ExprId jumped(const Store& store) {
@@ -165,10 +170,10 @@ class Falling {
       if (kernel.rows == Rows::OfSpikes) store.value = jumped(store);
       else fallen.push_back(store.into);
     }
-    for (Accumulate& sum : kernel.accumulates)
-      if (scales_.contains(sum.into)) sum.value = simple(pool_, Op::Mul, sum.value, relative(sum.into));
     std::erase_if(kernel.stores, [&](const Store& store) { return scales_.contains(store.into) && kernel.rows != Rows::OfSpikes; });
     kernel = read(std::move(kernel));
+    for (Accumulate& sum : kernel.accumulates)
+      if (scales_.contains(sum.into)) sum.value = added_to(sum);
     program_.kernels[k] = kernel;
     if (!fallen.empty()) fall(KernelId{k}, fallen);
   }
