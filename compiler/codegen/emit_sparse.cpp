@@ -11,6 +11,10 @@ namespace {
 constexpr double kShortRow = 64, kShortLongRow = 4;
 constexpr int kLongSynapse = 100;
 
+/// Multiply-adds of a synapse from which on vectors pay that are gathered a number at a time, where no synapse is asked whether it
+/// needs a rare arm.
+constexpr int kGatheredSynapse = 12;
+
 /// Rows of spiking neurons that are asked for before they are computed.
 constexpr int64_t kRowsAhead = 2;
 
@@ -32,9 +36,11 @@ unsigned KernelEmitter::index_bits(SpaceId neurons) const {
 }
 
 bool KernelEmitter::gathers_pay() const {
-  // Vectors of 256 bits are gathered, and scattered, a number at a time: only much arithmetic pays for that.
+  // Vectors of 256 bits are gathered, and scattered, a number at a time: only enough arithmetic pays for that.
   constexpr unsigned kNoScatter = 256, kScatter = 512;
-  return options_.vector_bits == kScatter || (options_.vector_bits == kNoScatter && synapse_work(program_, kernel_, stages_) >= kLongSynapse);
+  if (options_.vector_bits == kScatter) return true;
+  const int least = rare_.selects.empty() ? kGatheredSynapse : kLongSynapse;
+  return options_.vector_bits == kNoScatter && synapse_work(program_, kernel_, stages_) >= least;
 }
 
 llvm::MDNode* KernelEmitter::synapse_hints() {
