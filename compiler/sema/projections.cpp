@@ -296,6 +296,17 @@ void read_init(ProjectionReading& p, const ast::Init& init) {
   p.def.inits.push_back({.variable = id, .value = value.elements, .drawn = value.drawn, .file_column = {}, .span = init.span});
 }
 
+/// The line that a projection lacks, for the first port of its target.
+std::string missing_drive(const ProjectionReading& p) {
+  if (const Neuron* const post = p.neuron(false))
+    for (const VarId id : post->variables) {
+      const Variable& port = p.session().model[id];
+      if (port.kind == VarKind::Input) return cat("drive ", port.name, " += w * pre.r;");
+      if (port.kind == VarKind::Receive) return cat("drive ", port.name, " += w;");
+    }
+  return "drive I += w * pre.r;";
+}
+
 void read_drive(ProjectionReading& p, const ast::Drive& drive) {
   Frame& frame = p.frame();
   Model& model = p.session().model;
@@ -401,7 +412,7 @@ void read_projection(NetworkReading& network, const ast::Projection& decl) {
   if (idle && !network.session.mentioned.contains(def.name)) {
     report(frame, DiagKind::IdleProjection, decl.name.span,
            cat("projection ", def.name, " changes nothing: no 'drive'"))
-        .help = "say what a synapse does to its target:  drive I += w * pre.r;";
+        .help = cat("say what a synapse does to its target:  ", missing_drive(p));
   }
   if (!fine) return;
   network.scope.names[def.name].index = static_cast<int>(network.network.projections.size());
