@@ -86,27 +86,11 @@ TEST(Repeated, EnginesGiveTheSameBits) {
 TEST(Repeated, AtAnySizeAndRate) {
   for (const size_t k : {0, 2, 8})
     for (const auto& [pres, posts] : {std::pair{1, 9}, {9, 1}, {1, 1}, {7, 7}, {70, 3}, {2, 200}})
-      for (const char* how : {"random(p = 0.6)", "random(p = 0)"}) {
-        const std::string made = network(kRules[k], how, "", pres, posts);
-        Ran late = start(made, true), prompt = start(made, false), fast = start(made, true, Precision::Float64, Engine::Jit);
-        EXPECT_TRUE(deferred(late));
-        for (int piece = 0; piece < 5; ++piece) {
-          for (Ran* ran : {&late, &prompt, &fast}) ran->go(300);
-          expect_near(late.at("S.w"), prompt.at("S.w"), cat(pres, " to ", posts));
-          expect_same_states(late, fast, cat(pres, " to ", posts));
-        }
-      }
+      for (const char* how : {"random(p = 0.6)", "random(p = 0)"}) expect_late_as_prompt(network(kRules[k], how, "", pres, posts), cat(pres, " to ", posts));
 }
 
 TEST(Repeated, ThreadsGiveTheSameBits) {
-  for (const size_t k : {0, 2, 7, 10}) {
-    const std::string& text = kRules[k];
-    const std::string made = network(text, "random(p = 0.6)", "", 40, 70);
-    Ran one = start(made, true, Precision::Float32, Engine::Jit), two = start(made, true, Precision::Float32, Engine::Jit, 2);
-    one.go(500);
-    two.go(500);
-    expect_same_states(one, two, text);
-  }
+  for (const size_t k : {0, 2, 7, 10}) expect_same_on_two_threads(kRules[k]);
 }
 
 TEST(Repeated, ReadingChangesNothing) {
@@ -121,38 +105,10 @@ TEST(Repeated, ReadingChangesNothing) {
   }
 }
 
-TEST(Repeated, GoesOnFromACheckpoint) {
-  const std::string text = network(kRules[0], "random(p = 0.6)");
-  Ran whole = start(text, true);
-  whole.go(300);
-  for (int at = 120; at < 150; ++at) {
-    Ran cut = start(text, true), resumed = start(text, true);
-    std::string kept;
-    int steps = 0;
-    cut.simulation->pause_with({.due = [&] { return ++steps == at; }, .keep = [&](std::string bytes) { kept = std::move(bytes); return Status(Done{}); }, .from = {}});
-    cut.go(300);
-    ASSERT_FALSE(kept.empty());
-    resumed.simulation->pause_with({.due = {}, .keep = {}, .from = kept});
-    resumed.go(300);
-    expect_same_states(whole, resumed, cat("at ", at));
-  }
-}
+TEST(Repeated, GoesOnFromACheckpoint) { expect_goes_on_from_checkpoints(network(kRules[0], "random(p = 0.6)"), 300, 120, 150); }
 
 TEST(Repeated, WhateverTheHostSets) {
-  for (const size_t k : {0, 2, 7}) {
-    const std::string text = network(kRules[k], "random(p = 0.6)");
-    Ran late = start(text, true), prompt = start(text, false);
-    for (const double a : {0.2, -0.3, 0.0, 5.0, 0.1}) {
-      for (Ran* ran : {&late, &prompt}) {
-        EXPECT_TRUE(ran->simulation->set(ran->column("S.a"), std::vector{a}).ok());
-        ran->go(137);
-        EXPECT_TRUE(ran->simulation->set(ran->column("S.x"), std::vector<double>(11, -0.5 * a)).ok());
-        EXPECT_TRUE(ran->simulation->set(ran->column("S.w"), std::vector{0.5}).ok());
-        ran->go(41);
-      }
-      expect_near(late.at("S.w"), prompt.at("S.w"), cat(kRules[k], " a = ", a));
-    }
-  }
+  for (const size_t k : {0, 2, 7}) expect_late_as_prompt_whatever_is_set(kRules[k], true);
 }
 
 TEST(Repeated, StaysWithThePassOverColumnsWhereItWouldNotBeExact) {

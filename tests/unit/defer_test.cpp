@@ -202,62 +202,20 @@ TEST(Deferred, StaysWithThePassOverColumnsWhereItWouldNotBeExact) {
 TEST(Deferred, OfEitherSignAtAnySizeAndRate) {
   for (const size_t k : {kEitherSign, kTurning, kTurning + 2})
     for (const auto& [pres, posts] : {std::pair{1, 9}, {9, 1}, {1, 1}, {3, 70}, {70, 3}})
-      for (const char* how : {"random(p = 0.6)", "random(p = 1)"}) {
-        const std::string made = network(kRules[k], how, "", pres, posts);
-        Ran late = start(made, true), prompt = start(made, false), fast = start(made, true, Precision::Float64, Engine::Jit);
-        EXPECT_TRUE(deferred(late));
-        for (int piece = 0; piece < 5; ++piece) {
-          for (Ran* ran : {&late, &prompt, &fast}) ran->go(300);
-          expect_near(late.at("S.w"), prompt.at("S.w"), cat(pres, " to ", posts));
-          expect_same_states(late, fast, cat(pres, " to ", posts));
-        }
-      }
+      for (const char* how : {"random(p = 0.6)", "random(p = 1)"}) expect_late_as_prompt(network(kRules[k], how, "", pres, posts), cat(pres, " to ", posts));
 }
 
 TEST(Deferred, OfEitherSignOnThreads) {
-  for (size_t k = kEitherSign; k < std::size(kRules); ++k) {
-    const std::string text = network(kRules[k], "random(p = 0.6)", "", 40, 70);
-    Ran one = start(text, true, Precision::Float32, Engine::Jit), two = start(text, true, Precision::Float32, Engine::Jit, 2);
-    one.go(500);
-    two.go(500);
-    expect_same_states(one, two, kRules[k]);
-  }
+  for (size_t k = kEitherSign; k < std::size(kRules); ++k) expect_same_on_two_threads(kRules[k]);
 }
 
 // Right after a target has had as many spikes as are kept, too.
 TEST(Deferred, OfEitherSignFromACheckpoint) {
-  for (const size_t k : {kEitherSign, kTurning + 2}) {
-    const std::string text = network(kRules[k], "random(p = 0.6)");
-    Ran whole = start(text, true);
-    whole.go(200);
-    for (int at = 40; at < 60; ++at) {
-      Ran cut = start(text, true), resumed = start(text, true);
-      std::string kept;
-      int steps = 0;
-      cut.simulation->pause_with({.due = [&] { return ++steps == at; }, .keep = [&](std::string bytes) { kept = std::move(bytes); return Status(Done{}); }, .from = {}});
-      cut.go(200);
-      ASSERT_FALSE(kept.empty());
-      resumed.simulation->pause_with({.due = {}, .keep = {}, .from = kept});
-      resumed.go(200);
-      expect_same_states(whole, resumed, cat("at ", at));
-    }
-  }
+  for (const size_t k : {kEitherSign, kTurning + 2}) expect_goes_on_from_checkpoints(network(kRules[k], "random(p = 0.6)"), 200, 40, 60);
 }
 
 TEST(Deferred, OfEitherSignWhateverTheHostSets) {
-  for (size_t k = kEitherSign; k < std::size(kRules); ++k) {
-    const std::string text = network(kRules[k], "random(p = 0.6)");
-    Ran late = start(text, true), prompt = start(text, false);
-    for (const double a : {0.2, -0.3, 0.0, 5.0, 0.1}) {
-      for (Ran* ran : {&late, &prompt}) {
-        EXPECT_TRUE(ran->simulation->set(ran->column("S.a"), std::vector{a}).ok());
-        ran->go(137);
-        EXPECT_TRUE(ran->simulation->set(ran->column("S.x"), std::vector<double>(11, -0.5 * a)).ok());
-        ran->go(41);
-      }
-      expect_near(late.at("S.w"), prompt.at("S.w"), cat(kRules[k], " a = ", a));
-    }
-  }
+  for (size_t k = kEitherSign; k < std::size(kRules); ++k) expect_late_as_prompt_whatever_is_set(kRules[k], false);
 }
 
 }  // namespace

@@ -80,4 +80,58 @@ inline void expect_same_states(const Ran& one, const Ran& other, const std::stri
   }
 }
 
+/// Piece by piece, late as prompt, and compiled as interpreted.
+inline void expect_late_as_prompt(const std::string& text, const std::string& what) {
+  Ran late = start(text, true), prompt = start(text, false), fast = start(text, true, Precision::Float64, Engine::Jit);
+  EXPECT_TRUE(deferred(late)) << what;
+  for (int piece = 0; piece < 5; ++piece) {
+    for (Ran* ran : {&late, &prompt, &fast}) ran->go(300);
+    expect_near(late.at("S.w"), prompt.at("S.w"), what);
+    expect_same_states(late, fast, what);
+  }
+}
+
+inline void expect_same_on_two_threads(const std::string& rule) {
+  const std::string text = network(rule, "random(p = 0.6)", "", 40, 70);
+  Ran one = start(text, true, Precision::Float32, Engine::Jit), two = start(text, true, Precision::Float32, Engine::Jit, 2);
+  one.go(500);
+  two.go(500);
+  expect_same_states(one, two, rule);
+}
+
+/// Wherever it is cut, from `first` to before `last`, a run of `steps` goes on as the whole one.
+inline void expect_goes_on_from_checkpoints(const std::string& text, int steps, int first, int last) {
+  Ran whole = start(text, true);
+  whole.go(steps);
+  for (int at = first; at < last; ++at) {
+    Ran cut = start(text, true), resumed = start(text, true);
+    std::string kept;
+    int done = 0;
+    cut.simulation->pause_with({.due = [&] { return ++done == at; }, .keep = [&](std::string bytes) { kept = std::move(bytes); return Status(Done{}); }, .from = {}});
+    cut.go(steps);
+    ASSERT_FALSE(kept.empty());
+    resumed.simulation->pause_with({.due = {}, .keep = {}, .from = kept});
+    resumed.go(steps);
+    expect_same_states(whole, resumed, cat("at ", at));
+  }
+}
+
+/// With other parameters, traces and, where `weights` says so, weights, again and again.
+inline void expect_late_as_prompt_whatever_is_set(const std::string& rule, bool weights) {
+  const std::string text = network(rule, "random(p = 0.6)");
+  Ran late = start(text, true), prompt = start(text, false);
+  for (const double a : {0.2, -0.3, 0.0, 5.0, 0.1}) {
+    for (Ran* ran : {&late, &prompt}) {
+      EXPECT_TRUE(ran->simulation->set(ran->column("S.a"), std::vector{a}).ok());
+      ran->go(137);
+      EXPECT_TRUE(ran->simulation->set(ran->column("S.x"), std::vector<double>(11, -0.5 * a)).ok());
+      if (weights) {
+        EXPECT_TRUE(ran->simulation->set(ran->column("S.w"), std::vector{0.5}).ok());
+      }
+      ran->go(41);
+    }
+    expect_near(late.at("S.w"), prompt.at("S.w"), cat(rule, " a = ", a));
+  }
+}
+
 }  // namespace hebb::testing
