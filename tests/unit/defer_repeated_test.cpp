@@ -72,14 +72,7 @@ TEST(Repeated, DelayedSpikesToo) {
 }
 
 TEST(Repeated, EnginesGiveTheSameBits) {
-  for (const std::string& text : kRules)
-    for (const Precision precision : {Precision::Float64, Precision::Float32}) {
-      Ran one = start(network(text, "random(p = 0.6)"), true, precision, Engine::Interpreter);
-      Ran other = start(network(text, "random(p = 0.6)"), true, precision, Engine::Jit);
-      one.go(400);
-      other.go(400);
-      expect_same_states(one, other, text);
-    }
+  for (const std::string& rule : kRules) expect_same_in_both_engines(rule);
 }
 
 // Rows of fewer and of more synapses than are taken together, and more spikes than are kept.
@@ -93,17 +86,7 @@ TEST(Repeated, ThreadsGiveTheSameBits) {
   for (const size_t k : {0, 2, 7, 10}) expect_same_on_two_threads(kRules[k]);
 }
 
-TEST(Repeated, ReadingChangesNothing) {
-  for (const Precision precision : {Precision::Float64, Precision::Float32}) {
-    const std::string text = network(kRules[0], "random(p = 0.6)");
-    Ran watched = start(text, true, precision), alone = start(text, true, precision);
-    const std::vector<Recording> recordings = {{.name = "w", .column = watched.column("S.w")}};
-    EXPECT_TRUE(watched.simulation->run(900, 1, {}, recordings).ok());
-    EXPECT_EQ(watched.simulation->recorded()[0].samples, 900);
-    alone.go(900);
-    expect_same_states(watched, alone, "watched");
-  }
-}
+TEST(Repeated, ReadingChangesNothing) { expect_reading_changes_nothing(kRules[0]); }
 
 TEST(Repeated, GoesOnFromACheckpoint) { expect_goes_on_from_checkpoints(network(kRules[0], "random(p = 0.6)"), 300, 120, 150); }
 

@@ -151,26 +151,10 @@ TEST(Deferred, TracesOfAnyLength) {
   }
 }
 
-TEST(Deferred, ReadingChangesNothing) {
-  for (const Precision precision : {Precision::Float64, Precision::Float32}) {
-    Ran watched = start(network(kRules[0], "random(p = 0.6)"), true, precision), alone = start(network(kRules[0], "random(p = 0.6)"), true, precision);
-    const std::vector<Recording> recordings = {{.name = "w", .column = watched.column("S.w")}};
-    EXPECT_TRUE(watched.simulation->run(900, 1, {}, recordings).ok());
-    EXPECT_EQ(watched.simulation->recorded()[0].samples, 900);
-    alone.go(900);
-    for (const char* name : {"S.w", "S.waits.seen0", "S.waits.sum0", "Y.g"}) EXPECT_EQ(watched.at(name), alone.at(name)) << name;
-  }
-}
+TEST(Deferred, ReadingChangesNothing) { expect_reading_changes_nothing(kRules[0]); }
 
 TEST(Deferred, EnginesGiveTheSameBits) {
-  for (const std::string& text : kRules)
-    for (const Precision precision : {Precision::Float64, Precision::Float32}) {
-      Ran one = start(network(text, "random(p = 0.6)"), true, precision, Engine::Interpreter);
-      Ran other = start(network(text, "random(p = 0.6)"), true, precision, Engine::Jit);
-      one.go(400);
-      other.go(400);
-      expect_same_states(one, other, text);
-    }
+  for (const std::string& rule : kRules) expect_same_in_both_engines(rule);
 }
 
 // What was earned under old parameters and weights stays earned under them.

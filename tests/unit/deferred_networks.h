@@ -91,6 +91,28 @@ inline void expect_late_as_prompt(const std::string& text, const std::string& wh
   }
 }
 
+inline void expect_same_in_both_engines(const std::string& rule) {
+  for (const Precision precision : {Precision::Float64, Precision::Float32}) {
+    Ran one = start(network(rule, "random(p = 0.6)"), true, precision, Engine::Interpreter);
+    Ran other = start(network(rule, "random(p = 0.6)"), true, precision, Engine::Jit);
+    one.go(400);
+    other.go(400);
+    expect_same_states(one, other, rule);
+  }
+}
+
+inline void expect_reading_changes_nothing(const std::string& rule) {
+  for (const Precision precision : {Precision::Float64, Precision::Float32}) {
+    const std::string text = network(rule, "random(p = 0.6)");
+    Ran watched = start(text, true, precision), alone = start(text, true, precision);
+    const std::vector<Recording> recordings = {{.name = "w", .column = watched.column("S.w")}};
+    EXPECT_TRUE(watched.simulation->run(900, 1, {}, recordings).ok());
+    EXPECT_EQ(watched.simulation->recorded()[0].samples, 900);
+    alone.go(900);
+    expect_same_states(watched, alone, "watched");
+  }
+}
+
 inline void expect_same_on_two_threads(const std::string& rule) {
   const std::string text = network(rule, "random(p = 0.6)", "", 40, 70);
   Ran one = start(text, true, Precision::Float32, Engine::Jit), two = start(text, true, Precision::Float32, Engine::Jit, 2);
