@@ -11,18 +11,16 @@
 namespace hebb {
 namespace {
 
-/// Operations of a block that is left as it is.
-constexpr size_t kWhole = 500;
-
 /// What suits the registers of a machine.
 struct Sizes {
   unsigned vector_bits;
+  size_t whole;          // operations of a block that is left as it is
   size_t least, most;    // operations of a piece
   size_t in_registers;   // vectors that may stay in registers from piece to piece
 };
 Sizes sizes(unsigned vector_bits) {
-  if (vector_bits == 512) return {.vector_bits = 512, .least = 200, .most = 260, .in_registers = 16};
-  return {.vector_bits = 256, .least = 100, .most = 140, .in_registers = 8};
+  if (vector_bits == 512) return {.vector_bits = 512, .whole = 500, .least = 200, .most = 260, .in_registers = 16};
+  return {.vector_bits = 256, .whole = 120, .least = 100, .most = 140, .in_registers = 8};
 }
 
 bool is_vector(const llvm::Value* value, unsigned vector_bits) {
@@ -30,10 +28,10 @@ bool is_vector(const llvm::Value* value, unsigned vector_bits) {
   return type && type->getElementType()->isFloatingPointTy() && type->getPrimitiveSizeInBits() == vector_bits;
 }
 
-bool is_long(const llvm::BasicBlock& block, unsigned vector_bits) {
-  if (block.size() <= kWhole) return false;
-  const auto vectors = std::count_if(block.begin(), block.end(), [&](const llvm::Instruction& each) { return is_vector(&each, vector_bits); });
-  return vectors > static_cast<std::ptrdiff_t>(kWhole);
+bool is_long(const llvm::BasicBlock& block, const Sizes& size) {
+  if (block.size() <= size.whole) return false;
+  const auto vectors = std::count_if(block.begin(), block.end(), [&](const llvm::Instruction& each) { return is_vector(&each, size.vector_bits); });
+  return vectors > static_cast<std::ptrdiff_t>(size.whole);
 }
 
 using Code = std::vector<llvm::Instruction*>;
@@ -136,10 +134,11 @@ void cut(llvm::BasicBlock& block, const Sizes& size) {
 }  // namespace
 
 void cut_long_blocks(llvm::Module& module, unsigned vector_bits) {
+  const Sizes size = sizes(vector_bits);
   for (llvm::Function& function : module)
     if (function.hasFnAttribute(kLongBlocks))
       for (llvm::BasicBlock& block : function)
-        if (is_long(block, vector_bits)) cut(block, sizes(vector_bits));
+        if (is_long(block, size)) cut(block, size);
 }
 
 }  // namespace hebb

@@ -36,6 +36,10 @@ const NodeValue& KernelEmitter::value(ExprId id, const RowValues& row) const {
   return is_shared ? shared_[id.value] : row.nodes[id.value];
 }
 
+void KernelEmitter::set_value(uint32_t id, NodeValue value, RowValues& row) {
+  ((stages_.level[id] & kPre) == 0 ? shared_ : row.nodes)[id] = value;
+}
+
 NodeValue KernelEmitter::leaf_value(const ExprNode& node, Value* post, RowValues& row, int lane) {
   if (node.op == Op::Const) return emit_constant(real_, node.value);
   if (node.op == Op::Draw) return draw(node.leaf, post, row);
@@ -84,7 +88,7 @@ void KernelEmitter::compute(uint32_t id, Value* post, RowValues& row, int lane) 
     if (near_ && node.op == Op::Exprel) result.number = emit_exprel_near(b_, operands[0].number);
     else result = emit_operation(b_, node.op, {operands, size_t{node.count}}, real_);
   }
-  ((stages_.level[id] & kPre) == 0 ? shared_ : row.nodes)[id] = result;
+  set_value(id, result, row);
 }
 
 void KernelEmitter::shared_nodes(const std::vector<uint32_t>& ids, Value* post) {
@@ -110,7 +114,10 @@ Value* KernelEmitter::variable(const std::string& name, llvm::Type* type) {
   const llvm::IRBuilderBase::InsertPointGuard guard(b_);
   llvm::BasicBlock& entry = function_->getEntryBlock();
   b_.SetInsertPoint(&entry, entry.begin());
-  return b_.CreateAlloca(type ? type : real_, nullptr, name);
+  llvm::AllocaInst* const slot = b_.CreateAlloca(type ? type : real_, nullptr, name);
+  // Arrays are read and written as vectors.
+  if (slot->getAllocatedType()->isArrayTy()) slot->setAlignment(llvm::Align(options_.vector_bits / 8));
+  return slot;
 }
 
 Value*& KernelEmitter::running(ColumnId column, uint32_t element, int lane) {

@@ -52,11 +52,22 @@ llvm::MDNode* KernelEmitter::synapse_hints() {
   return vector_hints(is_long || in_chunks);
 }
 
+bool KernelEmitter::is_packed() const {
+  constexpr unsigned kNarrowest = 128, kScatter = 512;
+  const bool has_draw = std::any_of(long_order_.begin(), long_order_.end(), [&](uint32_t id) { return program_.pool[ExprId{id}].op == Op::Draw; });
+  return !long_order_.empty() && options_.vector_bits >= kNarrowest && options_.vector_bits < kScatter && rounds_.most == 0 &&
+         kernel_.scans.empty() && !has_sum(At::Pre) && !has_sum(At::Uniform) && !has_draw && expected_row() >= kShortLongRow;
+}
+
+bool KernelEmitter::is_of_synapse(uint32_t id) const {
+  return kernel_.rows == Rows::OfPost ? stages_.level[id] != kUniform : (stages_.level[id] & kPost) != 0;
+}
+
 void KernelEmitter::order_long_synapse() {
   if (domain_ != SpaceKind::Sparse || synapse_work(program_, kernel_, stages_) < kLongSynapse) return;
   const ExprPool& pool = program_.pool;
   const bool of_post = kernel_.rows == Rows::OfPost;
-  const auto of_synapse = [&](uint32_t id) { return stages_.live[id] && (of_post ? stages_.level[id] != kUniform : (stages_.level[id] & kPost) != 0); };
+  const auto of_synapse = [&](uint32_t id) { return stages_.live[id] && is_of_synapse(id); };
   std::vector<bool> inside(pool.size());
   for (uint32_t id = 0; id < pool.size(); ++id)
     inside[id] = of_synapse(id) && !info(pool[ExprId{id}].op).is_leaf && !(of_post && stages_.level[id] == kPost);
@@ -94,6 +105,7 @@ double KernelEmitter::expected_row() const {
 }
 
 void KernelEmitter::emit_sparse() {
+  if (is_packed()) find_strands();
   if (kernel_.rows == Rows::All)
     return loop("pre", launch_.pre_begin, launch_.pre_end, b_.getInt64(1),
                 [&](Value* pre) { emit_synapses_of_pre(pre); });
@@ -143,7 +155,9 @@ void KernelEmitter::emit_synapses_of_pre(Value* pre) {
     if (sum.at == At::Pre) open_running(sum, 0, offset(element_pointer(place(sum)), pre));
   Value* begin = index_at(launch_.row_begin, pre, 64, "row_begin");
   Value* end = index_at(launch_.row_end, pre, 64, "row_end");
-  if (rare_.selects.empty() && rounds_.most == 0) {
+  if (is_packed()) {
+    emit_in_packs(begin, end, nullptr, row);
+  } else if (rare_.selects.empty() && rounds_.most == 0) {
     emit_synapses(begin, end, row);
   } else {
     const int64_t chunk = rounds_.most > 0 ? kRoundChunk : kSynapseChunk;
@@ -198,7 +212,7 @@ Value* KernelEmitter::emit_rare(Value* begin, Value* end, RowValues& of_pre) {
       any = b_.CreateOr(any, b_.CreateZExt(left == 1 ? b_.CreateNot(holds) : holds, b_.getInt32Ty()));
     }
     b_.CreateStore(any, some);
-  }, gathers_pay() ? vector_hints(/*masked=*/true) : nullptr);
+  }, gathers_pay() && !is_packed() ? vector_hints(/*masked=*/true) : nullptr);
   parallel_ = nullptr;
   return b_.CreateLoad(b_.getInt32Ty(), some);
 }
@@ -206,6 +220,11 @@ Value* KernelEmitter::emit_rare(Value* begin, Value* end, RowValues& of_pre) {
 void KernelEmitter::emit_synapses_of_post(Value* post) {
   Value* begin = index_at(launch_.column_begin, post, 64, "column_begin");
   Value* end = index_at(launch_.column_begin, b_.CreateNSWAdd(post, b_.getInt64(1)), 64, "column_end");
+  if (is_packed()) {
+    RowValues column;
+    column.nodes.resize(program_.pool.size());
+    return emit_in_packs(begin, end, post, column);
+  }
   const unsigned bits = index_bits(program_[kernel_.domain].pre);
   const auto synapses = [&](Value* from, Value* to) {
     llvm::MDNode* const hints = synapse_hints();

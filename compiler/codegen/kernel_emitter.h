@@ -6,12 +6,14 @@
 
 #include <functional>
 #include <map>
+#include <set>
 
 #include "compiler/codegen/alias_scopes.h"
 #include "compiler/codegen/emit_expr.h"
 #include "compiler/codegen/emit_llvm.h"
 #include "compiler/codegen/rounds.h"
 #include "compiler/codegen/stages.h"
+#include "compiler/codegen/strands.h"
 #include "compiler/support/text.h"
 
 namespace hebb::emitting {
@@ -74,6 +76,7 @@ class KernelEmitter {
   // --- nodes ---
 
   const NodeValue& value(ExprId id, const RowValues& row) const;
+  void set_value(uint32_t id, NodeValue value, RowValues& row);
   NodeValue leaf_value(const ExprNode& node, Value* post, RowValues& row, int lane);
   NodeValue draw(const Leaf& leaf, Value* post, const RowValues& row);
   void compute(uint32_t id, Value* post, RowValues& row, int lane);
@@ -169,6 +172,8 @@ class KernelEmitter {
   bool gathers_pay() const;
   /// Synapses of a neuron of the side whose synapses are looked at, roughly.
   double expected_row() const;
+  /// Whether it is computed anew for each synapse of a row, or of a column when something mentions its neurons.
+  bool is_of_synapse(uint32_t id) const;
   /// Finds the order in which few values of a long synapse exist at once.
   void order_long_synapse();
   void emit_sparse();
@@ -183,6 +188,37 @@ class KernelEmitter {
   void emit_rounds(Value* begin, Value* end, RowValues& of_pre);
   NodeValue after_rounds(const RowValues& row);
   void emit_synapses_of_post(Value* post);
+
+  // --- synapses side by side ---
+
+  /// Long ones where vectors can neither gather nor scatter.
+  bool is_packed() const;
+  /// Whether a node has a value for each synapse of a row or column.
+  bool varies(uint32_t id) const;
+  /// What stores and sums take, and varies.
+  std::vector<ExprId> packed_results() const;
+  void find_strands();
+  /// Lays down those numbers of strands that are the same for all rows, or for this one.
+  void keep_numbers(bool of_row, const RowValues& row);
+  /// Stack array of a node.
+  Value* side_by_side(uint32_t id);
+  Value* read_packed(uint32_t id, Value* k);
+  void write_packed(uint32_t id, Value* k, Value* value);
+  /// What some nodes need of what is not `there`.
+  struct Wanted {
+    const std::set<uint32_t>* there;
+    std::set<uint32_t> nodes = {};
+    std::vector<uint32_t> leaves = {};
+    std::set<size_t> strands = {};
+  };
+  void want(uint32_t id, Wanted& wanted) const;
+  void packed_loop(const char* name, Value* padded, const std::function<void(Value*)>& body);
+  void compute_packed(const std::vector<ExprId>& results, Value* padded, const RowValues& of_row, std::set<uint32_t>& there);
+  void emit_strands(size_t which, Value* padded, const RowValues& of_row);
+  /// Synapses begin … end of a row, or of the column of `post`; and at most so many as are laid side by side.
+  void emit_in_packs(Value* begin, Value* end, Value* post, RowValues& of_row);
+  void emit_packed(Value* begin, Value* end, Value* post, const RowValues& of_row);
+
   /// Asks for what synapses begin … end of a column read and write.
   void fetch_synapses(Value* begin, Value* end);
   std::vector<Place> self_loads() const;
@@ -215,6 +251,10 @@ class KernelEmitter {
   Value* flag_ = nullptr;                                  // stack slot
   Value *round_value_ = nullptr, *round_count_ = nullptr, *round_post_ = nullptr;  // stack slots, of a chunk of synapses
   Value* rounds_begin_ = nullptr;                          // the first synapse of that
+  std::vector<Strands> strands_;
+  std::map<uint32_t, size_t> strands_of_;                  // by node: which of them have it as a sum
+  std::vector<Value*> numbers_;                            // stack arrays, by strands
+  std::map<uint32_t, Value*> side_by_side_;                // stack arrays, by node
   llvm::MDNode* parallel_ = nullptr;                       // access group of the loop being emitted
 };
 

@@ -205,9 +205,20 @@ rule R : local { param tau = 20 ms, a = 0.02; param A[24, 3] ~ uniform(-3, 3), B
   w' = a * (h[0] - 0.4) * pre.spike + a * (h[1] - 0.6) * post.spike; }
 )";
 
+/// Two layers; a first sum that does not begin with its first product; hidden units that no whole number of loops takes.
+const char* const kDeep = R"(
+rule R : local { param tau = 20 ms, a = 0.02; param A[11, 3] ~ uniform(-3, 3), B[9, 11] ~ uniform(-1, 1), C[9] ~ uniform(-1, 1); weight w in [0, 1];
+  param D[8] ~ uniform(-2, 2);
+  x' = -x / tau + pre.spike; y' = -y / tau + post.spike;
+  let h = sigmoid(B @ sigmoid(A @ [x, y, w] + 0.3));
+  let g = tanh(D * (x - y) + w);
+  let s = 0.1 * w + D[0] * g[0] + D[1] * g[1] + D[2] * g[2] + D[3] * g[3] + D[4] * g[4] + D[5] * g[5] + D[6] * g[6] + D[7] * g[7];
+  w' = a * (C @ h) * pre.spike + a * (s - 0.2) * post.spike; }
+)";
+
 // Rows and columns of 0, 1, 7 and 200 synapses; spikes of both sides in one step, alone and together.
 TEST(Sparse, LongRulesGiveTheSameBitsOnAllEngines) {
-  for (const char* rule : {kLong, kLonger}) for (const auto& [pres, posts, p] : {std::tuple(7, 9, 1.0), std::tuple(3, 200, 0.9), std::tuple(70, 1, 1.0), std::tuple(130, 40, 0.5), std::tuple(5, 300, 0.003)}) {
+  for (const char* rule : {kLong, kLonger, kDeep}) for (const auto& [pres, posts, p] : {std::tuple(7, 9, 1.0), std::tuple(3, 200, 0.9), std::tuple(70, 1, 1.0), std::tuple(130, 40, 0.5), std::tuple(5, 300, 0.003)}) {
     std::string text = network(rule, cat("random(p = ", p, ")"));
     text.replace(text.find("X[12]"), 5, cat("X[", pres, "]")).replace(text.find("Y[9]"), 4, cat("Y[", posts, "]"));
     const Model model = model_of(text);
@@ -236,6 +247,16 @@ TEST(Sparse, SynapsesOfALongRuleAreVectorsOnEitherMachine) {
     ASSERT_TRUE(text.ok()) << text.error();
     EXPECT_NE(text->find(division), std::string::npos) << cpu;
   }
+}
+
+// 24 hidden units and two more for the spikes of one side, at either side's spikes; the rare arm needs both.
+TEST(Sparse, HiddenUnitsAreALoop) {
+  const Model model = model_of(network(kLonger, "random(p = 0.5)"));
+  const auto text = llvm_ir(lower(model, model.networks.at(0), {.defer = true}), {.cpu = "x86-64-v3"});
+  ASSERT_TRUE(text.ok()) << text.error();
+  size_t divisions = 0;
+  for (size_t at = text->find("fdiv <8 x float>"); at != std::string::npos; at = text->find("fdiv <8 x float>", at + 1)) ++divisions;
+  EXPECT_LE(divisions, 40u);
 }
 
 // Intervals of Poisson neurons are drawn at spikes only, unless somebody asks for them: the same bits. With nobody to

@@ -130,10 +130,10 @@ Real own_sigmoid(Real x) {
   constexpr Real kOffset = Real(F::kBias - F::kSmaller);
   constexpr Real c = 1 / Real(Bits<Real>(1) << F::kSmaller);
   const Real low = x < F::kSigmoidIsZero ? F::kSigmoidIsZero : x;  // nan stays
-  const Real t = -(low > F::kSigmoidIsOne ? F::kSigmoidIsOne : low);
-  const Real shifted = fma(t, F::kLog2e, F::kShift + kOffset);
+  const Real t = low > F::kSigmoidIsOne ? F::kSigmoidIsOne : low;
+  const Real shifted = fma(t, -F::kLog2e, F::kShift + kOffset);
   const Real n = shifted - (F::kShift + kOffset);
-  const Real r = fma(n, -F::kLn2Low, fma(n, -F::kLn2High, t));
+  const Real r = -fma(n, F::kLn2Low, fma(n, F::kLn2High, t));      // a multiply-add negates at no cost, a selection does not
   const Real value = fma(fma(exp_tail(r), r, Real(1)), r, Real(1));
   return c / fma(value, real<Real>(bits(shifted) << F::kFraction), c);
 }
