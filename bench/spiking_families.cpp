@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "bench/reference_network_rule.h"
 #include "bench/spiking.h"
 #include "runtime/simulation.h"
 
@@ -74,11 +75,15 @@ bool print(const char* what, const Measured& m, double by_hand) {
 
 }  // namespace
 
-int run_families(double by_hand) {
-  const bool polynomial = print("four plastic projections, rule P1", measure("examples/families_polynomial.hebb", "Families", {"EE", "EI", "IE", "II"}), by_hand);
+int run_families(double balance_by_hand) {
+  const bool polynomial = print("four plastic projections, rule P1", measure("examples/families_polynomial.hebb", "Families", {"EE", "EI", "IE", "II"}), balance_by_hand);
   const bool mlp = print("a rule that is a network (MLP)", measure("examples/families_mlp.hebb", "Small", {"EE", "IE"}), 0);
   const bool whole = print("the same at its published size", measure("bench/networks/families_mlp.hebb", "Whole", {"EE", "IE"}), 0);
-  return polynomial && mlp && whole ? 0 : 1;
+  const NetworkRule by_hand = run_network_rule();
+  constexpr double kMostError = 1e-4;
+  const bool right = by_hand.error < kMostError;
+  std::printf("  the rule's arithmetic alone, by hand: %.1f ns a synapse at a presynaptic spike, %.1f at a postsynaptic one%s\n", by_hand.at_pre, by_hand.at_post, right ? "" : "   WRONG");
+  return polynomial && mlp && whole && right ? 0 : 1;
 }
 
 }  // namespace hebb::bench
