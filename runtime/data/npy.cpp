@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <cmath>
 #include <cstring>
 #include <optional>
 
@@ -130,7 +131,7 @@ struct Element {
 std::optional<Element> element(std::string_view type) {
   if (type.size() != 3 || std::string_view("<>=|").find(type[0]) == std::string_view::npos) return {};
   const Element out{.kind = type[1], .bytes = static_cast<size_t>(type[2] - '0'), .swapped = type[0] == '>'};
-  const std::string_view sizes = out.kind == 'f' ? "48" : out.kind == 'b' ? "1" : "1248";
+  const std::string_view sizes = out.kind == 'f' ? "248" : out.kind == 'b' ? "1" : "1248";
   if (std::string_view("fiub").find(out.kind) == std::string_view::npos) return {};
   if (sizes.find(type[2]) == std::string_view::npos) return {};
   return out;
@@ -139,7 +140,7 @@ std::optional<Element> element(std::string_view type) {
 Failure other_type(const std::string& path, const std::string& type) {
   constexpr size_t kLongest = 40;
   return {cat("cannot read ", quoted(path), ": it holds ", quoted(type.substr(0, kLongest)),
-              ", expected numbers (f4, f8, i1 to i8, u1 to u8, b1)")};
+              ", expected numbers (f2, f4, f8, i1 to i8, u1 to u8, b1)")};
 }
 
 /// The product of the lengths; nothing when it does not fit.
@@ -163,10 +164,32 @@ void convert(const char* from, size_t count, bool swapped, double* into) {
   }
 }
 
+/// IEEE binary16: a sign, 5 bits of exponent, 10 of fraction. Exact; any nan becomes the one nan.
+double from_half(uint16_t bits) {
+  constexpr int kFraction = 10, kBias = 15;
+  constexpr uint16_t kHidden = 1 << kFraction, kMostExponent = 31;
+  const uint16_t exponent = (bits >> kFraction) & kMostExponent, fraction = bits & (kHidden - 1);
+  double size;
+  if (exponent == kMostExponent) size = fraction == 0 ? INFINITY : std::nan("");
+  else if (exponent == 0) size = std::ldexp(fraction, 1 - kBias - kFraction);
+  else size = std::ldexp(kHidden + fraction, exponent - kBias - kFraction);
+  return std::copysign(size, bits >> 15 ? -1.0 : 1.0);
+}
+
+void convert_halves(const char* from, size_t count, bool swapped, double* into) {
+  for (size_t k = 0; k < count; ++k) {
+    uint16_t bits;
+    std::memcpy(&bits, from + k * sizeof(bits), sizeof(bits));
+    into[k] = from_half(swapped ? __builtin_bswap16(bits) : bits);
+  }
+}
+
 void convert(Element type, const char* from, size_t count, double* into) {
   const bool s = type.swapped;
   switch (type.kind) {
-    case 'f': return type.bytes == 4 ? convert<float>(from, count, s, into) : convert<double>(from, count, s, into);
+    case 'f':
+      if (type.bytes == 2) return convert_halves(from, count, s, into);
+      return type.bytes == 4 ? convert<float>(from, count, s, into) : convert<double>(from, count, s, into);
     case 'i':
       if (type.bytes == 1) return convert<int8_t>(from, count, s, into);
       if (type.bytes == 2) return convert<int16_t>(from, count, s, into);

@@ -220,6 +220,17 @@ TEST(Npy, ReadsShapesAndOrders) {
   }
 }
 
+TEST(Npy, ReadsHalvesExactly) {
+  const std::string bits = bytes_of<uint16_t>({0x0000, 0x8000, 0x3c00, 0xc100, 0x7bff, 0x0400, 0x03ff, 0x0001, 0x8001, 0x3555, 0x7c00, 0xfc00, 0x7e01});
+  const auto halves = parse_npy(npy_of("<f2", "(13,)", bits), "a");
+  ASSERT_TRUE(halves.ok()) << halves.error();
+  expect_same(halves->values, {0, -0.0, 1, -2.5, 65504, 0x1p-14, 1023 * 0x1p-24, 0x1p-24, -0x1p-24, 1365 * 0x1p-12, INFINITY, -INFINITY, std::nan("")});
+  EXPECT_TRUE(std::signbit(halves->values[1]));
+  const auto swapped = parse_npy(npy_of(">f2", "(2,)", std::string("\x3c\x00\xc1\x00", 4)), "a");
+  ASSERT_TRUE(swapped.ok());
+  expect_same(swapped->values, {1, -2.5});
+}
+
 TEST(Npy, ReadsAllVersionsAndAnyKeyOrder) {
   const std::string one = bytes_of<double>({7});
   for (const int version : {1, 2, 3})
@@ -229,8 +240,8 @@ TEST(Npy, ReadsAllVersionsAndAnyKeyOrder) {
 
 TEST(Npy, RefusesOtherTypesByName) {
   EXPECT_EQ(npy_error(npy_of("<U10", "(1,)", std::string(40, 'x'))),
-            "cannot read 'a.npy': it holds '<U10', expected numbers (f4, f8, i1 to i8, u1 to u8, b1)");
-  for (const char* type : {"<c16", "|O", "<M8[ns]", "<f2", "f8", "<i3", "|S1", "<f", "", "<b2", "<f80"})
+            "cannot read 'a.npy': it holds '<U10', expected numbers (f2, f4, f8, i1 to i8, u1 to u8, b1)");
+  for (const char* type : {"<c16", "|O", "<M8[ns]", "<f16", "<f1", "f8", "<i3", "|S1", "<f", "", "<b2", "<f80"})
     EXPECT_NE(npy_error(npy_of(type, "(1,)", std::string(64, 'x'))).find("it holds '"), std::string::npos) << type;
   const std::string structured = npy("{'descr': [('x', '<f8'), ('y', '<f8')], 'fortran_order': False, 'shape': (1,)}", std::string(16, 'x'));
   EXPECT_NE(npy_error(structured).find("it holds '[('x'"), std::string::npos);
@@ -359,7 +370,7 @@ TEST(Npz, ReadsWhatNumPyWrote) {
   expect_same(data->find("b")->values, {1, 0});
   ASSERT_EQ(data->unread.size(), 1u);
   EXPECT_EQ(data->unread[0].name, "names");
-  EXPECT_EQ(data->unread[0].reason, "it holds '<U2', expected numbers (f4, f8, i1 to i8, u1 to u8, b1)");
+  EXPECT_EQ(data->unread[0].reason, "it holds '<U2', expected numbers (f2, f4, f8, i1 to i8, u1 to u8, b1)");
   const auto compressed = load_data(HEBB_SOURCE_DIR "/tests/unit/files/numpy_savez_compressed.npz");
   ASSERT_TRUE(compressed.ok()) << compressed.error();
   EXPECT_EQ(compressed->find("z")->values, std::vector<double>(100'000));
