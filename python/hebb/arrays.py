@@ -69,6 +69,14 @@ def numbers(value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
     return np.asarray(array, dtype=np.float64, order="C")
 
 
+def without_nan(array: np.ndarray, name: str) -> np.ndarray:
+    missing = np.isnan(array)
+    if missing.any():
+        place = [int(i) for i in np.argwhere(missing)[0]]
+        raise ValueError(f"'{name}': expected numbers, found nan" + (f" at {place}" if place else ""))
+    return array
+
+
 def spikes(value: Any, neurons: int, name: str) -> np.ndarray:
     """Numbers of neurons as int32; from a list of numbers, or one truth value for each neuron."""
     array = as_numpy(value, name)

@@ -74,7 +74,7 @@ class Network:
 
     def __setitem__(self, name: str, value: Any) -> None:
         shape = self._shape(name)
-        array = arrays.numbers(value, shape, name)
+        array = arrays.without_nan(arrays.numbers(value, shape, name), name)
         check(api.network_set(self._handle.value, name.encode(), arrays.address(array), array.size), about=name)
         if self.values[name]["role"] == "parameter":
             self._parameters[name] = array
