@@ -266,7 +266,8 @@ Result<const Rule*> choose_rule(const Model& model, FileId file, const std::stri
     return Failure{cat("there is no rule called ", quoted(name), near ? cat("; did you mean ", *near, "?") : "")};
   }
   if (own.size() == 1) return own[0];
-  if (own.empty()) return Failure{"the file has no rule to build"};
+  if (own.empty() && names.empty()) return Failure{"the file has no rule to build"};
+  if (own.empty()) return Failure{cat("the file declares no rule itself; say which to build of those it imports: ", listed(names))};
   names.clear();
   for (const Rule* rule : own) names.push_back(rule->name);
   return Failure{cat("say which rule to build: ", listed(names))};
