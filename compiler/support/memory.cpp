@@ -7,6 +7,9 @@
 #include <limits>
 #include <optional>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "compiler/support/text.h"
 
 namespace hebb {
@@ -19,6 +22,17 @@ std::optional<uint64_t> read_number(const char* path) {
   uint64_t value = 0;
   if (file >> value) return value;
   return {};
+}
+
+/// What `ulimit -v` leaves: addresses, which are more than what is used.
+uint64_t left_of_addresses() {
+  constexpr uint64_t kAll = std::numeric_limits<uint64_t>::max();
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kAll;
+  const auto pages = read_number("/proc/self/statm");
+  if (!pages) return kAll;
+  const uint64_t used = *pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  return limit.rlim_cur > used ? limit.rlim_cur - used : 0;
 }
 
 }  // namespace
@@ -36,7 +50,7 @@ uint64_t available_memory() {
   const auto limit = read_number("/sys/fs/cgroup/memory.max");
   const auto used = read_number("/sys/fs/cgroup/memory.current");
   if (limit && used) available = std::min(available, *limit > *used ? *limit - *used : 0);
-  return available;
+  return std::min(available, left_of_addresses());
 }
 
 std::string bytes_text(double bytes) {

@@ -2,7 +2,11 @@
 
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <numeric>
+
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -294,6 +298,21 @@ TEST(Simulation, RefusesStepsAndTimesThatAreNone) {
   ASSERT_TRUE(simulation.set(counter.period, std::vector<double>{1}).ok());
   EXPECT_FALSE(simulation.run(-1, 1, {}, {}).ok());
   for (const double dt : {-1.0, kNaN, kInf}) EXPECT_FALSE(simulation.run(1, dt, {}, {}).ok());
+}
+
+TEST(Memory, IsWhatALimitOfAddressesLeaves) {
+  uint64_t pages = 0;
+  ASSERT_TRUE(std::ifstream("/proc/self/statm") >> pages);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+  constexpr uint64_t kLeft = uint64_t{256} << 20;
+  const rlimit now{.rlim_cur = pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) + kLeft, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &now), 0);
+  const uint64_t left = available_memory();
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &before), 0);
+  EXPECT_LE(left, kLeft);
+  EXPECT_GT(left, kLeft / 2);
+  EXPECT_GT(available_memory(), kLeft);
 }
 
 }  // namespace
