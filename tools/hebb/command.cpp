@@ -190,6 +190,10 @@ std::optional<ExperimentOptions> experiment_options(const Options& options) {
     usage_error("--resume needs the file to go on from", "hebb run FILE --checkpoint fit.state --resume");
     return std::nullopt;
   }
+  if (!options.every.empty() && out.checkpoint.empty()) {
+    usage_error("--every says how often a file is written: it needs its name", "hebb run FILE --checkpoint run.state --every 60s");
+    return std::nullopt;
+  }
   if (options.seed.empty()) return out;
   out.seed_given = true;
   if (options.seed == "random") {

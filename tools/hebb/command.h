@@ -41,7 +41,7 @@ struct Options {
   int level = 3;
   std::string max_memory;                // of gradients
   std::string checkpoint;                // of fits and runs
-  std::string every = "60s";             // a checkpoint of runs
+  std::string every;                     // a checkpoint of runs; empty: 60s
   bool resume = false, report = false;
   std::string output;
   std::string emit;

@@ -1,6 +1,10 @@
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <iostream>
+
+#include <unistd.h>
 
 #include "compiler/experiment/run_store.h"
 #include "compiler/support/text.h"
@@ -44,6 +48,25 @@ bool fits(const ast::ExperimentDecl& experiment) {
   return any;
 }
 
+/// Why no file can be made in a folder; none: it can. `made`: the folder itself is made where it is missing.
+std::optional<std::string> cannot_write_into(const std::filesystem::path& folder, bool made) {
+  std::error_code ignored;
+  std::filesystem::path there = folder.empty() ? "." : folder;
+  while (made && !std::filesystem::exists(there, ignored) && there.has_relative_path())
+    there = there.has_parent_path() ? there.parent_path() : ".";
+  const bool other = std::filesystem::exists(there, ignored) && !std::filesystem::is_directory(there, ignored);
+  if (!other && ::access(there.c_str(), W_OK | X_OK) == 0) return std::nullopt;
+  return cat("cannot write into the folder ", quoted(folder.string()), ": ", std::strerror(other ? ENOTDIR : errno));
+}
+
+/// Asked before a run, not after hours of it.
+std::optional<std::string> cannot_write(const Options& options) {
+  if (!options.output.empty())
+    if (auto why = cannot_write_into(options.output, true)) return why;
+  if (options.checkpoint.empty()) return std::nullopt;
+  return cannot_write_into(std::filesystem::path(options.checkpoint).parent_path(), false);
+}
+
 /// A wrong file matters more than a missing one, and that more than a number.
 int worse(int a, int b) {
   for (const int code : {kBadFile, kUsage, kNumeric})
@@ -69,6 +92,7 @@ int run_run(const Options& options) {
   }
   const auto experiments = chosen(options, compilation.file);
   if (experiments.empty()) return kUsage;
+  if (const auto why = cannot_write(options)) return usage_error(*why);
   // What is drawn without it says its own seed.
   if (!options.quiet && experiment_settings->seed_given) std::cerr << "seed " << experiment_settings->seed << '\n';
   experiment_settings->tell_seeds = true;
@@ -77,7 +101,7 @@ int run_run(const Options& options) {
   const bool keeps_runs = !options.checkpoint.empty();
   const bool beside = std::any_of(experiments.begin(), experiments.end(), [](const auto* e) { return fits(*e); });
   const std::string kept = beside ? runs_beside(options.checkpoint) : options.checkpoint;
-  const auto every = seconds_of(options.every);
+  const auto every = seconds_of(options.every.empty() ? "60s" : options.every);
   if (!every) return usage_error(cat("--every takes a time, got ", quoted(options.every)), "for example --every 60s");
   RunStore store(kept, *every);
   if (keeps_runs) {
