@@ -222,6 +222,22 @@ bool is_one_number(Evaluation& e, const LossProblem& problem, const Tensor& loss
   return false;
 }
 
+std::optional<LossTape> evaluate_question(Evaluation& e, const LossProblem& problem, const LossQuestion& question,
+                                          std::span<const Tensor> leaves, const LossCut* cut) {
+  std::string became_nan;
+  auto tape = evaluate_loss(e, problem.graph, leaves, cut, &became_nan);
+  if (became_nan.empty()) {
+    if (!tape || !is_one_number(e, problem, tape->back())) return std::nullopt;
+    if (!cut && !question.lanes.empty() && mixes_what_is_missing(e, problem.graph, *tape)) return std::nullopt;
+    return tape;
+  }
+  if (question.diverged) *question.diverged = std::move(became_nan);
+  else e.diags.report(DiagKind::Diverged, problem.span, std::move(became_nan)).help = "what is missing on purpose is written  nan";
+  return std::nullopt;
+}
+
+bool said_in(const LossQuestion& question) { return question.diverged && !question.diverged->empty(); }
+
 OfQuestions leaves_of(const LossProblem& problem, std::span<const Asked> asked) {
   OfQuestions out(asked.size());
   for (size_t n = 0; n < asked.size(); ++n) {
@@ -265,9 +281,9 @@ std::vector<std::optional<LossValue>> evaluate_together(Evaluation& e, LossProbl
     const LossQuestion& question = *asked[k].question;
     const std::optional<LossCut> part = cut_of(problem, question);
     const SomeRecordings some(e, !question.lanes.empty());
-    const auto tape = evaluate_loss(e, problem.graph, *leaves[k], part ? &*part : nullptr);
-    if (!tape || !is_one_number(e, problem, tape->back())) return nothing();
-    if (!part && !question.lanes.empty() && mixes_what_is_missing(e, problem.graph, *tape)) return nothing();
+    const auto tape = evaluate_question(e, problem, question, *leaves[k], part ? &*part : nullptr);
+    if (!tape && said_in(question)) continue;
+    if (!tape) return nothing();
     LossValue& value = out[k].emplace(LossValue{.loss = tape->back().values[0], .gradients = {}, .terms = {}});
     if (!question.gradient) continue;
     adjoints[k] = pull_loss(problem.graph, *tape);

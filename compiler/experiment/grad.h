@@ -56,6 +56,11 @@ OfQuestions leaves_of(const LossProblem& problem, std::span<const Asked> asked);
 std::optional<LossCut> cut_of(const LossProblem& problem, const LossQuestion& question);
 /// False: reported.
 bool is_one_number(Evaluation& e, const LossProblem& problem, const Tensor& loss);
+/// The loss of a question. None: something of the loss itself became nan, said in `diverged` of the question, or reported.
+std::optional<LossTape> evaluate_question(Evaluation& e, const LossProblem& problem, const LossQuestion& question,
+                                          std::span<const Tensor> leaves, const LossCut* cut);
+/// Whether what was asked and not answered was said in the question: then it diverged.
+bool said_in(const LossQuestion& question);
 /// None: reported.
 std::optional<LossValue> evaluate_problem(Evaluation& e, LossProblem& problem, const LossQuestion& question);
 /// At most as many questions as `repeat` was told. None: not asked, diverged (said in `diverged` of the question), or, where

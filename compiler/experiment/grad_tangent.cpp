@@ -170,14 +170,14 @@ const TangentLane* failure_of(const PreparedRun& prepared, const std::vector<Tan
   return nullptr;
 }
 
+/// None: diverged, said in the question, or reported.
 std::optional<SecondOrder> second_order(Evaluation& e, const LossProblem& problem, const LossQuestion& question, size_t n,
                                         const std::vector<Tensor>& leaves, const Slopes& slopes) {
   const std::optional<LossCut> part = cut_of(problem, question);
   const LossCut* const cut = part ? &*part : nullptr;
   const SomeRecordings some(e, !question.lanes.empty());
-  const auto tape = evaluate_loss(e, problem.graph, leaves, cut);
-  if (!tape || !is_one_number(e, problem, tape->back())) return std::nullopt;
-  if (!part && !question.lanes.empty() && mixes_what_is_missing(e, problem.graph, *tape)) return std::nullopt;
+  const auto tape = evaluate_question(e, problem, question, leaves, cut);
+  if (!tape) return std::nullopt;
   const std::vector<Tensor> adjoints = pull_loss(problem.graph, *tape);
   SecondOrder out{.loss = tape->back().values[0], .gradient = std::vector<double>(n),
                   .matrix = std::vector<double>(n * n), .terms = likelihood_terms(problem.graph, *tape)};
@@ -239,7 +239,7 @@ std::vector<std::optional<SecondOrder>> LossTangent::evaluate_together(Evaluatio
   for (size_t q = 0; q < asked.size(); ++q) {
     if (!leaves[q]) continue;
     out[q] = second_order(e, problem, *asked[q].question, n, *leaves[q], slopes[q]);
-    if (!out[q]) return std::vector<std::optional<SecondOrder>>(asked.size());
+    if (!out[q] && !said_in(*asked[q].question)) return std::vector<std::optional<SecondOrder>>(asked.size());
   }
   return out;
 }

@@ -1,9 +1,11 @@
 #include "compiler/experiment/loss_graph.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 
 #include "compiler/experiment/loss_lanes.h"
+#include "compiler/support/text.h"
 
 namespace hebb {
 
@@ -15,10 +17,32 @@ std::vector<const Tensor*> operands_of(const LossNode& node, const LossTape& tap
   return out;
 }
 
+/// "[3, 1]"; nothing for a number.
+std::string place_text(size_t place, const Extents& shape) {
+  std::string out;
+  for (size_t k = shape.size(); k-- > 0; place /= static_cast<size_t>(shape[k]))
+    out = cat(place % static_cast<size_t>(shape[k]), out.empty() ? "" : ", ", out);
+  return out.empty() ? "" : cat(" at [", out, "]");
+}
+
+/// The first element that is nan, where that of no operand is.
+std::optional<size_t> new_nan(const LossNode& node, const LossTape& tape, const Tensor& value) {
+  const auto is_nan = [](double one) { return std::isnan(one); };
+  if (node.lanes != LossNode::OverLanes::Elementwise || std::none_of(value.values.begin(), value.values.end(), is_nan)) return std::nullopt;
+  std::vector<bool> missing(value.values.size());
+  for (const Tensor* operand : operands_of(node, tape)) {
+    const Tensor from = expand(*operand, value.shape);
+    for (size_t i = 0; i < missing.size(); ++i) missing[i] = missing[i] || std::isnan(from.values[i]);
+  }
+  for (size_t i = 0; i < missing.size(); ++i)
+    if (std::isnan(value.values[i]) && !missing[i]) return i;
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<LossTape> evaluate_loss(Evaluation& e, const LossGraph& graph, std::span<const Tensor> leaves,
-                                      const LossCut* cut) {
+                                      const LossCut* cut, std::string* became_nan) {
   LossTape tape;
   tape.reserve(graph.nodes.size());
   for (const LossNode& node : graph.nodes) {
@@ -33,6 +57,10 @@ std::optional<LossTape> evaluate_loss(Evaluation& e, const LossGraph& graph, std
     }
     auto value = node.value(e, operands_of(node, tape));
     if (!value) return std::nullopt;
+    if (const auto place = became_nan ? new_nan(node, tape, *value) : std::nullopt) {
+      *became_nan = cat(quoted(std::string(e.sources.text(node.span))), " became nan", place_text(*place, value->shape));
+      return std::nullopt;
+    }
     tape.push_back(std::move(*value));
   }
   return tape;

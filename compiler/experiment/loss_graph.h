@@ -48,8 +48,10 @@ using LossTape = std::vector<Tensor>;
 
 struct LossCut;
 /// None: reported (shapes, dimensions). `cut`: of some recordings only, whose entries `leaves` hold.
+/// `became_nan`: where to say, instead, what is computed element by element and is nan where nothing it is computed from is: "'log(y)' became
+/// nan at [3]". A mean over data leaves such terms out, and a model that fails would look better than it is.
 std::optional<LossTape> evaluate_loss(Evaluation& e, const LossGraph& graph, std::span<const Tensor> leaves,
-                                      const LossCut* cut = nullptr);
+                                      const LossCut* cut = nullptr, std::string* became_nan = nullptr);
 /// d(loss)/d(leaf), in the shape of each leaf. The loss is one number.
 std::vector<Tensor> pull_loss(const LossGraph& graph, const LossTape& tape);
 
