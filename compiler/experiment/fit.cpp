@@ -24,22 +24,25 @@ Interval interval_of(const Target& target) {
 }
 
 /// 1 where an element stays as it is.
-std::optional<std::vector<bool>> fixed_elements(Evaluation& e, const Target& target, const FitOptions& options, Span span) {
+std::optional<std::vector<bool>> fixed_elements(Evaluation& e, const Target& target, const FitOptions& options) {
   std::vector<bool> out(target.value.values.size());
   const auto given = options.fixed.find(target.path);
   if (given == options.fixed.end()) return out;
-  const Tensor& mask = given->second;
+  const Tensor& mask = given->second.value;
   const auto zero_or_one = [](double v) { return v == 0 || v == 1; };
   if (mask.values.size() == out.size() && std::all_of(mask.values.begin(), mask.values.end(), zero_or_one)) {
     for (size_t i = 0; i < out.size(); ++i) out[i] = mask.values[i] != 0;
     return out;
   }
+  const auto refuse = [&](std::string_view what) {
+    report_argument(e, given->second.span, cat("'fixed' is a mask of the shape of ", quoted(target.path), ", ", shape_text(target.value.shape),
+                                               ", or a list of places in it from 0 to ", out.size() - 1, "; ", what));
+    return std::nullopt;
+  };
+  if (mask.shape.size() > 1) return refuse(cat("this is ", shape_text(mask.shape)));
   for (const double v : mask.values) {
-    if (v != std::floor(v) || v < 0 || v >= static_cast<double>(out.size())) {
-      report_argument(e, span, cat("'fixed' is a mask of the shape of ", quoted(target.path), ", ", shape_text(target.value.shape),
-                                   ", or a list of places in it from 0 to ", out.size() - 1, "; got ", v));
-      return std::nullopt;
-    }
+    if (v != std::floor(v) || v < 0 || v >= static_cast<double>(out.size())) return refuse(cat("got ", v));
+    if (out[static_cast<size_t>(v)]) return refuse(cat("place ", v, " is listed twice"));
     out[static_cast<size_t>(v)] = true;
   }
   return out;
@@ -49,7 +52,7 @@ std::optional<std::vector<Free>> free_numbers(Evaluation& e, const LossProblem& 
   std::vector<Free> out;
   for (size_t k = 0; k < problem.targets.size(); ++k) {
     const Target& target = problem.targets[k];
-    const auto fixed = fixed_elements(e, target, options, span);
+    const auto fixed = fixed_elements(e, target, options);
     if (!fixed) return std::nullopt;
     const Interval interval = interval_of(target);
     for (size_t i = 0; i < fixed->size(); ++i) {
@@ -69,21 +72,76 @@ std::optional<std::vector<Free>> free_numbers(Evaluation& e, const LossProblem& 
   return out.empty() ? std::nullopt : std::optional(std::move(out));
 }
 
-/// `start` of each path becomes its value before anything is prepared.
-bool take_starts(Evaluation& e, std::vector<Target>& targets, const FitOptions& options) {
+bool belongs_to_population(const Model& model, const Target& target) {
+  const std::string owner = target.name.substr(0, target.name.find('.'));
+  const auto& populations = model.find_network(target.network)->populations;
+  return std::any_of(populations.begin(), populations.end(), [&](const PopulationDef& p) { return p.name == owner; });
+}
+
+struct Start {
+  std::string path;
+  Span span;
+  Extents given, one;              // the shapes of what was written and of one recording's value
+  bool by_recording = false;
+};
+
+/// A start in the shape of `one`, which is that of its path, or one such for each recording. Elements of an array may be in one row.
+/// False: it is of another shape.
+bool shape_start(Tensor& value, Start& start, const Variable& variable) {
+  Tensor flat{.shape = start.one, .values = {}, .dimension = {}};
+  flat = with_flat_elements(std::move(flat), variable);
+  const auto is = [&](const Extents& shape, const Extents& wanted) { return without_ones(shape) == without_ones(wanted); };
+  if (is(value.shape, start.one) || is(value.shape, flat.shape)) {
+    value.shape = start.one;
+    return true;
+  }
+  const Extents rest(value.shape.begin() + 1, value.shape.end());
+  if (!is(rest, start.one) && !is(rest, flat.shape)) return false;
+  start.by_recording = true;
+  value.shape.resize(1);
+  value.shape.insert(value.shape.end(), start.one.begin(), start.one.end());
+  return true;
+}
+
+/// `start` of each path becomes its value before anything is prepared. None: reported.
+std::optional<std::vector<Start>> take_starts(Evaluation& e, const std::vector<Target>& targets, const FitOptions& options) {
+  std::vector<Start> out;
   for (const Target& target : targets) {
     const auto given = options.start.find(target.path);
     if (given == options.start.end()) continue;
-    Tensor value = given->second;
+    Tensor value = given->second.value;
+    Start start{.path = target.path, .span = given->second.span, .given = value.shape, .one = {}};
+    // One value a neuron, and one for each recording as well: what a population takes is not decided by what it has now.
+    const bool of_neurons = !target.initial && belongs_to_population(e.model, target);
     if (value.scalar()) {
       const auto now = path_value(e, target.path, target.span);
-      if (!now) return false;
+      if (!now) return std::nullopt;
       value = expand(value, now->shape);
+    } else if (!of_neurons && value.shape != target.variable->shape.extents) {
+      const auto shape = declared_shape(e, target);
+      if (!shape) return std::nullopt;
+      start.one = *shape;
+      if (!shape_start(value, start, *target.variable)) {
+        e.diags.report(DiagKind::ShapesDiffer, start.span,
+                       cat(quoted(target.path), " is ", shape_text(start.one), ", and its start is ", shape_text(start.given)))
+            .help = "a value for each recording has one more axis, in front";
+        return std::nullopt;
+      }
     }
     value.dimension = target.variable->dimension;
     e.fitted[target.path] = std::move(value);
+    out.push_back(std::move(start));
   }
-  return true;
+  return out;
+}
+
+/// Shapes that do not fit, where a start made recordings of its own: it may be the start that was meant otherwise.
+void blame_starts(std::span<const Start> starts, Diagnostic& diag) {
+  if (diag.kind != DiagKind::ShapesDiffer) return;
+  for (const Start& start : starts)
+    if (start.by_recording)
+      diag.labels.push_back({start.span, cat(quoted(start.path), " is ", shape_text(start.one), ", and its start is ", shape_text(start.given),
+                                              ": a value for each of ", plural(start.given[0], "recording"))});
 }
 
 /// "2, 5 and 7"; of many only the first.
@@ -169,8 +227,14 @@ void perform_fit(Evaluation& e, const ast::Fit& fit) {
   const auto options = read_fit_options(e, fit, *targets);
   if (!options) return;
   const auto before = e.fitted;
-  const auto give_up = [&] { e.fitted = before; };
-  if (!take_starts(e, *targets, *options)) return give_up();
+  const size_t told = e.diags.size();
+  std::optional<std::vector<Start>> starts;
+  const auto give_up = [&] {
+    e.fitted = before;
+    if (starts && e.diags.size() > told) blame_starts(*starts, *e.diags.last());
+  };
+  starts = take_starts(e, *targets, *options);
+  if (!starts) return give_up();
   auto problem = make_problem(e, *fit.loss, std::move(*targets),
                               {.precision = options->precision, .max_bytes = e.options.max_memory});
   if (!problem || !check_lanes(e, *problem, *options, fit.span)) return give_up();

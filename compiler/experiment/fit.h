@@ -35,7 +35,11 @@ struct FitOptions {
   double tol = 0;
   Precision precision = Precision::Float64;
   bool report = false;
-  std::map<std::string, Tensor> start, fixed;   // by path
+  struct Given {
+    Tensor value;
+    Span span;
+  };
+  std::map<std::string, Given> start, fixed;   // by path
 };
 /// Names of options, for `check`; words are values that are no expressions.
 const std::vector<std::string>& fit_option_names();

@@ -144,7 +144,7 @@ class Reader {
   }
 
   bool by_path(const ast::Setting& setting, const std::string& name, const std::string& option,
-               std::map<std::string, Tensor>& into) {
+               std::map<std::string, FitOptions::Given>& into) {
     const std::string rest = name.size() > option.size() ? name.substr(option.size() + 1) : "";
     const Target* found = nullptr;
     for (const Target& target : targets_) {
@@ -161,7 +161,7 @@ class Reader {
     }
     auto value = evaluate_tensor(e_, *setting.value);
     if (!value) return false;
-    into[found->path] = std::move(*value);
+    into[found->path] = {std::move(*value), setting.value->span};
     return true;
   }
 

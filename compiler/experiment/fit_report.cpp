@@ -268,7 +268,7 @@ std::optional<std::vector<bool>> mask_of(const FitOptions& options, const Target
   std::vector<bool> fixed(target.value.values.size());
   const auto given = options.fixed.find(target.path);
   if (given == options.fixed.end()) return fixed;
-  const auto& mask = given->second.values;
+  const auto& mask = given->second.value.values;
   const bool whole = mask.size() == fixed.size() && std::all_of(mask.begin(), mask.end(), [](double v) { return v == 0 || v == 1; });
   for (size_t i = 0; i < mask.size(); ++i) {
     if (whole) fixed[i] = mask[i] != 0;

@@ -110,6 +110,31 @@ std::optional<Target> find_target(Evaluation& e, const std::string& path, Span s
   return std::nullopt;
 }
 
+namespace {
+
+struct Lowered {
+  std::shared_ptr<const Program> program;
+  ColumnId column;
+};
+
+std::optional<Lowered> lowered(Evaluation& e, const Target& target) {
+  LowerOptions how;
+  how.fuse = false;
+  Lowered out{.program = std::make_shared<const Program>(lower(e.model, *e.model.find_network(target.network), how)), .column = {}};
+  out.column = out.program->find_column(target.name);
+  if (out.column.valid()) return out;
+  e.diags.report(DiagKind::NotReached, target.span, cat("nothing in ", quoted(target.network), " uses ", quoted(target.name)));
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Extents> declared_shape(Evaluation& e, const Target& target) {
+  const auto found = lowered(e, target);
+  if (!found) return std::nullopt;
+  return in_declared_shape({.shape = column_shape(*found->program, found->column), .values = {}, .dimension = {}}, target.variable).shape;
+}
+
 std::optional<Tensor> path_value(Evaluation& e, const std::string& path, Span span) {
   if (const auto fitted = e.fitted.find(path); fitted != e.fitted.end()) return fitted->second;
   const auto target = find_target(e, path, span);
@@ -118,14 +143,9 @@ std::optional<Tensor> path_value(Evaluation& e, const std::string& path, Span sp
     e.diags.report(DiagKind::WrongKindOfValue, span, cat(quoted(path), " has no value outside a run"));
     return std::nullopt;
   }
-  LowerOptions how;
-  how.fuse = false;
-  const auto program = std::make_shared<const Program>(lower(e.model, *e.model.find_network(target->network), how));
-  const ColumnId column = program->find_column(target->name);
-  if (!column.valid()) {
-    e.diags.report(DiagKind::NotReached, span, cat("nothing in ", quoted(target->network), " uses ", quoted(target->name)));
-    return std::nullopt;
-  }
+  const auto found = lowered(e, *target);
+  if (!found) return std::nullopt;
+  const auto& [program, column] = *found;
   SimulationOptions options;
   options.precision = Precision::Float64;
   options.seed = e.options.seed;

@@ -15,6 +15,9 @@ std::optional<Target> find_target(Evaluation& e, const std::string& path, Span s
 /// The value of a path that nobody fitted: as the network declares it, drawn with the experiment's seed.
 std::optional<Tensor> path_value(Evaluation& e, const std::string& path, Span span);
 
+/// The shape of that; with no regard to what was fitted.
+std::optional<Extents> declared_shape(Evaluation& e, const Target& target);
+
 /// A loss ready to be evaluated and differentiated at any value of its targets.
 struct LossProblem {
   LossGraph graph;

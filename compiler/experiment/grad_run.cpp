@@ -30,16 +30,6 @@ struct Place {
 
 }  // namespace
 
-Tensor in_declared_shape(Tensor value, const Variable* variable) {
-  if (!variable) return value;
-  const Extents& inner = variable->shape.extents;
-  value.dimension = variable->dimension;
-  if (inner.size() < 2 || value.shape.empty() || value.shape.back() != variable->shape.size()) return value;
-  value.shape.pop_back();
-  value.shape.insert(value.shape.end(), inner.begin(), inner.end());
-  return value;
-}
-
 struct RunGradient::State {
   const ast::Run* run = nullptr;
   const Network* network = nullptr;

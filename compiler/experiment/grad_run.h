@@ -91,7 +91,4 @@ class RunGradient {
   std::unique_ptr<State> state_;
 };
 
-/// [81] of a column as [3, 3, 3, 3], and with the dimension of its declaration.
-Tensor in_declared_shape(Tensor value, const Variable* variable);
-
 }  // namespace hebb

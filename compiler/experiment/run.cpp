@@ -166,7 +166,7 @@ bool is_number_per_synapse(const Tensor& value, ColumnId id, const Prepared& out
   return drawn && drawn->count() == value.shape[0];
 }
 
-bool add_column(Evaluation& e, const GivenSetting& given, ColumnId id, Prepared& out) {
+bool add_column(Evaluation& e, const GivenSetting& given, const Variable* variable, ColumnId id, Prepared& out) {
   if (is_number_per_synapse(given.value, id, out)) {
     out.columns.emplace_back(id, LaneValues{.lanes = {given.value.values}, .batched = false});
     return true;
@@ -175,8 +175,8 @@ bool add_column(Evaluation& e, const GivenSetting& given, ColumnId id, Prepared&
   auto lanes = fit_lanes(given.value, shape);
   if (!lanes) {
     e.diags.report(DiagKind::ShapesDiffer, given.span,
-                   cat(quoted(given.name), " is ", shape_text(shape), ", and this is ",
-                       shape_text(given.value.shape)))
+                   cat(quoted(given.name), " is ", shape_text(in_declared_shape({.shape = shape, .values = {}, .dimension = {}}, variable).shape),
+                       ", and this is ", shape_text(in_declared_shape(given.value, variable).shape)))
         .help = "a batch has one more axis, in front";
     return false;
   }
@@ -203,11 +203,11 @@ bool place_setting(Evaluation& e, const Network& network, const GivenSetting& gi
   if (!fits_dimension(e, network, plain)) return false;
   for (const Feed& feed : program.plan.feeds)
     if (feed.name == plain.name) return add_feed(e, plain, feed, out);
-  if (const Variable* variable = find_variable(e.model, network, plain.name))
-    plain.value = with_flat_elements(std::move(plain.value), *variable);
+  const Variable* variable = find_variable(e.model, network, plain.name);
+  if (variable) plain.value = with_flat_elements(std::move(plain.value), *variable);
   const ColumnId id = program.find_column(plain.name);
   const bool settable = id.valid() && (program[id].role == Role::Param || program[id].role == Role::State);
-  if (settable && id != program.dt) return add_column(e, plain, id, out);
+  if (settable && id != program.dt) return add_column(e, plain, variable, id, out);
   report_unknown_setting(e, program, plain);
   return false;
 }

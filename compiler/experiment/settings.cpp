@@ -156,13 +156,6 @@ bool read_duration(Evaluation& e, const ast::Run& run, RunOptions& out) {
   return true;
 }
 
-Extents without_ones(const Extents& shape) {
-  Extents out;
-  for (const int64_t extent : shape)
-    if (extent != 1) out.push_back(extent);
-  return out;
-}
-
 const Variable* named_variable(const Model& model, const std::vector<VarId>& ids, std::string_view name) {
   for (const VarId id : ids)
     if (model[id].name == name) return &model[id];
@@ -226,6 +219,23 @@ Tensor with_flat_elements(Tensor value, const Variable& variable) {
   value.shape.resize(value.shape.size() - inner.size());
   value.shape.push_back(variable.shape.size());
   return value;
+}
+
+Tensor in_declared_shape(Tensor value, const Variable* variable) {
+  if (!variable) return value;
+  const Extents& inner = variable->shape.extents;
+  value.dimension = variable->dimension;
+  if (inner.size() < 2 || value.shape.empty() || value.shape.back() != variable->shape.size()) return value;
+  value.shape.pop_back();
+  value.shape.insert(value.shape.end(), inner.begin(), inner.end());
+  return value;
+}
+
+Extents without_ones(const Extents& shape) {
+  Extents out;
+  for (const int64_t extent : shape)
+    if (extent != 1) out.push_back(extent);
+  return out;
 }
 
 const Variable* find_variable(const Model& model, const Network& network, std::string_view column) {

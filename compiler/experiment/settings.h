@@ -46,8 +46,14 @@ struct LaneValues {
 /// it does not fit.
 std::optional<LaneValues> fit_lanes(const Tensor& value, const Extents& shape);
 
+/// Axes of length 1 do not tell shapes apart.
+Extents without_ones(const Extents& shape);
+
 /// The last axes of an array parameter, [3, 3, 3], as the one axis of its column, [27].
 Tensor with_flat_elements(Tensor value, const Variable& variable);
+
+/// [81] of a column as [3, 3, 3, 3], and with the dimension of its declaration.
+Tensor in_declared_shape(Tensor value, const Variable* variable);
 
 /// The variable behind a column: "EE.w", "Y.r", "odor".
 const Variable* find_variable(const Model& model, const Network& network, std::string_view column);

@@ -60,6 +60,9 @@ class Diagnostics {
   /// The returned reference is valid until the next report: set note, labels, help on it.
   Diagnostic& report(DiagKind kind, Span span, std::string message);
 
+  /// What was reported last, for a caller who knows more about it; none: nothing was.
+  Diagnostic* last() { return all_.empty() ? nullptr : &all_.back(); }
+
   bool has_errors() const { return errors_ > 0; }
   size_t errors() const { return errors_; }
   size_t size() const { return all_.size(); }
