@@ -99,6 +99,17 @@ PlanRunner::PlanRunner(const Program& program, const Kernels& kernels, Columns& 
   for (Late& late : late_)
     for (const ColumnId column : late.behind)
       columns_.read_by(column, [this, &late, column](std::span<double> into) { read_now(late, column, into); });
+  for (const hebb::Seldom& seldom : program.plan.seldom) {
+    std::set<ColumnId> reads = {seldom.column};
+    for (const ExprId id : nodes_below(program.pool, roots(program[seldom.all])))
+      if (program.pool[id].op == Op::Load) reads.insert(ColumnId{program.pool[id].leaf.index});
+    seldom_.push_back({.column = seldom.column, .all = prepare(program, seldom.all, key, rows_per_part), .reads = std::move(reads)});
+  }
+  for (Seldom& seldom : seldom_)
+    columns_.read_by(seldom.column, [this, &seldom](std::span<double> into) {
+      make(seldom);
+      columns_.read_stored(seldom.column, into);
+    });
   for (const Launch& launch : program.plan.init)
     init_.push_back(prepare(program, launch.kernel, key, rows_per_part));
   for (const Launch& launch : program.plan.begin)

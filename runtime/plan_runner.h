@@ -7,6 +7,7 @@
 #include <exception>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <tuple>
 #include <vector>
@@ -91,8 +92,9 @@ class PlanRunner {
   bool fits(const std::vector<InFlight>& spikes) const;
   void drop_in_flight() { set_in_flight(std::vector<InFlight>(in_flight_.size())); }
 
-  /// Adds to every weight what waits for it: before the host changes anything.
-  void settle();
+  /// Before the host writes a column: adds to every weight what waits for it, and computes what the last step would have
+  /// computed with what is there now.
+  void host_writes(ColumnId column);
 
   /// Its threads, between steps.
   ThreadPool& pool() { return pool_; }
@@ -126,6 +128,13 @@ class PlanRunner {
     int events = -1;               // list of what is counted
     double most = 0;
   };
+  struct Seldom {
+    ColumnId column;
+    Prepared all;
+    std::set<ColumnId> reads;      // and itself: it is made for good before these are written
+    bool is_made = false;          // since the last step
+  };
+  void make(Seldom& seldom);
   void settle(Late& late);
   void settle_what_is_due(int64_t step);
   void read_now(Late& late, ColumnId column, std::span<double> into);
@@ -208,6 +217,8 @@ class PlanRunner {
   std::vector<std::vector<uint32_t>> spare_;  // memory of spikes that have arrived
   std::vector<Prepared> init_, begin_, quiet_, eventful_;
   std::vector<Late> late_;
+  std::vector<Seldom> seldom_;
+  int64_t step_ = -1;                // the last one; -1: there was none
   bool begun_ = false;               // what is late has a beginning
   std::vector<ColumnId> init_resets_, step_resets_;
   StepConstants constants_;

@@ -52,9 +52,15 @@ double PlanRunner::least_scale(const Late& late) const {
   return least;
 }
 
-void PlanRunner::settle() {
+void PlanRunner::host_writes(ColumnId column) {
+  for (Seldom& seldom : seldom_)
+    if (seldom.reads.contains(column)) make(seldom);
   for (Late& late : late_)
     if (least_scale(late) != 0) settle(late);
+}
+
+void PlanRunner::make(Seldom& seldom) {
+  if (step_ >= 0 && !std::exchange(seldom.is_made, true)) launch(seldom.all, step_);
 }
 
 void PlanRunner::settle_what_is_due(int64_t step) {
@@ -134,6 +140,7 @@ void PlanRunner::run_init() {
   if (on_device(DeviceRun::List::Init, -1)) return;
   reset(init_resets_);
   begun_ = true;
+  step_ = -1;
   for (Prepared& prepared : init_) launch(prepared, -1);
 }
 
@@ -160,6 +167,8 @@ void PlanRunner::run_step(int64_t step, bool eventful, bool untouched) {
     return after_launches();
   }
   begun_ = true;
+  step_ = step;
+  for (Seldom& seldom : seldom_) seldom.is_made = false;
   if (!untouched)
     for (SpikeList& list : lists_) list.current = false;
   if (!late_.empty()) settle_what_is_due(step);

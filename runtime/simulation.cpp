@@ -117,7 +117,7 @@ Status Simulation::set(ColumnId column, std::span<const double> values) {
     return Failure{cat(quoted(program[column].name), " takes ", plural(static_cast<size_t>(at.size()), "number"),
                        at.size() > 1 ? cat(" (", shape_text(at, program[program[column].space].kind), ")") : "",
                        ", got ", values.size())};
-  if (state_->time.step > 0) state_->runner->settle();
+  if (state_->time.step > 0) state_->runner->host_writes(column);
   state_->fresh = state_->known_finite = false;
   state_->plain[column.value] = false;
   state_->columns.write(column, values);

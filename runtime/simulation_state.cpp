@@ -331,7 +331,7 @@ void Simulation::State::set_dt(double dt_ms) {
   double before = 0;
   columns.read(program->dt, std::span(&before, 1));
   const double now = columns.precision() == Precision::Float32 ? static_cast<double>(static_cast<float>(dt_ms)) : dt_ms;
-  if (time.step > 0 && before != now) runner->settle(), known_finite = false;
+  if (time.step > 0 && before != now) runner->host_writes(program->dt), known_finite = false;
   columns.fill(program->dt, dt_ms);
 }
 

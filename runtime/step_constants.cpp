@@ -33,6 +33,7 @@ StepConstants step_constants(const Program& program) {
     refuse(deferred.now);
     for (const KernelId kernel : deferred.settle) refuse(kernel);
   }
+  for (const Seldom& seldom : program.plan.seldom) refuse(seldom.all);
   for (const Launch& launch : program.plan.step) {
     const Kernel& kernel = program[launch.kernel];
     if (!is_uniform(program, kernel.domain) || launch.when != When::Always || !kernel.accumulates.empty()) {

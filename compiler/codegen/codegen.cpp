@@ -63,6 +63,7 @@ Ways ways(const Program& program) {
   constexpr int64_t kFewRows = 40'000;  // a node of so many rows takes an interpreter 0.1 ms, and LLVM more
   const std::vector<bool> none(program.kernels.size());
   Ways out{none, none, none};
+  for (const Seldom& seldom : program.plan.seldom) out.late[seldom.all.value] = true;
   const bool sparse = std::any_of(program.spaces.begin(), program.spaces.end(), [](const Space& space) { return space.kind == SpaceKind::Sparse; });
   if (!sparse) return out;
   for (const Launch& launch : program.plan.init) {

@@ -33,9 +33,11 @@ std::vector<Kernel> staged(Program& program, std::vector<Kernel> kernels, Staged
 std::vector<Kernel> with_fma(Program& program, std::vector<Kernel> kernels);
 
 /// Of random numbers in `drawn`, those that a step uses only for neurons that spike are drawn for these alone: the
-/// same bits. Nobody finds such a column by its name any more.
+/// same bits.
 std::vector<Kernel> seldom_drawn(Program& program, std::vector<Kernel> kernels,
                                  const std::set<uint32_t>& drawn);
+/// How those are read nevertheless (Plan::seldom). Of a program whose steps are complete.
+void let_seldom_be_read(Program& program, const std::set<uint32_t>& drawn);
 
 /// Of populations of `many` neurons and more, what a state does at an event alone is computed for those neurons that
 /// have it, just before.

@@ -33,6 +33,14 @@ bool draws(const Program& program, ExprId root) {
   return std::any_of(nodes.begin(), nodes.end(), [&](ExprId id) { return program.pool[id].op == Op::Draw; });
 }
 
+/// Whether it can be computed again when the step is over.
+bool of_parameters(const Program& program, ExprId root) {
+  const std::vector<ExprId> nodes = nodes_below(program.pool, std::span(&root, 1));
+  return std::all_of(nodes.begin(), nodes.end(), [&](ExprId id) {
+    return program.pool[id].op != Op::Load || program.columns[program.pool[id].leaf.index].role == Role::Param;
+  });
+}
+
 bool reads(const Program& program, ExprId root, ColumnId column) {
   const std::vector<ExprId> nodes = nodes_below(program.pool, std::span(&root, 1));
   return std::any_of(nodes.begin(), nodes.end(), [&](ExprId id) {
@@ -47,9 +55,7 @@ bool stores(const Kernel& kernel, ColumnId column) {
 /// The event of whose neurons alone the step reads what `kernel` number `at` stores; invalid: there is none.
 ColumnId only_read_at(const Program& program, const std::vector<Kernel>& kernels, size_t at, const Store& store) {
   const Kernel& maker = kernels[at];
-  if (!draws(program, store.value)) return {};
-  for (const Store& other : maker.stores)
-    if (reads(program, store.value, other.into)) return {};
+  if (!draws(program, store.value) || !of_parameters(program, store.value)) return {};
   for (const Delayed& delayed : program.plan.delays)
     if (delayed.from == store.into || delayed.into == store.into) return {};
   for (const Bucketed& bucketed : program.plan.bucketed)
@@ -80,13 +86,21 @@ std::vector<Kernel> seldom_drawn(Program& program, std::vector<Kernel> kernels, 
       const ColumnId event = only_read_at(program, kernels, k, store);
       if (!event.valid()) continue;
       Kernel at_spikes{.name = kernels[k].name + ".drawn", .domain = kernels[k].domain, .stores = {store}, .rows = Rows::OfSpikes, .spikes = event};
-      std::string& name = program.columns[store.into.value].name;
-      if (const std::string hidden = " (not kept)"; !name.ends_with(hidden)) name += hidden;
       kernels[k].stores.erase(kernels[k].stores.begin() + static_cast<std::ptrdiff_t>(s--));
       kernels.insert(kernels.begin() + static_cast<std::ptrdiff_t>(k) + 1, std::move(at_spikes));
     }
   }
   return kernels;
+}
+
+void let_seldom_be_read(Program& program, const std::set<uint32_t>& drawn) {
+  const auto is_known = [&](ColumnId column) { return std::ranges::any_of(program.plan.seldom, [&](const Seldom& seldom) { return seldom.column == column; }); };
+  for (const Launch& launch : program.plan.step) {
+    const Kernel kernel = program[launch.kernel];
+    for (const Store& store : kernel.stores)
+      if (kernel.rows == Rows::OfSpikes && drawn.contains(store.into.value) && !is_known(store.into))
+        program.plan.seldom.push_back({store.into, program.add(Kernel{.name = program[store.into].name, .domain = kernel.domain, .stores = {store}})});
+  }
 }
 
 }  // namespace hebb

@@ -288,6 +288,7 @@ Program without_idle_kernels(Program program) {
     keep(deferred.now);
     for (KernelId& kernel : deferred.settle) keep(kernel);
   }
+  for (Seldom& seldom : program.plan.seldom) keep(seldom.all);
   program.kernels = std::move(kept);
   return program;
 }

@@ -207,6 +207,13 @@ struct Deferred {
   double most = 0;
 };
 
+/// A value that steps compute only for neurons that spike. Whoever reads it runs `all` first, with the number of the last
+/// step: of parameters and draws alone, it is what the step would have computed.
+struct Seldom {
+  ColumnId column;
+  KernelId all;
+};
+
 struct Plan {
   std::vector<Launch> init;   // once, in order, with step -1
   std::vector<Launch> begin;  // whenever a run begins or goes on, before its first step
@@ -215,6 +222,7 @@ struct Plan {
   std::vector<Feed> feeds;
   std::vector<Delayed> delays;
   std::vector<Deferred> deferred;
+  std::vector<Seldom> seldom;
   std::vector<Bucketed> bucketed;
 };
 
@@ -249,6 +257,9 @@ inline bool is_synaptic(SpaceKind kind) {
 }
 /// Bytes of a number of a neuron in the index of a sparse space.
 inline int index_bytes(int64_t neurons) { return neurons <= 65536 ? 2 : 4; }
+
+/// Whether a name of the language finds it: no such name has a space, and all that the compiler adds has one.
+inline bool has_name(const Column& column) { return column.name.find(' ') == std::string::npos; }
 
 /// Every expression of a kernel: scans, stores, accumulates, in order.
 std::vector<ExprId> roots(const Kernel& kernel);

@@ -226,6 +226,9 @@ class Verifier {
       for (const KernelId kernel : deferred.settle) known = known && kernel.value < program_.kernels.size();
       if (!known) fault("what is behind never catches up");
     }
+    for (const Seldom& seldom : program_.plan.seldom)
+      if (!exists(seldom.column) || program_[seldom.column].role != Role::Value || seldom.all.value >= program_.kernels.size())
+        fault("what is seldom computed cannot be read");
     for (const Feed& feed : program_.plan.feeds) {
       if (!exists(feed.column)) {
         fault("feed ", feed.name, " has no column");

@@ -259,26 +259,70 @@ TEST(Sparse, HiddenUnitsAreALoop) {
   EXPECT_LE(divisions, 40u);
 }
 
-// Intervals of Poisson neurons are drawn at spikes only, unless somebody asks for them: the same bits. With nobody to
-// drive, and with spikes that come late, nothing stands between what draws and what reads.
+// Intervals of Poisson neurons are drawn at spikes only: the same bits. With nobody to drive, and with spikes that come late,
+// nothing stands between what draws and what reads. Whoever reads them, in a run or after it, finds what each neuron would have drawn.
 TEST(Sparse, WhatOnlySpikesNeedIsDrawnAtSpikes) {
   const std::string head = "import std.neurons.Poisson; network N { pop X[300] : Poisson(rate = 50 Hz); ";
   for (const std::string& rest : {std::string("}"), std::string("pop Y[5] : Poisson; project X -> Y as S { connect random(p = 0.1); init w = 1; delay axon = 1 ms; } }")}) {
     const Model model = model_of(head + rest);
     const auto left = [&](const LowerOptions& options, bool seldom) {
       const auto program = std::make_shared<const Program>(lower(model, model.networks.at(0), options));
-      const bool found = std::any_of(program->kernels.begin(), program->kernels.end(), [](const Kernel& k) { return k.rows == Rows::OfSpikes; });
+      const bool found = std::any_of(program->plan.step.begin(), program->plan.step.end(), [&](const Launch& launch) { return (*program)[launch.kernel].rows == Rows::OfSpikes; });
       EXPECT_EQ(found, seldom);
-      EXPECT_EQ(program->find_column("X.wait").valid(), !seldom);
+      EXPECT_EQ(!program->plan.seldom.empty(), seldom);
       auto made = Simulation::create(program, *jit(*program, {}), {.seed = 5});
       made->initialise();
+      const ColumnId wait = program->find_column("X.wait");
+      std::vector<double> all = made->get(wait);
+      const auto also = [&](const std::vector<double>& values) { all.insert(all.end(), values.begin(), values.end()); };
       EXPECT_TRUE(made->run(3000, 0.1, {}, {}).ok());
-      return made->get(program->find_column("X.left"));
+      also(made->get(wait)), also(made->get(program->find_column("X.left")));
+      EXPECT_TRUE(made->run(100, 0.1, {}, std::vector<Recording>{{.name = "wait", .column = wait, .every_steps = 7}}).ok());
+      also(made->recorded()[0].values);
+      EXPECT_TRUE(made->set(wait, std::vector{0.25}).ok());
+      also(made->get(wait));
+      EXPECT_TRUE(made->run(100, 0.1, {}, {}).ok());
+      also(made->get(wait)), also(made->get(program->find_column("X.left")));
+      made->initialise();
+      also(made->get(wait));
+      return all;
     };
     const std::vector<double> always = left({}, false);
     EXPECT_EQ(left({.defer = true}, true), always);
     EXPECT_EQ(left({.defer = true, .keep = {"X.wait", "Y.wait"}}, false), always);
   }
+}
+
+// Of what parameters say; what is read is what the last step drew, whatever they are now.
+TEST(Sparse, WhatOnlySpikesNeedIsOfTheParametersOfItsStep) {
+  const Model model = model_of(R"(neuron Timer { param low = 1, high = 9, rate = 200 Hz; state left = 0.5; let wait ~ uniform(low, high); left' = -rate; emit spike when left <= 0 { left += wait; } }
+network N { pop X[40] : Timer(high ~ uniform(5, 9)); })");
+  std::vector<std::vector<double>> read[2];
+  for (const bool defer : {false, true}) {
+    const auto program = std::make_shared<const Program>(lower(model, model.networks.at(0), {.defer = defer}));
+    EXPECT_EQ(!program->plan.seldom.empty(), defer);
+    auto made = Simulation::create(program, *jit(*program, {.precision = Precision::Float64}), {.precision = Precision::Float64, .seed = 5});
+    made->initialise();
+    const auto wait = [&] { read[defer].push_back(made->get(program->find_column("X.wait"))); };
+    for (const double low : {0.0, 1.0, 2.0}) {
+      EXPECT_TRUE(made->set(program->find_column("X.low"), std::vector{low}).ok());
+      wait();
+      EXPECT_TRUE(made->run(77, 0.1, {}, {}).ok());
+      EXPECT_TRUE(made->run(0, 0.2, {}, {}).ok());
+      wait();
+      EXPECT_TRUE(made->set(program->find_column("X.high"), std::vector{9.5}).ok());
+      wait();
+    }
+  }
+  EXPECT_EQ(read[0], read[1]);
+}
+
+// What depends on more than parameters cannot be drawn afterwards: it is drawn in every step, and can be read.
+TEST(Sparse, WhatDependsOnStatesIsDrawnInEveryStep) {
+  const Model model = model_of(R"(neuron Timer { state left = 0.5; let wait ~ uniform(left, 2); left' = -1 / 10 ms; emit spike when left <= 0 { left += wait; } } network N { pop X[40] : Timer; })");
+  const Program program = lower(model, model.networks.at(0), {.defer = true});
+  EXPECT_TRUE(program.plan.seldom.empty());
+  EXPECT_TRUE(program.find_column("X.wait").valid());
 }
 
 }  // namespace
