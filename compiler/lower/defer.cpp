@@ -436,7 +436,7 @@ void defer_changes(Draft& draft) {
     if (!found.obstacle.empty()) continue;
     const SpaceId post = draft.populations[projection.post].space;
     const auto add = [&](const std::string& name, SpaceId space, Role role = Role::State) {
-      return draft.program.add(Column{.name = cat(projection.prefix, "waits.", name), .space = space, .role = role});
+      return draft.program.add(Column{.name = cat(projection.prefix, "waits ", name), .space = space, .role = role});
     };
     for (size_t k = 0; k < found.scales.size(); ++k)
       if (!draft.program.pool.is_constant(found.scales[k].decay, 1)) found.scales[k].column = add(cat("scale", k), draft.uniform);
@@ -447,12 +447,12 @@ void defer_changes(Draft& draft) {
       const bool by_one = found.replayed() && !product.summed && !found.scales[product.scale].column.valid();
       if (product.at_instants.valid() && !by_one) product.next = add(cat("next", k), product.one_amount ? draft.uniform : space, Role::Value);
       if (found.replayed() && !by_one)
-        product.past = draft.program.add(Column{.name = cat(projection.prefix, "waits.past", k), .space = post, .role = Role::State, .width = Deferral::kMostPast});
+        product.past = draft.program.add(Column{.name = cat(projection.prefix, "waits past", k), .space = post, .role = Role::State, .width = Deferral::kMostPast});
       if (product.either_sign) product.reach = add(cat("reach", k), post);
       product.seen = add(cat("seen", k), projection.space);
     }
     const auto add_past = [&](const std::string& name) {
-      return draft.program.add(Column{.name = cat(projection.prefix, "waits.past.", name), .space = post, .role = Role::State, .width = found.most_past()});
+      return draft.program.add(Column{.name = cat(projection.prefix, "waits past ", name), .space = post, .role = Role::State, .width = found.most_past()});
     };
     for (const Deferral::Faded& faded : found.faded) {
       Deferral::Scale& scale = found.scales[faded.scale];

@@ -148,7 +148,7 @@ class Falling {
     const SpaceId space = program_[id].space;
     auto found = std::find_if(all_.begin(), all_.end(), [&](const Scale& scale) { return scale.factor == factor && scale.of == space; });
     if (found == all_.end()) {
-      all_.push_back({program_.add(Column{.name = program_[id].name + ".falls", .space = uniform(), .role = Role::State}), factor, space});
+      all_.push_back({program_.add(Column{.name = program_[id].name + " falls", .space = uniform(), .role = Role::State}), factor, space});
       found = all_.end() - 1;
     }
     scales_[id] = found->column;

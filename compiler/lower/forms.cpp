@@ -52,7 +52,7 @@ struct WorkOf {
   Work again;        // of rows at bounds, or of all: what waited, one change after another
 };
 
-constexpr const char *kPast = "waits.past", *kRepeated = "waits.past.";
+constexpr const char *kPast = "waits past", *kRepeated = "waits past ";
 
 /// What `roots` need, where `known` is known.
 std::set<ExprId> needed(const ExprPool& pool, std::vector<ExprId> roots, ExprId known) {

@@ -117,7 +117,7 @@ network N {
   for (const Precision precision : {Precision::Float64, Precision::Float32}) {
     Ran late = start(text, true, precision), fast = start(text, true, precision, Engine::Jit), two = start(text, true, precision, Engine::Jit, 2);
     Ran prompt = start(text, true, precision, Engine::Interpreter, 1, 1000);
-    const auto waits = [](const Ran& ran, const std::string& name) { return ran.program->find_column(name + ".falls").valid(); };
+    const auto waits = [](const Ran& ran, const std::string& name) { return ran.program->find_column(name + " falls").valid(); };
     for (const char* name : {"Y.ge", "Y.gi", "Y.raised", "Y.gone"}) EXPECT_TRUE(waits(late, name) && !waits(prompt, name)) << name;
     EXPECT_FALSE(waits(late, "Y.low")) << "halved at spikes";
     int64_t spikes = 0;

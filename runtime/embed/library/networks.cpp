@@ -32,6 +32,15 @@ std::vector<int64_t> shape_of(const RunningNetwork& network, ColumnId id) {
   return shape;
 }
 
+/// What the language calls so; invalid: nothing. What the compiler adds is nobody's but its own.
+ColumnId named(const RunningNetwork& network, const char* name) {
+  const ColumnId column = network.program->find_column(name);
+  return column.valid() && has_name((*network.program)[column]) ? column : ColumnId{};
+}
+
+/// How many numbers: what waits need not be computed for it.
+int64_t size_of(const RunningNetwork& network, ColumnId column) { return network.simulation->columns().layout(column).size(); }
+
 std::string json_list(const std::vector<int64_t>& numbers) {
   std::string out;
   for (const int64_t n : numbers) out += cat(out.empty() ? "" : ", ", n);
@@ -87,6 +96,7 @@ int open_network(hebb_module* module, const char* name, const hebb_network_optio
     made->module = from;
     made->name = network->name;
     LowerOptions how;
+    how.defer = true;
     for (const ProjectionDef& projection : network->projections)   // whatever the host may want to read
       for (const VarId id : projection.rule.variables)
         if (model[id].kind == VarKind::Reduce) how.keep.push_back(cat(projection.name, ".", model[id].name));
@@ -110,7 +120,7 @@ int network_get(hebb_network* handle, const char* name, double* values, int64_t 
     const auto network = networks().find(handle);
     if (!network) return int{HEBB_ERROR_HANDLE};
     if (name == nullptr || values == nullptr) return int{HEBB_NULL};
-    const ColumnId column = network->program->find_column(name);
+    const ColumnId column = named(*network, name);
     if (!column.valid()) return int{HEBB_ERROR_NAME};
     const std::vector<double> all = network->simulation->get(column);
     if (count != static_cast<int64_t>(all.size())) return int{HEBB_COUNT};
@@ -125,9 +135,9 @@ int64_t network_size(hebb_network* handle, const char* name) {
     const auto network = networks().find(handle);
     if (!network) return int{HEBB_ERROR_HANDLE};
     if (name == nullptr) return int{HEBB_NULL};
-    const ColumnId column = network->program->find_column(name);
+    const ColumnId column = named(*network, name);
     if (!column.valid()) return int{HEBB_ERROR_NAME};
-    size = static_cast<int64_t>(network->simulation->get(column).size());
+    size = size_of(*network, column);
     return int{HEBB_OK};
   });
   return code < 0 ? code : size;
@@ -138,10 +148,9 @@ int network_set(hebb_network* handle, const char* name, const double* values, in
     const auto network = networks().find(handle);
     if (!network) return int{HEBB_ERROR_HANDLE};
     if (name == nullptr || values == nullptr) return int{HEBB_NULL};
-    const ColumnId column = network->program->find_column(name);
+    const ColumnId column = named(*network, name);
     if (!column.valid()) return int{HEBB_ERROR_NAME};
-    const auto size = static_cast<int64_t>(network->simulation->get(column).size());
-    if (count != 1 && count != size) return int{HEBB_COUNT};
+    if (count != 1 && count != size_of(*network, column)) return int{HEBB_COUNT};
     return network->simulation->set(column, {values, static_cast<size_t>(count)}) ? int{HEBB_OK} : int{HEBB_ERROR_SETTING};
   });
 }
@@ -155,7 +164,7 @@ int network_feed(hebb_network* handle, const char* name, const double* values, i
     const auto feed = std::find_if(feeds.begin(), feeds.end(), [&](const Feed& one) { return one.name == name; });
     if (feed == feeds.end()) return int{HEBB_ERROR_NAME};
     const int64_t count = rows * std::max<int64_t>(steps, 1);
-    if (rows != static_cast<int64_t>(network->simulation->get(feed->column).size()) || steps < 0 || count > int64_t{1} << 40)
+    if (rows != size_of(*network, feed->column) || steps < 0 || count > int64_t{1} << 40)
       return int{HEBB_COUNT};
     std::erase_if(network->feeds, [&](const FeedValues& given) { return given.name == name; });
     network->feeds.push_back({.name = name, .values = {values, values + count}, .rows = rows, .constant = steps == 0});
@@ -191,7 +200,7 @@ int network_record(hebb_network* handle, const char* name, int64_t every_steps) 
     if (!network) return int{HEBB_ERROR_HANDLE};
     if (name == nullptr) return int{HEBB_NULL};
     if (every_steps < 0) return int{HEBB_ERROR_SETTING};
-    const ColumnId column = network->program->find_column(name);
+    const ColumnId column = named(*network, name);
     if (!column.valid()) return int{HEBB_ERROR_NAME};
     std::erase_if(network->recordings, [&](const Recording& one) { return one.name == name; });
     if (every_steps > 0) network->recordings.push_back({.name = name, .column = column, .every_steps = every_steps});
@@ -236,8 +245,7 @@ int network_describe(hebb_network* handle, char** json, char** error) {
     std::string values, feeds;
     for (uint32_t k = 0; k < program.columns.size(); ++k) {
       const Column& column = program.columns[k];
-      const bool internal = column.name.find(' ') != std::string::npos;  // no name of the language has a space; what the compiler adds has
-      if (ColumnId{k} == program.dt || internal) continue;
+      if (ColumnId{k} == program.dt || !has_name(column)) continue;
       values += cat(values.empty() ? "" : ",", "\n  {\"name\": ", json_string(column.name), ", \"role\": \"", role_name(column.role),
                     "\", \"unit\": ", json_string(column.unit), ", \"shape\": ", json_list(shape_of(*network, ColumnId{k})), "}");
     }
