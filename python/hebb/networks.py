@@ -42,14 +42,18 @@ class Network:
         options = NetworkOptions(VERSION, real_bytes(dtype), self.seed, self.threads, 0, 0 if dt is None else float(dt))
         handle = opened(api.open_network, module._handle.value, None if name is None else name.encode(), c.byref(options))
         self._handle = Handle(handle, api.close_network)
-        facts = described(api.network_describe, handle)
+        facts = self._describe()
         self.name: str = facts["name"]
         self.grid_required: bool = facts["grid_required"]
         self.dt: float = (0.1 if self.grid_required else 1.0) if dt is None else float(dt)
         self._step_of_delays: float = facts["step_of_delays"]  # 0: no delays of single synapses
+        self._parameters: dict[str, np.ndarray] = {}
+
+    def _describe(self) -> Any:
+        facts = described(api.network_describe, self._handle.value)
         self.values: dict[str, dict[str, Any]] = {v["name"]: v for v in facts["values"]}
         self.feeds: dict[str, dict[str, Any]] = {f["name"]: f for f in facts["feeds"]}
-        self._parameters: dict[str, np.ndarray] = {}
+        return facts
 
     def __repr__(self) -> str:
         return f"hebb.Network({self.name!r}, seed={self.seed}, feeds={list(self.feeds)})"
@@ -67,7 +71,7 @@ class Network:
         """What the network holds under that name, as float64; into `out` when it is given."""
         shape = self._shape(name)
         array = np.empty(shape) if out is None else arrays.output(out, shape)
-        check(api.network_get(self._handle.value, name.encode(), arrays.address(array), max(array.size, 1)))
+        check(api.network_get(self._handle.value, name.encode(), arrays.address(array), array.size))
         return array if out is not None else arrays.Series(array, name, self.values[name]["unit"])
 
     __getitem__ = get
@@ -83,6 +87,7 @@ class Network:
         """Start values and draws anew; parameters that were set are kept."""
         self.seed = self.seed if seed is None else arrays.whole(seed, "seed", 64)
         check(api.network_restart(self._handle.value, self.seed))
+        self._describe()  # with another seed, another number of synapses
         for name, value in self._parameters.items():
             check(api.network_set(self._handle.value, name.encode(), arrays.address(value), value.size), about=name)
 
