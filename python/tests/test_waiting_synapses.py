@@ -17,7 +17,7 @@ RULES = {   # what a projection says of them, and what it is set to while update
     "stdp.NonlinearSTDP": ("", {}),
     "stdp.SymmetricSTDP": ("", {}),
     "istdp.Inhibitory": ("", {"eta": 0.02}),
-    "voltage.Clopath": ("bind post.u = post.v * 1 mV - 70 mV;", {"tau_x": 9.0, "A_LTP": 3e-4}),
+    "voltage.Clopath": ("bind post.u = post.v * 10 mV - 70 mV;", {"tau_x": 9.0, "A_LTP": 3e-4}),
     "reward.RewardSTDP": ("bind R = T.m[0];", {}),
     "reward.DopamineSTDP": ("bind reward = T.reward;", {"release": 2.0}),
     "families.Polynomial(beta = -0.2)": ("", {"beta": 0.1, "gamma": -0.2}),
