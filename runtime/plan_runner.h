@@ -85,6 +85,7 @@ class PlanRunner {
   void set_in_flight(std::vector<InFlight> spikes) {
     in_flight_ = std::move(spikes);
     for (SpikeList& list : lists_) list.known = list.current = false;
+    for (Late& late : late_) late.is_settled = false;
     constants_of_ = 0;
     for (Buckets& buckets : buckets_) buckets.forget();
   }
@@ -127,6 +128,7 @@ class PlanRunner {
     ColumnId counts;               // invalid: none
     int events = -1;               // list of what is counted
     double most = 0;
+    bool is_settled = true;        // nothing waits: what is stored is what there is, also beyond a bound where the host put it
   };
   struct Seldom {
     ColumnId column;

@@ -38,6 +38,7 @@ constexpr double kLeastScaleFloat = 2.5e-3, kLeastScaleDouble = 6e-6;
 constexpr int64_t kMostSteps = 1 << 14;
 
 void PlanRunner::settle(Late& late) {
+  late.is_settled = true;
   for (Prepared& prepared : late.settle) launch(prepared, -1);
 }
 
@@ -56,7 +57,7 @@ void PlanRunner::host_writes(ColumnId column) {
   for (Seldom& seldom : seldom_)
     if (seldom.reads.contains(column)) make(seldom);
   for (Late& late : late_)
-    if (least_scale(late) != 0) settle(late);
+    if (!late.is_settled && least_scale(late) != 0) settle(late);
 }
 
 void PlanRunner::make(Seldom& seldom) {
@@ -84,6 +85,7 @@ bool PlanRunner::is_full(const Late& late) const {
 
 /// What is stored stays behind: reading must not change what happens.
 void PlanRunner::read_now(Late& late, ColumnId column, std::span<double> into) {
+  if (late.is_settled) return columns_.read_stored(column, into);
   std::vector<std::vector<std::byte>> before;
   for (const ColumnId behind : late.behind) {
     auto* const base = static_cast<std::byte*>(columns_.base(behind));
@@ -142,6 +144,7 @@ void PlanRunner::run_init() {
   begun_ = true;
   step_ = -1;
   for (Prepared& prepared : init_) launch(prepared, -1);
+  for (Late& late : late_) late.is_settled = true;
 }
 
 void PlanRunner::run_begin() {
@@ -172,6 +175,7 @@ void PlanRunner::run_step(int64_t step, bool eventful, bool untouched) {
   if (!untouched)
     for (SpikeList& list : lists_) list.current = false;
   if (!late_.empty()) settle_what_is_due(step);
+  for (Late& late : late_) late.is_settled = false;
   for (SpikeList& list : lists_) list.current = list.current && untouched && program_[list.column].role == Role::State;
   const bool stay = constants_stay();
   const bool share = shares_ && stay && (rows_per_part_ <= 1 || faster_.second());

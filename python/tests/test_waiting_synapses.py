@@ -150,6 +150,22 @@ def test_weights_are_the_loop_by_hand():
     near(net["S.w"], want[-1], "at the end")
 
 
+@pytest.mark.parametrize("rule", ["stdp.PairSTDP", "reward.DopamineSTDP"])
+def test_what_is_set_beyond_a_bound_is_so_until_the_next_step(rule):
+    fed, nets = spikes(120), [hebb.network(text(rule, connect), dtype="float64", dt=1) for connect in ("random(p = 1)", "all")]
+    for net in nets:
+        high = float(net["S.w_max"].max()) if "S.w_max" in net.values else 1.0
+        for begin in (0, 60):
+            net["S.w"] = np.full(net["S.w"].shape, 7.0)
+            net["Y.v"] = net["Y.v"]   # what waits was settled already: no weight is looked at
+            assert (net["S.w"] == 7).all()
+            quiet = {name: values[:1] * 0 for name, values in fed.items()}
+            net.run(steps=1, **quiet)
+            assert (net["S.w"] == high).all()
+            net.run(steps=60, **cut(fed, begin, begin + 60))
+    near(nets[0]["S.w"], nets[1]["S.w"], rule)
+
+
 def test_a_network_begins_again_and_travels_with_the_same_bits():
     fed = spikes(500)
     net = hebb.network(text("stdp.DiehlCook", "random(p = 0.4)"), seed=3, dt=1)
