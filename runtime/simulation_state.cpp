@@ -217,6 +217,9 @@ Divergence Simulation::State::find_divergence(int64_t step) {
   for (const ColumnId id : states) {
     if (all_finite(columns, id, &runner->pool())) continue;
     const NotFinite found = *first_not_finite(*program, columns, id);
+    for (const Deferred& deferred : program->plan.deferred)
+      if (std::ranges::find(deferred.waiting, id) != deferred.waiting.end())
+        return {.column = (*program)[deferred.behind[0]].name, .index = {}, .step = step, .time_ms = time.time_ms(), .value = found.value};
     return {.column = (*program)[id].name, .index = found.index, .step = step,
             .time_ms = time.time_ms(), .value = found.value};
   }

@@ -386,6 +386,13 @@ void add_settling(Draft& draft) {
     Kernel settle = now;
     settle.name = projection.prefix + "settle";
     for (const Product& product : how.products) zero(settle, product.seen), entry.copies.push_back(product.seen);
+    const auto waiting = [&](ColumnId column) {
+      if (column.valid()) entry.waiting.push_back(column);
+    };
+    for (const Product& product : how.products) waiting(product.sum), waiting(product.past), waiting(product.reach);
+    for (const Deferral::Scale& scale : how.scales) waiting(scale.past);
+    for (const Deferral::Remembered& remembered : how.remembered) waiting(remembered.past);
+    waiting(how.most), waiting(how.least);
     entry.now = add(std::move(now));
     entry.settle.push_back(add(std::move(settle)));
     for (const bool uniform : {true, false}) {

@@ -202,6 +202,7 @@ struct Deferred {
   KernelId now;
   std::vector<KernelId> settle;     // in order
   std::vector<ColumnId> copies = {};  // State of synapses, holds what states of neurons were
+  std::vector<ColumnId> waiting = {}; // State of neurons, or of nobody: what is yet to be added to the first that is behind
   ColumnId counts = {};             // of neurons: grows by 1 at each of `events`, 0 after `settle`; invalid: nothing counts
   ColumnId events = {};
   double most = 0;

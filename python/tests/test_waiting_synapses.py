@@ -211,3 +211,10 @@ def test_numbers_that_are_drawn_at_spikes_only_can_be_read_in_any_step():
     plain = hebb.network("import std.neurons.Poisson; network N { pop X[300] : Poisson(rate = 80 Hz); }", dtype="float64", seed=2, dt=0.5)
     plain.run(steps=200)
     assert np.array_equal(plain["X.wait"], wait[-1]) and np.array_equal(plain["X.left"], left[-1])
+
+
+def test_what_waits_and_is_no_number_is_told_of_the_weight_that_it_waits_for():
+    net = hebb.network(PAIR.replace("A * x * post.spike", "A * x * y * post.spike"), dt=1)
+    net["S.A"] = 3e38
+    with pytest.raises(hebb.DivergedError, match=r"^S\.w is inf at"):
+        net.run(steps=600, **spikes(600))
