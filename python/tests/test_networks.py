@@ -92,6 +92,17 @@ def test_only_names_of_the_language_are_listed():
     assert not [name for name in names if " " in name]
 
 
+def test_all_that_is_listed_can_be_read(library):
+    net = hebb.network(library / "rate" / "sanger.hebb", "SangerGaussian")   # its rule sums along a row
+    net.run(steps=3)
+    for name, facts in net.values.items():
+        assert net[name].shape == tuple(facts["shape"])
+    none = hebb.network(SPIKING + "network N { pop A[3] : LIF; pop B[2] : LIF; project A -> B as S { connect random(p = 0); init w ~ uniform(0, 1); drive g += w; } }")
+    none.run(steps=3)
+    assert none["S.w"].shape == (0,)
+    none["S.w"] = np.zeros(0)
+
+
 def test_results_are_arrays_with_names_and_units():
     net = hebb.network(NETWORK)
     y = net.run(3, record=["Y.r"], odor=0.1)["Y.r"]

@@ -245,7 +245,8 @@ int network_describe(hebb_network* handle, char** json, char** error) {
     std::string values, feeds;
     for (uint32_t k = 0; k < program.columns.size(); ++k) {
       const Column& column = program.columns[k];
-      if (ColumnId{k} == program.dt || !has_name(column)) continue;
+      const bool is_running_sum = program[column.space].kind == SpaceKind::Dense && size_of(*network, ColumnId{k}) == 0;  // without memory
+      if (ColumnId{k} == program.dt || !has_name(column) || is_running_sum) continue;
       values += cat(values.empty() ? "" : ",", "\n  {\"name\": ", json_string(column.name), ", \"role\": \"", role_name(column.role),
                     "\", \"unit\": ", json_string(column.unit), ", \"shape\": ", json_list(shape_of(*network, ColumnId{k})), "}");
     }
