@@ -115,7 +115,8 @@ Result<Simulation::Going> Simulation::Going::begin(State& s, int64_t steps, doub
   out.search_ = s.options.stop_on_nonfinite;
   out.replay_ = s.worth_replaying(0) && !resumed;
   if (resumed || !feeds.empty()) s.replayable = false;
-  out.copy_ = out.search_ && !out.replay_ && s.room_for_snapshot();
+  const bool several = steps - out.n_ > 1;  // a single step need not be done again to be found
+  out.copy_ = out.search_ && !out.replay_ && several && s.room_for_snapshot();
   // What is recorded waits for a search.
   const int64_t sparse_window = out.copy_ && s.large && s.sink == nullptr ? kCopyWindow : kSparseWindow;
   out.window_ = !out.replay_ && !out.copy_ ? 1 : s.sparse ? sparse_window : kWindow;
