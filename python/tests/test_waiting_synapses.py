@@ -218,3 +218,18 @@ def test_what_waits_and_is_no_number_is_told_of_the_weight_that_it_waits_for():
     net["S.A"] = 3e38
     with pytest.raises(hebb.DivergedError, match=r"^S\.w is inf at"):
         net.run(steps=600, **spikes(600))
+
+
+def test_parameters_of_other_signs_are_as_if_the_source_said_them():
+    """How synapses wait hangs on signs; before the first step a network goes over to another way, with all that was set."""
+    fed, rng = spikes(300), np.random.default_rng(3)
+    said = hebb.network(text("families.Polynomial(beta = -0.2)", "random(p = 0.5)"), seed=6, dt=1)
+    given = hebb.network(text("families.Polynomial(beta = -0.2)", "random(p = 0.5)").replace("(beta = -0.2)", ""), seed=6, dt=1)
+    w, v = rng.random(said["S.w"].shape), rng.random(POSTS)
+    for beta in (-0.2, 0.1, -0.2):
+        for net in (said, given):
+            net.restart(seed=6)
+            net["S.w"], net["Y.v"], net["S.beta"] = w, v, np.array(beta)
+        results = [net.run(steps=300, record={"S.w": 10}, **fed)["S.w"] for net in (said, given)]
+        assert np.array_equal(*results) and len(np.unique(results[0])) > 20
+        assert all(np.array_equal(said[name], given[name]) for name in said.values)

@@ -10,13 +10,85 @@
 namespace hebb::library {
 namespace {
 
-/// A simulation at its start values.
+/// The step of which delays that differ between synapses are whole numbers; 0: there are none.
+double step_of_delays(const Program& program) {
+  for (const Space& space : program.spaces)
+    if (space.connect.delayed()) return space.connect.dt_ms;
+  return 0;
+}
+
+/// `dt` of the host, 0: what suits the network.
+void set_step_of_delays(Program& program, double dt) {
+  if (dt == 0) dt = program.grid_required ? 0.1 : 1;
+  for (Space& space : program.spaces)
+    if (space.connect.delayed()) space.connect.dt_ms = dt;
+}
+
+/// The form for the signs that parameters have.
+Result<std::shared_ptr<const RunningNetwork::Form>> form_of(RunningNetwork& network) {
+  if (const auto known = network.forms.find(network.signs); known != network.forms.end()) return known->second;
+  const Model& model = network.module->compilation.model;
+  const Network& source = *model.find_network(network.name);
+  LowerOptions how;
+  how.defer = true;
+  for (const auto& [name, sign] : network.signs) how.given[name] = sign == RunningNetwork::kSeveral ? std::nan("") : sign;
+  for (const ProjectionDef& projection : source.projections)   // whatever the host may want to read
+    for (const VarId id : projection.rule.variables)
+      if (model[id].kind == VarKind::Reduce) how.keep.push_back(cat(projection.name, ".", model[id].name));
+  Program program = lower(model, source, how);
+  set_step_of_delays(program, network.dt);
+  const std::string text = print(program);
+  for (const auto& [signs, other] : network.forms)
+    if (print(*other->program) == text) return network.forms[network.signs] = other;
+  auto kernels = jit(program, {.precision = network.options.precision});
+  if (!kernels) return kernels.failure();
+  auto form = std::make_shared<const RunningNetwork::Form>(std::make_shared<const Program>(std::move(program)), *std::move(kernels));
+  return network.forms[network.signs] = std::move(form);
+}
+
+/// A simulation of that form at its start values.
+Result<Simulation> start(const RunningNetwork& network, const RunningNetwork::Form& form) {
+  auto simulation = Simulation::create(form.program, form.kernels, network.options);
+  if (simulation) simulation->initialise();
+  return simulation;
+}
+
+void take(RunningNetwork& network, const RunningNetwork::Form& form, Simulation simulation) {
+  network.program = form.program;
+  network.simulation.emplace(std::move(simulation));
+  network.signs_of_form = network.signs;
+}
+
 int begin(RunningNetwork& network, char** error) {
-  auto simulation = Simulation::create(network.program, network.kernels, network.options);
+  const auto form = form_of(network);
+  if (!form) return fail(HEBB_ERROR_WORLD, form.error(), error);
+  auto simulation = start(network, **form);
   if (!simulation) return fail(HEBB_ERROR_WORLD, simulation.error(), error);
-  network.simulation.emplace(*std::move(simulation));
-  network.simulation->initialise();
+  take(network, **form, *std::move(simulation));
+  network.given.clear();
   network.recorded.clear();
+  return HEBB_OK;
+}
+
+/// Before the first step: a network whose parameters have other signs than when its form was chosen goes over to the form for
+/// these, with all that was set.
+int choose_form(RunningNetwork& network, char** error) {
+  if (network.signs == network.signs_of_form || network.simulation->steps_done() > 0) return HEBB_OK;
+  const auto form = form_of(network);
+  if (!form) return fail(HEBB_ERROR_WORLD, form.error(), error);
+  if ((*form)->program == network.program) {
+    network.signs_of_form = network.signs;
+    return HEBB_OK;
+  }
+  auto simulation = start(network, **form);
+  if (!simulation) return fail(HEBB_ERROR_WORLD, simulation.error(), error);
+  const Program& after = *(*form)->program;
+  for (const std::string& name : network.given)
+    if (const ColumnId column = after.find_column(name); column.valid())
+      if (const Status set = simulation->set(column, network.simulation->get(network.program->find_column(name))); !set)
+        return fail(HEBB_ERROR_INTERNAL, set.error(), error);
+  take(network, **form, *std::move(simulation));
+  for (Recording& recording : network.recordings) recording.column = after.find_column(recording.name);
   return HEBB_OK;
 }
 
@@ -58,20 +130,6 @@ const char* role_name(Role role) {
   return "";
 }
 
-/// The step of which delays that differ between synapses are whole numbers; 0: there are none.
-double step_of_delays(const Program& program) {
-  for (const Space& space : program.spaces)
-    if (space.connect.delayed()) return space.connect.dt_ms;
-  return 0;
-}
-
-/// `dt` of the host, 0: what suits the network.
-void set_step_of_delays(Program& program, double dt) {
-  if (dt == 0) dt = program.grid_required ? 0.1 : 1;
-  for (Space& space : program.spaces)
-    if (space.connect.delayed()) space.connect.dt_ms = dt;
-}
-
 }  // namespace
 
 int open_network(hebb_module* module, const char* name, const hebb_network_options* options, hebb_network** out, char** error) {
@@ -95,17 +153,7 @@ int open_network(hebb_module* module, const char* name, const hebb_network_optio
     auto made = std::make_shared<RunningNetwork>();
     made->module = from;
     made->name = network->name;
-    LowerOptions how;
-    how.defer = true;
-    for (const ProjectionDef& projection : network->projections)   // whatever the host may want to read
-      for (const VarId id : projection.rule.variables)
-        if (model[id].kind == VarKind::Reduce) how.keep.push_back(cat(projection.name, ".", model[id].name));
-    Program program = lower(model, *network, how);
-    set_step_of_delays(program, dt);
-    made->program = std::make_shared<const Program>(std::move(program));
-    auto kernels = jit(*made->program, {.precision = precision});
-    if (!kernels) return fail(HEBB_ERROR_WORLD, kernels.error(), error);
-    made->kernels = *std::move(kernels);
+    made->dt = dt;
     made->options = {.precision = precision, .seed = options->seed, .threads = options->threads};
     if (const int code = begin(*made, error); code != HEBB_OK) return code;
     *out = reinterpret_cast<hebb_network*>(networks().open(std::move(made)));
@@ -151,7 +199,11 @@ int network_set(hebb_network* handle, const char* name, const double* values, in
     const ColumnId column = named(*network, name);
     if (!column.valid()) return int{HEBB_ERROR_NAME};
     if (count != 1 && count != size_of(*network, column)) return int{HEBB_COUNT};
-    return network->simulation->set(column, {values, static_cast<size_t>(count)}) ? int{HEBB_OK} : int{HEBB_ERROR_SETTING};
+    if (!network->simulation->set(column, {values, static_cast<size_t>(count)})) return int{HEBB_ERROR_SETTING};
+    network->given.insert(name);
+    if ((*network->program)[column].role == Role::Param)
+      network->signs[name] = count > 1 || std::isnan(values[0]) ? RunningNetwork::kSeveral : (values[0] > 0) - (values[0] < 0);
+    return int{HEBB_OK};
   });
 }
 
@@ -183,6 +235,7 @@ int run(hebb_network* handle, int64_t steps, double dt, char** error) {
                                      [&](const FeedValues& one) { return one.name == feed.name; });
       if (!given && !feed.event) return fail(HEBB_ERROR_SETTING, cat("give ", quoted(feed.name), " with network_feed"), error);
     }
+    if (const int code = choose_form(*network, error); code != HEBB_OK) return code;
     const std::vector<FeedValues> feeds = std::move(network->feeds);
     network->feeds.clear();
     const Status done = network->simulation->run(steps, dt, feeds, network->recordings);
@@ -231,6 +284,7 @@ int network_restart(hebb_network* handle, uint64_t seed) {
     if (!network) return int{HEBB_ERROR_HANDLE};
     network->options.seed = seed;
     network->feeds.clear();
+    network->signs.clear();  // parameters are what the source says again
     return begin(*network, nullptr);
   });
 }

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -79,10 +80,22 @@ struct Instance {
 };
 
 struct RunningNetwork {
+  /// A program and its code. Which synapses wait how hangs on the signs of parameters, no result does: a network has
+  /// one for each combination of signs that it was asked for, as long as they differ.
+  struct Form {
+    std::shared_ptr<const Program> program;
+    Kernels kernels;
+  };
+  using Signs = std::map<std::string, int>;   // of the parameters that the host has set: -1, 0, 1, or
+  static constexpr int kSeveral = 2;          // whatever: several numbers
+
   std::shared_ptr<const Module> module;
   std::string name;
+  double dt = 0;                   // of the options
+  Signs signs, signs_of_form;      // as they are; as they were when `program` was chosen
+  std::set<std::string> given;     // all that the host has set since the start
+  std::map<Signs, std::shared_ptr<const Form>> forms;
   std::shared_ptr<const Program> program;
-  Kernels kernels;
   SimulationOptions options;
   std::optional<Simulation> simulation;
   std::vector<FeedValues> feeds;
