@@ -70,7 +70,7 @@ EventResult run_hebb(const Hebb& hebb, Columns& columns, const EventWorkload& lo
     for (const uint32_t i : load.pre_spikes[t]) columns.write_row(x, i, 0);
     for (const uint32_t j : load.post_spikes[t]) columns.write_row(y, j, 0);
   }
-  runner.settle();
+  runner.host_writes(program.find_column("S.w"));  // adds all that waits
   EventResult out{.seconds = (wall ? wall_seconds() : cpu_seconds()) - begun, .w = {}, .g = {}};
   const auto read = [&](const char* name, std::vector<float>& into) {
     const ColumnId id = program.find_column(name);
