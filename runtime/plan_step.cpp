@@ -33,7 +33,7 @@ std::optional<int64_t> delay_steps(const Program& program, const Columns& column
 }
 
 /// Rounding of the sums grows as the scale falls: up to this it stays near that of the weights.
-constexpr double kLeastScaleFloat = 2.5e-3, kLeastScaleDouble = 6e-6;
+constexpr double kLeastScaleFloat = 2.5e-3, kLeastScaleDouble = 6e-5;
 /// A scale that does not fall bounds nothing: then the sums are kept short.
 constexpr int64_t kMostSteps = 1 << 14;
 

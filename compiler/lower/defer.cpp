@@ -427,49 +427,10 @@ bool Deferral::waits_at_instants() const {
   return std::any_of(products.begin(), products.end(), [](const Product& product) { return product.at_instants.valid(); });
 }
 
-Deferral deferral(Draft& draft, const Instance& projection) { return Analysis(draft, projection).run(); }
-
-void defer_changes(Draft& draft) {
-  for (Instance& projection : draft.projections) {
-    if (!is_sparse(draft, projection)) continue;
-    Deferral found = deferral(draft, projection);
-    if (!found.obstacle.empty()) continue;
-    const SpaceId post = draft.populations[projection.post].space;
-    const auto add = [&](const std::string& name, SpaceId space, Role role = Role::State) {
-      return draft.program.add(Column{.name = cat(projection.prefix, "waits ", name), .space = space, .role = role});
-    };
-    for (size_t k = 0; k < found.scales.size(); ++k)
-      if (!draft.program.pool.is_constant(found.scales[k].decay, 1)) found.scales[k].column = add(cat("scale", k), draft.uniform);
-    for (size_t k = 0; k < found.products.size(); ++k) {
-      Deferral::Product& product = found.products[k];
-      const SpaceId space = product.uniform ? draft.uniform : post;
-      product.sum = add(cat("sum", k), space);
-      const bool by_one = found.replayed() && !product.summed && !found.scales[product.scale].column.valid();
-      if (product.at_instants.valid() && !by_one) product.next = add(cat("next", k), product.one_amount ? draft.uniform : space, Role::Value);
-      if (found.replayed() && !by_one)
-        product.past = draft.program.add(Column{.name = cat(projection.prefix, "waits past", k), .space = post, .role = Role::State, .width = Deferral::kMostPast});
-      if (product.either_sign) product.reach = add(cat("reach", k), post);
-      product.seen = add(cat("seen", k), projection.space);
-    }
-    const auto add_past = [&](const std::string& name) {
-      return draft.program.add(Column{.name = cat(projection.prefix, "waits past ", name), .space = post, .role = Role::State, .width = found.most_past()});
-    };
-    for (const Deferral::Faded& faded : found.faded) {
-      Deferral::Scale& scale = found.scales[faded.scale];
-      if (scale.column.valid() && !scale.past.valid()) scale.past = add_past(cat("scale", faded.scale));
-    }
-    for (size_t k = 0; k < found.remembered.size(); ++k) found.remembered[k].past = add_past(cat(k));
-    if (found.replayed() && found.level < found.products.size() && found.products[found.level].summed)
-      found.most = add("most", post), found.least = add("least", post);
-    if (found.remembers_signs()) {
-      const SpaceId space = found.signs_by_neuron() ? post : draft.uniform;
-      found.ups = add("ups", space);
-      found.downs = add("downs", space);
-      found.turned = add("turned", space, Role::Value);
-    }
-    if (!found.traces.empty()) found.below = add("below", draft.uniform);
-    projection.deferral = std::make_shared<const Deferral>(std::move(found));
-  }
+Deferral deferral(Draft& draft, const Instance& projection) {
+  Deferral found = Analysis(draft, projection).run();
+  found.relative = can_be_relative(draft.program.pool, found);
+  return found;
 }
 
 }  // namespace hebb

@@ -6,6 +6,9 @@
 // where the amount is a number of the post neuron, or of none. With scale, which falls from 1 as the carrier does,
 // and sum, to which each of them adds scale * amount, all changes since the sum was `seen` are
 //   carrier / scale * (sum - seen).
+// Between two spikes of its pre neuron, carrier / scale is the same number. So what is stored of the weight can be what is
+// left of it without all that the sums have ever brought, weight - carrier / scale * sum (`relative`); nothing is then kept of
+// what was seen. A weight at a bound is stored a few roundings beyond it, so that it is at the bound whenever it is read.
 // As long as they have one sign, bounds met at each of them and bounds met once at the end give the same weight.
 // Where the sign of the amounts may change, `ups` and `downs` say which signs a target has had since its synapses
 // were last looked at, and before an amount of the other sign comes, they are.
@@ -19,6 +22,7 @@
 // no sum stands for it: all that the last post spikes of a target read beside the synapse's own is kept, and each synapse
 // does again, one after another, those that it has not seen.
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -56,7 +60,9 @@ struct Deferral {
     bool one_amount = false;    // at instants it is one number for all neurons that spike
     bool summed = false;        // Replayed: the sum is of scale * amount; else of scales, and what it gives times the amount
     bool either_sign = false;   // Replayed: its amounts may be of either sign
-    ColumnId sum, seen;
+    ColumnId sum;
+    ColumnId seen;              // of the synapse; relative: there is none
+    ColumnId ratio, next_ratio; // relative: carrier / scale of the pre neuron, and after its spike; invalid: 1
     ColumnId next;              // the sum after this instant; of one amount, or Replayed: what it is increased by; invalid: 1
     ColumnId past;              // Replayed: what it was increased by at the last spikes of the post neuron; invalid: 1
     ColumnId reach;             // of either sign: the sum of the sizes of what it was increased by since all were up to date
@@ -76,6 +82,7 @@ struct Deferral {
   };
   static constexpr uint32_t kMostPast = 8, kMostRepeated = 16;
   Signs signs = Signs::Fixed;
+  bool relative = false;        // the weight is stored without what the sums have brought
   bool by_neuron = false;       // some amount reads the post neuron, or comes with its spikes
   bool of_parameters = false;   // amounts read parameters only: their signs are those of nobody
   size_t counter = 0;           // Replayed: the product whose sum counts spikes
@@ -83,6 +90,7 @@ struct Deferral {
   ColumnId most, least;         // Replayed: the largest and smallest that `level` was increased by since all were up to date
   std::vector<ExprId> traces;   // several carriers: that these are not negative is counted on
   ColumnId ups, downs, turned;  // of post neurons, or of none: what they had; they turn in this instant or flow
+  ColumnId rounding;            // relative, bounded: the distance from 1 to the next number
   ColumnId below;               // uniform: some of the traces are negative after all
 
   struct Faded {                // a trace of the pre neuron
@@ -114,8 +122,16 @@ Deferral deferral(Draft& draft, const Instance& projection);
 /// The same of a rule on its own, with these values of parameters.
 Deferral sparse_deferral(const Model& model, const Rule& rule, const std::map<std::string, double>& given = {});
 
+/// Whether weights can be stored without what the sums have brought.
+bool can_be_relative(const ExprPool& pool, const Deferral& how);
+
 /// Decides for every sparse projection, and adds the columns of those that can.
 void defer_changes(Draft& draft);
+
+/// What of the post neurons, or of nobody, is yet to be added to weights.
+std::vector<ColumnId> waiting_columns(const Deferral& how);
+/// What is stored, one after the other, to know the distance from 1 to the next number of the precision.
+std::array<ExprId, 2> rounding_values(ExprPool& pool, ColumnId rounding);
 
 /// What has to run in a step, in the order of the step: sums after the instant; before anything reads the
 /// weight; with the jumps; with the flows, before and after those of the traces.

@@ -45,6 +45,10 @@ class Writer {
     if (how_.replayed()) return Replay{draft_, projection_, how_}.weight();
     ExprId value = weight();
     for (const Product& product : how_.products) {
+      if (how_.relative) {
+        value = pool_.add(value, times(ratio(product), sum(product)));
+        continue;
+      }
       const ExprId since = pool_.sub(sum(product), seen(product));
       const ExprId carrier = product.kept >= 0 ? pool_.load(how_.kept[static_cast<size_t>(product.kept)].column, At::Self)
                                                : simple(pool_, Op::Div, product.carrier, scale(product.scale));
@@ -54,6 +58,10 @@ class Writer {
     Reader read(draft_, projection_, Frame::Synapse);
     return read.clamped(how_.weight, value);
   }
+
+  /// Relative: carrier / scale; after a spike of the pre neuron.
+  ExprId ratio(const Product& product) { return product.ratio.valid() ? pool_.load(product.ratio, At::Pre) : pool_.constant(1); }
+  ExprId next_ratio(const Product& product) { return product.ratio.valid() ? pool_.load(product.next_ratio, At::Pre) : pool_.constant(1); }
 
   /// An expression of the rule, of a synapse whose weight is `weight_now`.
   ExprId looked_at(ExprId value, ExprId weight_now) {
@@ -124,10 +132,12 @@ class Writer {
     return {.name = projection_.prefix + what, .domain = uniform ? draft_.uniform : post_, .scans = {}, .stores = {}, .accumulates = {}};
   }
 
-  /// Stores the weight as it is now, and what of the sums it has seen.
+  /// Stores the weight as it is now, and what of the sums it has seen. Relative: rows that jump next, as it is.
   void add_caught_up(Kernel& kernel, ExprId now) {
     if (how_.products.empty()) return;
-    kernel.stores.push_back({.into = how_.weight_column, .value = now});
+    const bool as_it_is = !how_.relative || kernel.rows == Rows::OfPre;
+    kernel.stores.push_back({.into = how_.weight_column, .value = as_it_is ? now : left_of(now, &Writer::ratio, &Writer::sum)});
+    if (how_.relative) return;
     for (const Product& product : how_.products) kernel.stores.push_back({.into = product.seen, .value = sum(product)});
   }
 
@@ -146,13 +156,32 @@ class Writer {
       const ExprId value = looked_at(known(jump.value), now);
       weight_jumps |= !state;
       if (state && value == before) continue;
-      store(jump.into, state ? stored(*state, value) : value);
+      store(jump.into, state ? stored(*state, value) : left_after_spike(value));
     }
     if (how_.products.empty()) return kernel;
-    if (!weight_jumps) store(how_.weight_column, now);
+    if (!weight_jumps) store(how_.weight_column, left_after_spike(now));
+    if (how_.relative) return kernel;
     for (const Product& product : how_.products) store(product.seen, after_instant(product));
     return kernel;
   }
+
+  /// What is stored of a weight.
+  ExprId left_of(ExprId now, ExprId (Writer::*ratio_then)(const Product&), ExprId (Writer::*sum_then)(const Product&)) {
+    ExprId left = now;
+    for (const Product& product : how_.products) left = pool_.sub(left, times((this->*ratio_then)(product), (this->*sum_then)(product)));
+    if (!how_.rounding.valid()) return left;
+    const auto [low, high] = Reader(draft_, projection_, Frame::Synapse).bounds(how_.weight);
+    const double roundings = 2 * static_cast<double>(how_.products.size() + 1);  // of storing and of reading it
+    const auto beyond = [&](ExprId bound) {
+      const ExprId size = pool_.add(pool_.make(Op::Abs, left), pool_.make(Op::Abs, bound));
+      return pool_.mul(size, pool_.mul(pool_.constant(roundings), pool_.load(how_.rounding, At::Uniform)));
+    };
+    ExprId stored = left;
+    if (high.valid()) stored = pool_.select(pool_.make(Op::Equal, now, high), pool_.add(left, beyond(high)), stored);
+    if (low.valid()) stored = pool_.select(pool_.make(Op::Equal, now, low), pool_.sub(left, beyond(low)), stored);
+    return stored;
+  }
+  ExprId left_after_spike(ExprId now) { return how_.relative ? left_of(now, &Writer::next_ratio, &Writer::after_instant) : now; }
 
   std::vector<Kernel> jumps(const Kernel& whole) {
     std::vector<Kernel> kernels;
@@ -166,7 +195,7 @@ class Writer {
       if (!whole.stores.empty())
         add(jumped(whole, of_synapses("instant"), caught_up(), [](ExprId value) { return value; }, as_it_is));
     } else {
-      if (how_.pre_spikes.valid() && !whole.stores.empty())
+      if (how_.pre_spikes.valid() && (!whole.stores.empty() || how_.relative))
         add(jumped(whole, of_synapses("instant", Rows::OfPre, how_.pre_spikes), weight(),
                    [&](ExprId value) { return assuming(pool_, value, how_.pre_spikes, At::Pre, 1); }, as_it_is));
       if (!how_.post_obstacle.empty())
@@ -188,7 +217,31 @@ class Writer {
       if (waits_at_instants() && how_.remembers_signs() && uniform != how_.signs_by_neuron()) add_turns(kernel, &Product::at_instants);
       add(std::move(kernel));
     }
+    if (how_.pre_spikes.valid()) add(ratios_after());
     return kernels;
+  }
+
+  /// Where all synapses are up to date; at the start of a run: unless something waits.
+  Kernel ratios_anew(bool at_start) {
+    Kernel kernel{.name = projection_.prefix + "ratios_anew", .domain = draft_.populations[projection_.pre].space};
+    for (const Product& product : how_.products) {
+      if (!product.ratio.valid()) continue;
+      ExprId value = carrier_at_home(product, /*after=*/false);
+      if (at_start) value = pool_.select(pool_.make(Op::Equal, scale(product.scale), pool_.constant(1)), value, pool_.load(product.ratio, At::Self));
+      kernel.stores.push_back({.into = product.ratio, .value = value});
+    }
+    return kernel;
+  }
+
+  /// What holds until the next spike of those that spike now.
+  Kernel ratios_after() {
+    Kernel kernel = of_spiking_pres("ratio");
+    for (const Product& product : how_.products)
+      if (product.ratio.valid()) kernel.stores.push_back({.into = product.ratio, .value = pool_.load(product.next_ratio, At::Self)});
+    return kernel;
+  }
+  Kernel of_spiking_pres(const char* what) {
+    return {.name = projection_.prefix + what, .domain = draft_.populations[projection_.pre].space, .rows = Rows::OfSpikes, .spikes = how_.pre_spikes};
   }
 
   void add_next_sum(Kernel& kernel, const Product& product, At at) {
@@ -253,7 +306,24 @@ class Writer {
       kernel.stores.push_back({.into = product.next, .value = what_is_next(product)});
       definitions.push_back({.column = product.next, .kernels = {std::move(kernel)}});
     }
+    for (const Product& product : how_.products) {
+      if (!product.next_ratio.valid()) continue;
+      Kernel kernel = of_spiking_pres("next_ratio");
+      kernel.stores.push_back({.into = product.next_ratio, .value = simple(pool_, Op::Div, carrier_at_home(product, /*after=*/true), scale(product.scale))});
+      definitions.push_back({.column = product.next_ratio, .kernels = {std::move(kernel)}});
+    }
     return definitions;
+  }
+
+  /// As the pre neuron reads its carrier; after its spike.
+  ExprId carrier_at_home(const Product& product, bool after) {
+    Reader read(draft_, projection_, Frame::Pre);
+    return Substitution(pool_, pool_, [&](const ExprNode& leaf) -> ExprId {
+      if (leaf.op != Op::Load || leaf.leaf.at != At::Pre) return {};
+      if (!after) return pool_.load(ColumnId{leaf.leaf.index}, At::Self);
+      const auto trace = std::find_if(projection_.columns.begin(), projection_.columns.end(), [&](const auto& variable) { return variable.second.value == leaf.leaf.index; });
+      return assuming(pool_, read.right_limit(trace->first, 0), how_.pre_spikes, At::Self, 1);
+    })(product.carrier);
   }
 
   ExprId what_is_next(const Product& product) {
@@ -385,14 +455,9 @@ void add_settling(Draft& draft) {
     if (now.stores.empty()) continue;
     Kernel settle = now;
     settle.name = projection.prefix + "settle";
-    for (const Product& product : how.products) zero(settle, product.seen), entry.copies.push_back(product.seen);
-    const auto waiting = [&](ColumnId column) {
-      if (column.valid()) entry.waiting.push_back(column);
-    };
-    for (const Product& product : how.products) waiting(product.sum), waiting(product.past), waiting(product.reach);
-    for (const Deferral::Scale& scale : how.scales) waiting(scale.past);
-    for (const Deferral::Remembered& remembered : how.remembered) waiting(remembered.past);
-    waiting(how.most), waiting(how.least);
+    for (const Product& product : how.products)
+      if (product.seen.valid()) zero(settle, product.seen), entry.copies.push_back(product.seen);
+    entry.waiting = waiting_columns(how);
     entry.now = add(std::move(now));
     entry.settle.push_back(add(std::move(settle)));
     for (const bool uniform : {true, false}) {
@@ -414,6 +479,17 @@ void add_settling(Draft& draft) {
     if (!scales.stores.empty()) {
       entry.settle.push_back(add(std::move(scales)));
       program.plan.init.push_back({entry.settle.back()});
+    }
+    if (Kernel anew = writer.ratios_anew(false); !anew.stores.empty()) {
+      entry.settle.push_back(add(std::move(anew)));
+      program.plan.begin.push_back({add(writer.ratios_anew(true))});
+    }
+    if (how.rounding.valid()) {
+      for (const ExprId value : rounding_values(pool, how.rounding)) {
+        Kernel kernel = writer.of_sums("rounding", true);
+        kernel.stores.push_back({.into = how.rounding, .value = value});
+        program.plan.begin.push_back({add(std::move(kernel))});
+      }
     }
     if (how.below.valid()) {
       Kernel none = writer.of_sums("no_trace_is_negative", true);

@@ -208,7 +208,7 @@ std::string because(const std::string& reason) { return reason.empty() ? "" : ca
 
 std::string memory(const Model& model, const Rule& rule, const Deferral& how, bool by_column) {
   const int own = 4 * numbers_of_a_synapse(model, rule);
-  const int seen = how.obstacle.empty() ? 4 * static_cast<int>(how.products.size()) : 0;
+  const int seen = how.obstacle.empty() && !how.relative ? 4 * static_cast<int>(how.products.size()) : 0;
   std::string text = cat(2 + own + seen + (by_column ? 6 : 0), " bytes a synapse in float: ", own, " its own, 2 which neuron");
   if (seen > 0) text += cat(", ", seen, " what it has seen");
   if (by_column) text += ", 6 to find it by its post neuron";

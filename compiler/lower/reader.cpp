@@ -284,17 +284,20 @@ ExprId Reader::right_limit(VarId id, uint32_t element) {
   return simplify(pool(), clamped(id, value));
 }
 
-ExprId Reader::clamped(VarId id, ExprId value) {
+Reader::Bounds Reader::bounds(VarId id) {
   const Variable& variable = (*draft_.model)[id];
   const auto bound = [&](ExprId expression, double number) {
     if (expression.valid()) return translate(expression);
     return std::isinf(number) ? ExprId{} : pool().constant(number);
   };
+  return {.low = bound(variable.low, variable.bounds.low), .high = bound(variable.high, variable.bounds.high)};
+}
+
+ExprId Reader::clamped(VarId id, ExprId value) {
+  const auto [low, high] = bounds(id);
   ExprId result = value;
-  if (const ExprId high = bound(variable.high, variable.bounds.high); high.valid())
-    result = pool().select(pool().make(Op::Less, high, value), high, result);
-  if (const ExprId low = bound(variable.low, variable.bounds.low); low.valid())
-    result = pool().select(pool().make(Op::Less, value, low), low, result);
+  if (high.valid()) result = pool().select(pool().make(Op::Less, high, value), high, result);
+  if (low.valid()) result = pool().select(pool().make(Op::Less, value, low), low, result);
   return result;
 }
 

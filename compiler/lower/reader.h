@@ -33,6 +33,11 @@ class Reader {
   ExprId right_limit(VarId id, uint32_t element);
   /// What all `+=` of this instant add up to; invalid: nothing.
   ExprId increments(VarId id, uint32_t element);
+  /// Of a weight or state; invalid where there is none.
+  struct Bounds {
+    ExprId low, high;
+  };
+  Bounds bounds(VarId id);
   /// `value` of a weight or state within its bounds; nan passes through.
   ExprId clamped(VarId id, ExprId value);
   /// `value` for a synapse that exists, else `otherwise`.
