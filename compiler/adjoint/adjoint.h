@@ -42,6 +42,9 @@ struct Moved {
   std::vector<bool> for_reverse;
   /// By column: some kernel, output or later step reads it.
   std::vector<bool> read;
+  /// By column: somebody reads it long after its step: the way back with what it computes again, or, where it does not
+  /// change with the targets, a run that computes what does.
+  std::vector<bool> read_later;
 };
 
 /// A program whose columns are: those of the primal under the same ids, then versions, then adjoints.

@@ -49,6 +49,18 @@ Marks read_by_reverse(const Adjoint& a) {
   return out;
 }
 
+/// Of forward kernels that run again, what they write as well for nobody counts too: they must not read what is gone.
+Marks find_read_later(const Adjoint& a, const Moved& moved) {
+  Marks out = read_by_reverse(a), by_targets(out.size());
+  for (const KernelId id : forward_kernels(a)) {
+    if (moved.for_reverse[id.value]) mark_loads(a.program, roots(a.program[id]), out);
+    if (moved.kernels[id.value]) mark_loads(a.program, roots(a.program[id]), by_targets);
+  }
+  for (const ColumnId output : a.outputs) by_targets[output.value] = true;
+  for (size_t k = 0; k < out.size(); ++k) out[k] = out[k] || (by_targets[k] && !moved.columns[k]);
+  return out;
+}
+
 }  // namespace
 
 Moved find_moved(const Adjoint& a) {
@@ -89,6 +101,7 @@ Moved find_moved(const Adjoint& a) {
   };
   mark(out.read, out.kernels);
   mark(by_reverse, out.for_reverse);
+  out.read_later = find_read_later(a, out);
   return out;
 }
 

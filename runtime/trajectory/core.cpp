@@ -48,91 +48,14 @@ Result<std::unique_ptr<TrajectoryCore>> TrajectoryCore::create(std::shared_ptr<c
   core->window = window;
   core->classify();
   // One slot so that initial values have a place before the number of steps is known.
-  if (!core->states.allocate(2) || !core->saved.allocate(1) || !core->small.allocate(1) || !core->zeros.allocate(1) ||
-      !core->passing.allocate(1))
+  if (!core->states.allocate(2) || !core->turns.allocate(2) || !core->saved.allocate(1) || !core->small.allocate(1) ||
+      !core->zeros.allocate(1) || !core->passing.allocate(1))
     return Failure{"no memory left for the states"};
   core->bind_step(0);
   core->zeros.bind(core->columns, core->zeros.ids(), 0);
   core->passing.bind(core->columns, core->passing.ids(), 0);
   core->prepare_launches();
   return core;
-}
-
-bool TrajectoryCore::of_whole_run(ColumnId id) const {
-  for (const KernelId kernel : adjoint->once.forward)
-    for (const Store& store : program()[kernel].stores)
-      if (store.into == id) return true;
-  return false;
-}
-
-namespace {
-
-/// What reverse steps need and no step keeps is computed without looking at synapses.
-bool only_neurons_again(const Adjoint& a) {
-  for (const auto* list : {&a.quiet.forward, &a.eventful.forward})
-    for (const KernelId kernel : *list)
-      if (a.moved.for_reverse[kernel.value] && is_synaptic(a.program[a.program[kernel].domain].kind)) return false;
-  return true;
-}
-
-}  // namespace
-
-void TrajectoryCore::classify() {
-  const Program& p = program();
-  std::vector<Adjoint::Carried> all = adjoint->carried;
-  std::erase_if(all, [](const Adjoint::Carried& carried) { return carried.now == carried.next; });
-  const auto others = std::stable_partition(all.begin(), all.end(), [&](const Adjoint::Carried& carried) { return moves(carried.next); });
-  for (const Adjoint::Carried& carried : all) {
-    now.push_back(carried.now);
-    next.push_back(carried.next);
-    if (!carried.now_adjoint.valid()) continue;
-    now_adjoints.push_back(carried.now_adjoint);
-    next_adjoints.push_back(carried.next_adjoint.valid() ? carried.next_adjoint : carried.now_adjoint);
-  }
-  std::vector<ColumnId> summed;
-  for (const auto* list : {&adjoint->quiet.forward, &adjoint->eventful.forward})
-    for (const KernelId kernel : *list)
-      for (const Accumulate& sum : p[kernel].accumulates)
-        if (std::find(summed.begin(), summed.end(), sum.into) == summed.end()) summed.push_back(sum.into);
-  // Sums that begin at zero and change with the targets come first: one sweep zeroes them.
-  const bool computes_again = Trajectory::runs_whole(adjoint->program) || only_neurons_again(*adjoint);
-  std::vector<ColumnId> zeroed, per_step, passing_zeroed, passes;
-  for (uint32_t k = 0; k < adjoint->adjoint_of.size(); ++k) {
-    const ColumnId id{k};
-    const Role role = p[id].role;
-    if (role == Role::Param || role == Role::State || role == Role::Fed || id == p.dt) continue;
-    if (std::find(next.begin(), next.end(), id) != next.end() || of_whole_run(id)) continue;
-    const bool is_sum = std::find(summed.begin(), summed.end(), id) != summed.end();
-    const bool is_zeroed = is_sum && p[id].reset == 0 && moves(id);
-    const bool kept = !computes_again || (adjoint->moved.read[k] && !moves(id));
-    if (dense(id)) dense_values = dense_values || adjoint->moved.read[k];
-    else if (kept) (is_zeroed ? zeroed : per_step).push_back(id);
-    else (is_zeroed ? passing_zeroed : passes).push_back(id);
-  }
-  for (const ColumnId id : summed) {
-    const auto in = [&](const std::vector<ColumnId>& list) { return std::find(list.begin(), list.end(), id) != list.end(); };
-    if (in(zeroed) || in(passing_zeroed) || in(next)) continue;   // those of `next` begin with a store
-    resets.push_back(id);
-    if (moves(id)) moved_resets.push_back(id);
-  }
-  const auto both = [&](std::vector<ColumnId>& first, const std::vector<ColumnId>& then, size_t& zeros) {
-    const size_t count = first.size();
-    first.insert(first.end(), then.begin(), then.end());
-    Slots out(columns, first);
-    zeros = out.bytes_of_first(count);
-    return out;
-  };
-  small = both(zeroed, per_step, small_zeros);
-  passing = both(passing_zeroed, passes, passing_zeros);
-  states = Slots(columns, now);
-  moved_states = states.bytes_of_first(static_cast<size_t>(others - all.begin()));
-  saved = Slots(columns, now);
-  std::vector<ColumnId> fixed;
-  for (const ColumnId id : adjoint->zero_each_step) {
-    const bool swapped = std::find(now_adjoints.begin(), now_adjoints.end(), id) != now_adjoints.end();
-    (swapped ? swapped_zeros : fixed).push_back(id);
-  }
-  zeros = Slots(columns, fixed);
 }
 
 PreparedLaunch TrajectoryCore::prepare(KernelId id) {
@@ -263,15 +186,15 @@ void TrajectoryCore::run_step(std::vector<PreparedLaunch>& launches, int64_t ste
   way.took(std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
 }
 
-Segments plan_segments(int64_t steps, uint64_t state, uint64_t step, double cosy) {
-  const double each = static_cast<double>(step), slot = static_cast<double>(state);
+Segments plan_segments(int64_t steps, const StepBytes& bytes, double cosy) {
+  const auto checkpoint = static_cast<double>(bytes.checkpoint), slot = static_cast<double>(bytes.state), each = static_cast<double>(bytes.step);
   const double all = static_cast<double>(std::max<int64_t>(steps, 1));
   const auto needed = [&](double segment) {
-    return slot * (std::max(segment, 2.0) + std::ceil(all / segment)) + each * segment;
+    return slot * std::max(segment, 2.0) + checkpoint * std::ceil(all / segment) + each * segment;
   };
   Segments out{.steps = std::max<int64_t>(steps, 1)};
   if (needed(all) > cosy) {
-    const double best = std::round(std::sqrt(all * slot / std::max(slot + each, 1.0)));
+    const double best = std::round(std::sqrt(all * checkpoint / std::max(slot + each, 1.0)));
     out.steps = static_cast<int64_t>(std::clamp(best, 1.0, all));
   }
   out.count = (std::max<int64_t>(steps, 1) + out.steps - 1) / out.steps;
@@ -280,15 +203,17 @@ Segments plan_segments(int64_t steps, uint64_t state, uint64_t step, double cosy
 }
 
 Status TrajectoryCore::plan_memory(uint64_t cosy, uint64_t most_bytes) {
-  double own = static_cast<double>(columns.bytes());
-  Segments plan = plan_segments(steps, states.slot_bytes(), small.slot_bytes(), static_cast<double>(cosy) - own);
+  double own = static_cast<double>(columns.bytes()) + 2 * static_cast<double>(turns.slot_bytes());
+  Segments plan = plan_segments(steps, {saved.slot_bytes(), states.slot_bytes(), small.slot_bytes()}, static_cast<double>(cosy) - own);
   packed_states = PackedSlots(columns, states);
-  packed_saved = PackedSlots(columns, saved);
+  packed_saved = PackedSlots(columns, states);
+  packed_turns = PackedSlots(columns, turns);
   packed_small = PackedSlots(columns, small);
-  packs = plan.count > 1 && window.all == 0 && 2 * packed_states.slot_bytes() <= states.slot_bytes();
+  packs = plan.count > 1 && window.all == 0 && 2 * (packed_saved.slot_bytes() + packed_turns.slot_bytes()) <= saved.slot_bytes();
   if (packs) {
-    plan = plan_segments(steps, packed_states.slot_bytes(), packed_small.slot_bytes(), 0);
-    own += 3 * static_cast<double>(states.slot_bytes()) + static_cast<double>(small.slot_bytes());
+    const uint64_t each = packed_saved.slot_bytes() + packed_turns.slot_bytes();
+    plan = plan_segments(steps, {each, packed_states.slot_bytes(), packed_small.slot_bytes()}, 0);
+    own += static_cast<double>(2 * states.slot_bytes() + saved.slot_bytes() + small.slot_bytes());
   }
   memory.segment = plan.steps;
   memory.checkpoints = plan.count;
@@ -300,26 +225,40 @@ Status TrajectoryCore::plan_memory(uint64_t cosy, uint64_t most_bytes) {
   }
   const int64_t segment = std::max<int64_t>(memory.segment, 2);
   const bool got = states.allocate(packs ? 2 : segment) && saved.allocate(packs ? 1 : memory.checkpoints) &&
-                   (!packs || (packed_states.allocate(segment) && packed_saved.allocate(memory.checkpoints) && packed_small.allocate(memory.segment))) &&
+                   (!packs || (packed_states.allocate(segment) && packed_saved.allocate(memory.checkpoints) &&
+                               packed_turns.allocate(memory.checkpoints) && packed_small.allocate(memory.segment))) &&
                    small.allocate(packs ? 1 : memory.segment);
   if (!got) return Failure{"no memory left for the trajectory"};
   return Done{};
 }
 
-std::byte* TrajectoryCore::state_before(int64_t step) {
+StatePlace TrajectoryCore::checkpoint(int64_t index) { return {saved.slot(index), saved.slot(index) + states.slot_bytes()}; }
+
+StatePlace TrajectoryCore::state_before(int64_t step) {
   const int64_t begin = std::max<int64_t>(ring_begin, 0), slot = step - begin;
-  if (slot == 0 && (!packs || step == 0)) return saved.slot(begin / std::max<int64_t>(memory.segment, 1));
-  if (!packs) return states.slot(slot - 1);
-  if (std::exchange(held[step % 2], step) != step) {
-    if (slot == 0) packed_saved.fetch(begin / memory.segment, states.slot(step % 2));
-    else packed_states.fetch(slot - 1, states.slot(step % 2));
+  if (slot == 0 && (!packs || step == 0)) return checkpoint(begin / std::max<int64_t>(memory.segment, 1));
+  std::byte* const turn = turns.slot(step % 2);
+  if (!packs) return {states.slot(slot - 1), turn};
+  std::byte* const state = states.slot(step % 2);
+  if (std::exchange(held[step % 2], step) == step) return {state, turn};
+  if (slot > 0) {
+    packed_states.fetch(slot - 1, state);
+  } else {
+    packed_saved.fetch(begin / memory.segment, state);
+    packed_turns.fetch(begin / memory.segment, turn);
   }
-  return states.slot(step % 2);
+  return {state, turn};
 }
 
-void TrajectoryCore::bind(std::byte* state, std::byte* next_state, int64_t small_slot, int64_t step) {
-  states.bind(columns, now, state);
-  states.bind(columns, next, next_state);
+void TrajectoryCore::bind_states(std::span<const ColumnId> as, const StatePlace& place) {
+  const size_t kept_states = states.ids().size();
+  states.bind(columns, as.first(kept_states), place.kept);
+  turns.bind(columns, as.subspan(kept_states), place.passing);
+}
+
+void TrajectoryCore::bind(const StatePlace& state, const StatePlace& next_state, int64_t small_slot, int64_t step) {
+  bind_states(now, state);
+  bind_states(next, next_state);
   small.bind(columns, small.ids(), packs ? 0 : small_slot);
   // Kernels only read what is fed.
   for (const BoundFeed& feed : feeds) {
@@ -344,18 +283,19 @@ void TrajectoryCore::compute_step(int64_t step, int64_t small_slot, Compute what
 }
 
 /// Fills `states` with the segment that starts at `begin`, from its checkpoint.
-void TrajectoryCore::load_segment(int64_t begin) {
+void TrajectoryCore::load_segment(int64_t begin, const std::function<void()>& made) {
   if (begin == ring_begin) return;
   ring_begin = begin;
   held[0] = held[1] = -1;
   const int64_t end = std::min(begin + memory.segment, steps);
   for (int64_t step = begin; step < end; ++step) {
-    std::byte* const now_here = state_before(step);
+    const StatePlace now_here = state_before(step);
     if (packs) held[(step + 1) % 2] = step + 1;   // not to be fetched: it is about to be made
     bind(now_here, state_before(step + 1), step - begin, step);
     compute_step(step, step - begin, Compute::All);
+    if (made) made();
     if (!packs) continue;
-    packed_states.keep(step - begin, state_before(step + 1));
+    packed_states.keep(step - begin, state_before(step + 1).kept);
     packed_small.keep(step - begin, small.slot(0));
   }
 }
@@ -364,7 +304,7 @@ void TrajectoryCore::load_segment(int64_t begin) {
 void TrajectoryCore::load_beginning() {
   if (ring_begin != 0) ring_begin = -1;
   held[0] = held[1] = -1;
-  bind(saved.slot(0), states.slot(0), 0, 0);
+  bind(checkpoint(0), {states.slot(0), turns.slot(0)}, 0, 0);
 }
 
 void TrajectoryCore::swap_adjoints() {

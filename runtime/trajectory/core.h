@@ -26,13 +26,21 @@ struct PreparedLaunch {
 /// `share`: those that are cut, among threads.
 void run_launches(std::vector<PreparedLaunch>& list, int64_t step, bool share = false);
 
-/// Bytes of states and of what each step keeps, and how many steps lie between two checkpoints: all where that takes no
-/// more than `cosy`, else about sqrt(steps).
+/// How many steps lie between two checkpoints: all where what is kept takes no more than `cosy` bytes, else about
+/// sqrt(steps).
 struct Segments {
   int64_t steps = 1, count = 1;
   double bytes = 0;
 };
-Segments plan_segments(int64_t steps, uint64_t state, uint64_t step, double cosy);
+/// Bytes of a checkpoint, of those states that each step of a segment keeps, and of what else each step keeps.
+struct StepBytes { uint64_t checkpoint = 0, state = 0, step = 0; };
+Segments plan_segments(int64_t steps, const StepBytes& bytes, double cosy);
+
+/// Where the states before a step lie: those that every step of a segment keeps, and the others.
+struct StatePlace {
+  std::byte* kept = nullptr;
+  std::byte* passing = nullptr;
+};
 
 /// The launches of one flavour of a step.
 struct PreparedStep {
@@ -66,14 +74,15 @@ struct TrajectoryCore {
   std::vector<uint64_t> keys;                    // several runs at once (pack.h): one for each
   PostWindow window;
 
-  std::vector<ColumnId> now, next;               // of carried states that move
+  std::vector<ColumnId> now, next;               // of carried states that move; those of `states` first
   std::vector<ColumnId> now_adjoints, next_adjoints;
   Slots states;                                  // those of a segment after its first, which is its checkpoint
   size_t moved_states = 0;                       // bytes at the beginning of a slot: what changes with the targets
-  Slots saved;                                   // one per checkpoint
+  Slots turns;                                   // two of the states that nobody reads later than in the next step
+  Slots saved;                                   // one of all states per checkpoint
   /// With checkpoints, where states are mostly padding: `states` are two that take turns, `saved` is the beginning, `small`
   /// is one, and all others are kept here.
-  PackedSlots packed_states, packed_saved, packed_small;
+  PackedSlots packed_states, packed_saved, packed_turns, packed_small;
   bool packs = false;
   int64_t held[2] = {-1, -1};                    // before which step `states` are; -1: none
   Slots small;                                   // per-neuron columns of each step of the segment
@@ -85,6 +94,7 @@ struct TrajectoryCore {
   std::vector<ColumnId> swapped_zeros;           // the same of columns that change their place with another
   std::vector<ColumnId> resets, moved_resets;    // other sums of the forward step: all, those the targets change
   bool dense_values = false;                     // forward steps leave dense values the reverse reads
+  bool passes_again = false;                     // the way back computes what passes
   TrajectoryMemory memory;
 
   PreparedStep quiet, eventful, init, once, begun;
@@ -157,13 +167,17 @@ struct TrajectoryCore {
   }
   bool moves(ColumnId id) const { return adjoint->moved.columns[id.value]; }
   bool of_whole_run(ColumnId id) const;
+  std::vector<ColumnId> values_of_steps() const;
+  void classify_states(const std::function<bool(ColumnId)>& later);
   void classify();
   PreparedLaunch prepare(KernelId id);
   void prepare_launches();
   Status plan_memory(uint64_t cosy, uint64_t most);
   void write_rows(BoundFeed& feed, const FeedValues& values);
-  std::byte* state_before(int64_t step);         // in the segment that is held, or at the beginning
-  void bind(std::byte* state, std::byte* next_state, int64_t small_slot, int64_t step);
+  StatePlace state_before(int64_t step);         // in the segment that is held, or at the beginning
+  StatePlace checkpoint(int64_t index);
+  void bind_states(std::span<const ColumnId> as, const StatePlace& place);
+  void bind(const StatePlace& state, const StatePlace& next_state, int64_t small_slot, int64_t step);
   void bind_step(int64_t step);
   uint32_t all_runs() const { return keys.empty() ? 1 : (uint32_t{1} << keys.size()) - 1; }
   void find_ticks();
@@ -178,7 +192,8 @@ struct TrajectoryCore {
   bool sums_late() const;
   int64_t late_before(int64_t last, std::span<const int64_t> last_owed) const;
   void keep_for_sums(int64_t row);
-  void load_segment(int64_t begin);
+  /// `made`: called after each step that is computed, its columns bound.
+  void load_segment(int64_t begin, const std::function<void()>& made = {});
   void swap_adjoints();
   void begin_lanes(std::span<const int64_t> last_owed, int64_t step);
   void record(const OutputPlace& output, ColumnId from, int64_t step);

@@ -109,14 +109,15 @@ void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoi
   std::vector<ColumnId> from;
   for (const OutputPlace& output : outputs) {
     from.push_back(after_step(output.what.column));
-    kept = kept && adjoint->moved.read[from.back().value];   // else nobody has computed it again
+    const Moved& moved = adjoint->moved;
+    kept = kept && (moves(from.back()) ? moved.read : moved.read_later)[from.back().value];   // else nobody has it
   }
   const bool all = memory.checkpoints == 1 && !checkpoints_only && !packs;
   run_launches(once.forward, 0);
   const int64_t tail = all ? 0 : checkpoints_only || packs ? steps : (memory.checkpoints - 1) * memory.segment;
-  const auto place = [&](int64_t step) {
-    if (step % memory.segment == 0 && step < steps && (step == 0 || !packs)) return saved.slot(step / memory.segment);
-    return states.slot(step > tail ? step - tail - 1 : step % 2);
+  const auto place = [&](int64_t step) -> StatePlace {
+    if (step % memory.segment == 0 && step < steps && (step == 0 || !packs)) return checkpoint(step / memory.segment);
+    return {states.slot(step > tail ? step - tail - 1 : step % 2), turns.slot(step % 2)};
   };
   const bool ahead = fetches_slots();
   held[0] = held[1] = -1;
@@ -128,9 +129,12 @@ void TrajectoryCore::forward(std::span<const OutputPlace> outputs, bool checkpoi
   for (int64_t step = 0; step < steps && !(interrupted && *interrupted); ++step) {
     const int64_t slot = std::max<int64_t>(step - tail, 0);
     bind(place(step), place(step + 1), slot, step);
-    if (ahead && step + 1 < steps) fetch_slots(place(step + 2), std::max<int64_t>(step + 1 - tail, 0));
+    if (ahead && step + 1 < steps) fetch_slots(place(step + 2).kept, std::max<int64_t>(step + 1 - tail, 0));
     compute_step(step, slot, kept ? Compute::Moved : Compute::All);
-    if (packs && (step + 1) % memory.segment == 0 && step + 1 < steps) packed_saved.keep((step + 1) / memory.segment, place(step + 1));
+    if (packs && (step + 1) % memory.segment == 0 && step + 1 < steps) {
+      packed_saved.keep((step + 1) / memory.segment, place(step + 1).kept);
+      packed_turns.keep((step + 1) / memory.segment, place(step + 1).passing);
+    }
     for (size_t k = 0; k < outputs.size(); ++k)
       if (is_read(outputs[k].what, step, steps)) record(outputs[k], from[k], step);
     if (looks) look(step);
@@ -243,8 +247,8 @@ void TrajectoryCore::reverse(std::span<const OutputPlace> outputs, std::span<con
   for (int64_t step = last; step >= 0; --step) {
     load_segment(step / memory.segment * memory.segment);
     bind_step(step);
-    if (ahead && step > ring_begin) fetch_slots(state_before(step - 1), step - 1 - ring_begin);
-    if (!passing.ids().empty()) compute_for_reverse(step);
+    if (ahead && step > ring_begin) fetch_slots(state_before(step - 1).kept, step - 1 - ring_begin);
+    if (passes_again) compute_for_reverse(step);
     else if (dense_values) compute_step(step, step - ring_begin, Compute::All);
     std::memset(zeros.slot(0), 0, zeros.slot_bytes());
     for (const ColumnId id : swapped_zeros) columns.fill(id, 0);
@@ -282,17 +286,26 @@ TrajectoryAtBounds TrajectoryCore::at_bounds(ColumnId state, double low, double 
   TrajectoryAtBounds count;
   const auto found = std::find(now.begin(), now.end(), state);
   if (found == now.end()) return count;
+  const auto see = [&](ColumnId column) {
+    const std::vector<double> values = read(column);
+    for (size_t k = 0; k < values.size(); ++k) {
+      if (lanes != nullptr && !(*lanes)[k % lanes->size()]) continue;
+      count.at += values[k] <= low || values[k] >= high;
+      ++count.all;
+    }
+  };
+  const bool passed = static_cast<size_t>(found - now.begin()) >= states.ids().size();
   for (int64_t begin = 0; begin < steps; begin += memory.segment) {
+    if (passed) {
+      ring_begin = -1;
+      load_segment(begin, [&] { see(after_step(state)); });
+      continue;
+    }
     load_segment(begin);
     const int64_t held = std::min(memory.segment, steps - begin);
     for (int64_t slot = 1; slot <= held; ++slot) {
-      states.bind(columns, now, state_before(begin + slot));
-      const std::vector<double> values = read(state);
-      for (size_t k = 0; k < values.size(); ++k) {
-        if (lanes != nullptr && !(*lanes)[k % lanes->size()]) continue;
-        count.at += values[k] <= low || values[k] >= high;
-        ++count.all;
-      }
+      bind_states(now, state_before(begin + slot));
+      see(state);
     }
     bind_step(std::max<int64_t>(ring_begin, 0));
   }

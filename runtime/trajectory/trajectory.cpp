@@ -93,7 +93,7 @@ struct Trajectory::State {
 void Trajectory::State::make_tiles() {
   cut = neurons_apart(*adjoint);
   if (!cut) return;
-  const double width = static_cast<double>(whole->states.slot_bytes()) / static_cast<double>(cut->posts);
+  const double width = static_cast<double>(whole->saved.slot_bytes()) / static_cast<double>(cut->posts);
   int64_t posts = options.tile_posts;
   if (posts == 0) {
     // An odd number of lines a row: those of a column of vectors do not meet in the cache.
@@ -123,7 +123,7 @@ Result<TrajectoryCore*> Trajectory::State::worker(int thread, int64_t posts) {
 
 /// Of everything, when all tiles are like this one.
 uint64_t Trajectory::State::bytes_with(const TrajectoryCore& core) const {
-  const uint64_t saved = core.states.slot_bytes() * static_cast<uint64_t>(core.memory.checkpoints);
+  const uint64_t saved = core.saved.slot_bytes() * static_cast<uint64_t>(core.memory.checkpoints);
   return whole->columns.bytes() + workers.size() * core.memory.bytes + tiles.size() * saved;
 }
 

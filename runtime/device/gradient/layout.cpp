@@ -79,7 +79,7 @@ Status DeviceTrajectory::State::lay_out() {
   const Needs need = needs();
   const uint64_t free = code->device->free_memory();
   const double most = static_cast<double>(std::min<uint64_t>(setup.max_bytes, free)) / static_cast<double>(runs());
-  segments = plan_segments(setup.steps, need.state, need.step, most - static_cast<double>(need.fixed));
+  segments = plan_segments(setup.steps, {need.state, need.state, need.step}, most - static_cast<double>(need.fixed));
   const double all = (segments.bytes + static_cast<double>(need.fixed)) * static_cast<double>(runs());
   if (segments.bytes + static_cast<double>(need.fixed) > most)
     return Failure{cat("the gradient of ", setup.steps, " steps needs ", bytes_text(all), " of the GPU's memory even with checkpoints, ",
@@ -205,7 +205,7 @@ Result<uint64_t> DeviceTrajectory::least_bytes(const Setup& setup) {
   s.program = &static_cast<const LoadedCode&>(*setup.code).program.program;
   if (Status done = find_rows(setup, *s.program, s.feeds, s.clocks, s.recorded, s.owed, s.fed); !done) return done.failure();
   const Needs need = s.needs();
-  return need.fixed + static_cast<uint64_t>(plan_segments(setup.steps, need.state, need.step, 0).bytes);
+  return need.fixed + static_cast<uint64_t>(plan_segments(setup.steps, {need.state, need.state, need.step}, 0).bytes);
 }
 
 }  // namespace hebb
