@@ -43,6 +43,9 @@ class Reverse {
     std::map<std::pair<ColumnId, uint32_t>, int> stores_before;
     for (const KernelId id : forward)
       for (const Store& store : program_[id].stores) ++stores_before[{store.into, store.element}];
+    changes_ = stores_before;
+    for (const KernelId id : forward)
+      for (const Accumulate& sum : program_[id].accumulates) ++changes_[{sum.into, sum.element}];
     for (size_t i = forward.size(); i-- > 0;) {
       const Kernel kernel = program_[forward[i]];
       forward_ = forward[i];
@@ -130,6 +133,7 @@ class Reverse {
     for (const Store& store : kernel.stores) roots.push_back(store.value);
     for (const Accumulate& sum : kernel.accumulates) roots.push_back(sum.value);
     if (dense_kernel) roots = gather_row_factors(pool, roots, level_over_synapses);
+    if (program_[forward.domain].kind == SpaceKind::Neurons) roots = read_stored(pool, held_after(forward), std::move(roots));
     roots = form_fma(pool, roots);
     size_t next = 0;
     for (Store& store : kernel.stores) store.value = roots[next++];
@@ -143,6 +147,14 @@ class Reverse {
     if (!kernel.stores.empty() || !kernel.accumulates.empty()) kernels_.push_back(program_.add(std::move(kernel)));
     for (const Kernel& part : after) kernels_.push_back(program_.add(part));
     for (const KernelId added : add_fixed_sums(program_, fixed)) kernels_.push_back(added);
+  }
+
+  /// Those stores that no other kernel of the step changes.
+  std::vector<Store> held_after(const Kernel& forward) const {
+    std::vector<Store> out;
+    for (const Store& store : forward.stores)
+      if (activity_.active(store.into) && changes_.at({store.into, store.element}) == 1) out.push_back(store);
+    return out;
   }
 
   /// A kernel over neurons may read its row of another space of the same size, but not store there: a kernel over that
@@ -257,6 +269,7 @@ class Reverse {
   OwedByNeuron& owed_;                        // to uniform adjoints that last for the whole run
   bool adds_;                                 // to what other kernels left
   KernelId forward_;                          // being reversed
+  std::map<std::pair<ColumnId, uint32_t>, int> changes_;   // by element of a column: how often a step stores or sums it
   std::map<ExtremeId, ColumnId> ties_;
   std::set<std::pair<ColumnId, uint32_t>> touched_;
   std::vector<KernelId> kernels_;

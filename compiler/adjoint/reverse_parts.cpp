@@ -129,4 +129,22 @@ std::vector<KernelId> add_fixed_sums(Program& program, const std::vector<FixedSu
   return out;
 }
 
+std::vector<ExprId> read_stored(ExprPool& pool, std::span<const Store> held, std::vector<ExprId> roots) {
+  std::map<uint32_t, ExprId> becomes;
+  for (const Store& store : held)
+    if (info(pool[store.value].op).is_transcendental) becomes[store.value.value] = pool.load(store.into, At::Self, store.element);
+  if (becomes.empty()) return roots;
+  for (const ExprId id : nodes_below(pool, roots)) {
+    const ExprNode node = pool[id];
+    if (node.count == 0 || becomes.contains(id.value)) continue;
+    std::vector<ExprId> operands(node.operands, node.operands + node.count);
+    for (ExprId& operand : operands)
+      if (const auto found = becomes.find(operand.value); found != becomes.end()) operand = found->second;
+    if (!std::equal(operands.begin(), operands.end(), node.operands)) becomes[id.value] = remake(pool, node.op, operands);
+  }
+  for (ExprId& root : roots)
+    if (const auto found = becomes.find(root.value); found != becomes.end()) root = found->second;
+  return roots;
+}
+
 }  // namespace hebb

@@ -3,6 +3,7 @@
 // that every row reads.
 
 #include <map>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -46,6 +47,12 @@ struct PulledScans {
 PulledScans pull_scans(Program& program, const Kernel& forward, ExprId total);
 /// Those of `scans` that something in `values` needs.
 std::vector<Scan> needed_scans(const ExprPool& pool, const std::vector<Scan>& scans, const std::vector<ExprId>& values);
+
+// --- values that steps hold -------------------------------------------------------------------------
+
+/// `roots` with what a kernel stored read where they would compute it again. `held` are those of its stores whose columns
+/// hold until the end of the step what it left there; the same bits. Only functions like tanh: a sum is cheaper than a load.
+std::vector<ExprId> read_stored(ExprPool& pool, std::span<const Store> held, std::vector<ExprId> roots);
 
 // --- one neuron read by all -----------------------------------------------------------------------
 

@@ -268,6 +268,31 @@ TEST(Adjoint, ASecondRunOfWhatMovesIsTheFirst) {
   expect_same(run_wide(16, 2, kPlenty, 3), once);
 }
 
+/// In the way back of a step of `p`.
+int count_of_tanh(const Program& p, const Example& example) {
+  const AdjointResult made = adjoint(p, std::vector{example.theta}, std::vector{example.y});
+  int count = 0;
+  for (const KernelId id : made.adjoint->quiet.reverse) {
+    std::vector<ExprId> roots;
+    for (const Store& store : made.adjoint->program[id].stores) roots.push_back(store.value);
+    for (const Accumulate& sum : made.adjoint->program[id].accumulates) roots.push_back(sum.value);
+    for (const ExprId node : nodes_below(made.adjoint->program.pool, roots)) count += made.adjoint->program.pool[node].op == Op::Tanh;
+  }
+  return count;
+}
+
+TEST(Adjoint, ReadsATanhThatTheStepStoredUnlessItsColumnChangesLater) {
+  Example example;
+  Program& p = example.program;
+  EXPECT_EQ(count_of_tanh(p, example), 0);
+  const KernelId later = p.add(Kernel{.name = "later", .domain = p[example.w].space,
+                                      .accumulates = {{example.y, 0, At::Post, Combine::Sum, p.pool.load(example.x, At::Pre)}}});
+  const auto rate = std::find_if(p.plan.step.begin(), p.plan.step.end(), [&](const Launch& launch) { return p[launch.kernel].name == "rate"; });
+  ASSERT_NE(rate, p.plan.step.end());
+  p.plan.step.insert(rate + 1, {later});
+  EXPECT_EQ(count_of_tanh(p, example), 1);
+}
+
 TEST(Adjoint, RefusesATargetThatReachesNothing) {
   Example example;
   const ColumnId lonely = example.program.add(
