@@ -3,6 +3,9 @@
 Run: time of the steps alone. Brian2 reports it; Hebb's is the time of a long run less that of one step, both from exec to
 exit. Start: exec to exit of `hebb run` with one step that nothing looks at; for Brian2 the time from the first equation to
 the end of the build, without importing it and without a step.
+The balanced network also by hand, as tight as we can (`reference_isp.cpp`), which says how far from Brian2 anybody can get on this
+machine: the synapses and potentials that Hebb draws with seed 1, from the first step on. Its spikes part from Hebb's where rounding
+first differs.
 Both sides draw their own synapses and spikes, so rates and weights agree in their statistics: checked here.
 """
 import json
@@ -41,6 +44,12 @@ def brian(network, steps, folder):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def by_hand(steps):
+    done = subprocess.run([os.environ["BENCH_SPIKING"], "balance-by-hand", str(steps)], check=True, capture_output=True, text=True)
+    words = done.stdout.split()
+    return {name: float(value) for name, value in zip(words[::2], words[1::2])}
+
+
 def compare(network):
     ours, theirs, starts, builds = [], [], [], []
     for repeat in range(REPEATS):
@@ -59,6 +68,11 @@ def compare(network):
     start, build = statistics.median(starts), statistics.median(builds)
     print(f"{network}: {STEPS * 1e-4:g} s at 0.1 ms, {other['synapses']} plastic synapses, {rate:.2f} and {other['rate']:.2f} Hz")
     print(f"  the run itself    Hebb {run:8.3f} s   Brian2 {other['version']} {run_other:8.3f} s   ratio {run_other / run:6.1f}")
+    if network == "balance":
+        hand = by_hand(STEPS)
+        if abs(hand["rate"] - rate) > RATES[network] * rate or abs(hand["weight"] - weight) > 0.002 * weight:
+            sys.exit(f"by hand: rates {hand['rate']} and {rate}, weights {hand['weight']} and {weight} DISAGREE")
+        print(f"  the same by hand  C++  {hand['seconds']:8.3f} s   Brian2 {other['version']} {run_other:8.3f} s   ratio {run_other / hand['seconds']:6.1f}")
     print(f"  text to step one  Hebb {start:8.3f} s   Brian2 {other['version']} {build:8.3f} s   ratio {build / start:6.1f}", flush=True)
 
 

@@ -66,6 +66,16 @@ std::shared_ptr<const Program> balance_program() {
   return compile_network(text, "Balance", path);
 }
 
+/// Drawn, with its start values.
+Result<Simulation> balance_simulation(const std::shared_ptr<const Program>& program) {
+  if (!program) return Failure{"examples/inhibitory_balance.hebb does not compile"};
+  auto kernels = jit(*program, {});
+  if (!kernels) return kernels.failure();
+  auto made = Simulation::create(program, *kernels, {.seed = 1});
+  if (made) made->initialise();
+  return made;
+}
+
 Synapses synapses_of(const Simulation& simulation, const Program& program, const std::string& name) {
   return bench::synapses_of(simulation.connections(space_of(program, name)));
 }
@@ -99,13 +109,9 @@ Balance balance_of(const Simulation& simulation, const Program& program) {
 
 int run_balance_comparison(double* tight_second) {
   const auto program = balance_program();
-  if (!program) return std::fprintf(stderr, "bench: examples/inhibitory_balance.hebb does not compile\n"), 1;
-  auto kernels = jit(*program, {});
-  if (!kernels) return std::fprintf(stderr, "bench: %s\n", kernels.error().c_str()), 1;
-  auto made = Simulation::create(program, *kernels, {.seed = 1});
+  auto made = balance_simulation(program);
   if (!made) return std::fprintf(stderr, "bench: %s\n", made.error().c_str()), 1;
   Simulation& simulation = *made;
-  simulation.initialise();
 
   const Balance net = balance_of(simulation, *program);
   constexpr int64_t kWarm = 20000, kSteps = 20000;  // 2 s each: what the start left is gone
@@ -155,11 +161,34 @@ int run_balance_comparison(double* tight_second) {
   return agree ? 0 : 1;
 }
 
+namespace {
+
+/// The first STEPS steps of the same network by hand alone, as a line for bench/compare_brian2.py.
+int run_balance_by_hand(int64_t steps) {
+  const auto program = balance_program();
+  const auto made = balance_simulation(program);
+  if (!made) return std::fprintf(stderr, "bench: %s\n", made.error().c_str()), 1;
+  const Balance net = balance_of(*made, *program);
+  constexpr int kTurns = 3;
+  std::vector<double> seconds;
+  BalanceResult last;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    last = run_balance_tight(net, 0, steps);
+    seconds.push_back(last.seconds);
+  }
+  const double simulated = static_cast<double>(steps) * 0.1e-3;
+  std::printf("seconds %.4f rate %.3f weight %.4f\n", median(seconds), static_cast<double>(last.spikes_e) / simulated / net.excitatory, last.mean_w);
+  return 0;
+}
+
+}  // namespace
+
 }  // namespace hebb::bench
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::string(argv[1]) == "threads") return hebb::bench::run_threads();
   if (argc > 1 && std::string(argv[1]) == "families") return hebb::bench::run_families(0);
+  if (argc > 2 && std::string(argv[1]) == "balance-by-hand") return hebb::bench::run_balance_by_hand(std::atoll(argv[2]));
   const int events = hebb::bench::run_events();
   double by_hand = 0;
   const int balance = hebb::bench::run_balance_comparison(&by_hand);
