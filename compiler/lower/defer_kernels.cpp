@@ -60,8 +60,9 @@ class Writer {
   }
 
   /// Relative: carrier / scale; after a spike of the pre neuron.
-  ExprId ratio(const Product& product) { return product.ratio.valid() ? pool_.load(product.ratio, At::Pre) : pool_.constant(1); }
-  ExprId next_ratio(const Product& product) { return product.ratio.valid() ? pool_.load(product.next_ratio, At::Pre) : pool_.constant(1); }
+  ExprId ratio(const Product& product, bool after_spike = false) {
+    return product.ratio.valid() ? pool_.load(after_spike ? product.next_ratio : product.ratio, At::Pre) : pool_.constant(1);
+  }
 
   /// An expression of the rule, of a synapse whose weight is `weight_now`.
   ExprId looked_at(ExprId value, ExprId weight_now) {
@@ -136,7 +137,7 @@ class Writer {
   void add_caught_up(Kernel& kernel, ExprId now) {
     if (how_.products.empty()) return;
     const bool as_it_is = !how_.relative || kernel.rows == Rows::OfPre;
-    kernel.stores.push_back({.into = how_.weight_column, .value = as_it_is ? now : left_of(now, &Writer::ratio, &Writer::sum)});
+    kernel.stores.push_back({.into = how_.weight_column, .value = as_it_is ? now : left_of(now, /*after_spike=*/false)});
     if (how_.relative) return;
     for (const Product& product : how_.products) kernel.stores.push_back({.into = product.seen, .value = sum(product)});
   }
@@ -165,10 +166,11 @@ class Writer {
     return kernel;
   }
 
-  /// What is stored of a weight.
-  ExprId left_of(ExprId now, ExprId (Writer::*ratio_then)(const Product&), ExprId (Writer::*sum_then)(const Product&)) {
+  /// Relative: what is stored of a weight; of one that it has after a spike of the pre neuron.
+  ExprId left_of(ExprId now, bool after_spike) {
     ExprId left = now;
-    for (const Product& product : how_.products) left = pool_.sub(left, times((this->*ratio_then)(product), (this->*sum_then)(product)));
+    for (const Product& product : how_.products)
+      left = pool_.sub(left, times(ratio(product, after_spike), after_spike ? after_instant(product) : sum(product)));
     if (!how_.rounding.valid()) return left;
     const auto [low, high] = Reader(draft_, projection_, Frame::Synapse).bounds(how_.weight);
     const double roundings = 2 * static_cast<double>(how_.products.size() + 1);  // of storing and of reading it
@@ -181,7 +183,7 @@ class Writer {
     if (low.valid()) stored = pool_.select(pool_.make(Op::Equal, now, low), pool_.sub(left, beyond(low)), stored);
     return stored;
   }
-  ExprId left_after_spike(ExprId now) { return how_.relative ? left_of(now, &Writer::next_ratio, &Writer::after_instant) : now; }
+  ExprId left_after_spike(ExprId now) { return how_.relative ? left_of(now, /*after_spike=*/true) : now; }
 
   std::vector<Kernel> jumps(const Kernel& whole) {
     std::vector<Kernel> kernels;
