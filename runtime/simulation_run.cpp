@@ -1,6 +1,7 @@
 // A run from its first step to its last, of one simulation or of several on a device together.
 
 #include <algorithm>
+#include <utility>
 
 #include "compiler/support/text.h"
 #include "runtime/simulation_state.h"
@@ -124,7 +125,7 @@ Result<Simulation::Going> Simulation::Going::begin(State& s, int64_t steps, doub
   s.known_finite = false;
   s.plain.assign(s.plain.size(), false);
   if (!resumed) out.begin_plan();
-  if (out.copy_) out.snapshot_ = s.take_snapshot(out.recorder_, std::move(out.snapshot_));
+  if (out.copy_) out.snapshot_ = s.take_snapshot(out.recorder_, std::exchange(s.last_snapshot, {}));
   out.kept_samples_ = out.recorder_.mark();
   out.searched_ = out.n_;
   return out;
@@ -201,6 +202,7 @@ Status Simulation::Going::finish() {
     if (const Status taken = recorder_.flush(*s_.sink); !taken) return taken;
   for (Observer* observer : s_.observers) observer->finish(s_.looked, StateView(s_.columns));
   s_.recorded = std::move(recorder_.recorded);
+  if (copy_ && s_.keeps_snapshot) s_.last_snapshot = std::move(snapshot_);
   return s_.device_status();
 }
 

@@ -17,6 +17,7 @@ namespace {
 
 constexpr double kFewNeurons = 16e3;  // bytes
 constexpr double kSmallState = 16e6;  // bytes; up to here a second copy of the state costs nobody anything
+constexpr double kMostKept = 256e6;   // bytes of a copy that a host may find in use between runs
 constexpr int64_t kWorthAThread = 1 << 18;  // bytes
 
 bool any_nonzero(std::span<const double> row) {
@@ -65,6 +66,7 @@ void Simulation::State::classify() {
   double kept_bytes = 0;
   for (const ColumnId id : kept) kept_bytes += static_cast<double>(columns.bytes(id));
   large = kept_bytes > kSmallState;
+  keeps_snapshot = kept_bytes <= kMostKept;
   double small_bytes = 0;
   for (const ColumnId id : small_states) small_bytes += static_cast<double>(columns.bytes(id));
   few_neurons = small_bytes <= kFewNeurons;

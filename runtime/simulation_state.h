@@ -76,6 +76,7 @@ struct Simulation::State {
 
   bool sparse = false;                 // has sparse projections
   bool large = false;                  // too large to copy without need
+  bool keeps_snapshot = true;          // small enough to keep its memory between runs
   bool replayable = true;              // `actions` lead to where the next run starts
   std::vector<HostAction> actions;     // kept when large
   std::vector<EarlierRun> earlier;     // what was done after them
@@ -85,6 +86,7 @@ struct Simulation::State {
   std::vector<Observer*> observers;
   Pauses pauses;
   RecordSink* sink = nullptr;
+  Snapshot last_snapshot;              // of the last run: its memory serves the next
   bool known_finite = false;           // searched, and nothing has happened since
   bool fresh = true;                   // all columns are 0 as they were made
   bool untouched = false;              // since the last step nothing was written but what is fed
