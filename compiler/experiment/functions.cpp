@@ -1,5 +1,6 @@
 #include "compiler/experiment/functions.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "compiler/experiment/measures.h"
@@ -13,19 +14,6 @@ size_t slot_of(const Function& function, std::string_view name) {
   for (size_t i = 0; i < function.parameters.size(); ++i)
     if (function.parameters[i] == name) return i;
   return function.parameters.size();
-}
-
-bool enough(Evaluation& e, const Function& function, const FunctionCall& call, size_t given) {
-  if (function.variadic) {
-    if (given >= function.required) return true;
-  } else {
-    size_t filled = 0;
-    for (size_t i = 0; i < function.required; ++i) filled += call.slots[i].has_value();
-    if (filled == function.required) return true;
-  }
-  report_argument(e, call.span,
-                  cat(quoted(function.name), " takes ", signature(function), ", got ", plural(given, "argument")));
-  return false;
 }
 
 }  // namespace
@@ -55,10 +43,9 @@ std::string signature(const Function& function) {
   return out + (function.variadic ? ", …)" : ")");
 }
 
-std::optional<FunctionCall> bind_arguments(Evaluation& e, const Function& function, const ast::Call& call,
-                                           Span span) {
-  FunctionCall out{.name = std::string(function.name), .span = span, .slots = {}, .more = {}};
-  out.slots.resize(function.parameters.size());
+std::optional<std::vector<size_t>> argument_slots(Evaluation& e, const Function& function, const ast::Call& call, Span span) {
+  std::vector<size_t> out;
+  std::vector<bool> filled(function.parameters.size());
   size_t next = 0;
   for (const ast::Argument& argument : call.arguments) {
     size_t slot = next;
@@ -72,31 +59,47 @@ std::optional<FunctionCall> bind_arguments(Evaluation& e, const Function& functi
                         near ? cat("did you mean ", *near, "?") : cat("it takes ", signature(function)));
         return std::nullopt;
       }
-    } else if (!function.variadic) {
+    } else {
       ++next;
     }
-    if (!function.variadic && slot >= out.slots.size()) {
+    out.push_back(slot);
+    if (function.variadic) continue;
+    if (slot >= filled.size()) {
       report_argument(e, argument.value->span,
                       cat(quoted(function.name), " takes ", signature(function), ", got ",
                           plural(call.arguments.size(), "argument")));
       return std::nullopt;
     }
-    auto value = evaluate_argument(e, argument);
-    if (!value) return std::nullopt;
-    if (&argument == call.arguments.data()) out.range_axes = static_cast<int>(argument.ranges.size());
-    Given given{std::move(*value), argument.value->span};
-    if (function.variadic) {
-      out.more.push_back(std::move(given));
-      continue;
-    }
-    if (out.slots[slot]) {
+    if (filled[slot]) {
       report_argument(e, argument.value->span,
                       cat(quoted(function.parameters[slot]), " of ", quoted(function.name), " is given twice"));
       return std::nullopt;
     }
-    out.slots[slot] = std::move(given);
+    filled[slot] = true;
   }
-  if (!enough(e, function, out, call.arguments.size())) return std::nullopt;
+  const auto required = filled.begin() + static_cast<std::ptrdiff_t>(function.variadic ? 0 : function.required);
+  const bool enough = function.variadic ? out.size() >= function.required : std::find(filled.begin(), required, false) == required;
+  if (enough) return out;
+  report_argument(e, span,
+                  cat(quoted(function.name), " takes ", signature(function), ", got ", plural(out.size(), "argument")));
+  return std::nullopt;
+}
+
+std::optional<FunctionCall> bind_arguments(Evaluation& e, const Function& function, const ast::Call& call,
+                                           Span span) {
+  const auto slots = argument_slots(e, function, call, span);
+  if (!slots) return std::nullopt;
+  FunctionCall out{.name = std::string(function.name), .span = span, .slots = {}, .more = {}};
+  out.slots.resize(function.parameters.size());
+  for (size_t k = 0; k < slots->size(); ++k) {
+    const ast::Argument& argument = call.arguments[k];
+    auto value = evaluate_argument(e, argument);
+    if (!value) return std::nullopt;
+    if (k == 0) out.range_axes = static_cast<int>(argument.ranges.size());
+    Given given{std::move(*value), argument.value->span};
+    if (function.variadic) out.more.push_back(std::move(given));
+    else out.slots[(*slots)[k]] = std::move(given);
+  }
   return out;
 }
 

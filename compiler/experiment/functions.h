@@ -46,7 +46,10 @@ std::string signature(const Function& function);
 /// Names of data files are relative to the folder of the source that mentions them.
 std::string data_path(const Evaluation& e, const std::string& name, Span span);
 
-/// Checks number and names of arguments; reports and returns nothing when they do not fit.
+/// The parameter of each argument; of a variadic function their order. Reports numbers and names that do not fit.
+std::optional<std::vector<size_t>> argument_slots(Evaluation& e, const Function& function, const ast::Call& call, Span span);
+
+/// The same, with the arguments evaluated.
 std::optional<FunctionCall> bind_arguments(Evaluation& e, const Function& function, const ast::Call& call,
                                            Span span);
 

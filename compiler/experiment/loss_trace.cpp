@@ -362,19 +362,11 @@ class Tracer {
     std::vector<int> operands;
     std::vector<size_t> places;   // of each operand, in slots or in `more`
     std::optional<int64_t> axis;
-    size_t next = 0;
-    for (const ast::Argument& given : node.arguments) {
-      size_t slot = next;
-      if (given.name) {
-        slot = 0;
-        while (slot < function.parameters.size() && function.parameters[slot] != given.name->text) ++slot;
-      } else {
-        ++next;
-      }
-      if (!function.variadic && slot >= form.slots.size()) {
-        report_argument(e_, span, cat(quoted(function.name), " takes ", signature(function)));
-        return std::nullopt;
-      }
+    const auto slots = argument_slots(e_, function, node, span);
+    if (!slots) return std::nullopt;
+    for (size_t k = 0; k < slots->size(); ++k) {
+      const ast::Argument& given = node.arguments[k];
+      const size_t slot = (*slots)[k];
       if (slot == 0 && !given.ranges.empty()) form.range_axes = static_cast<int>(given.ranges.size());
       const Span where = given.value->span;
       if (!depends(*given.value)) {
