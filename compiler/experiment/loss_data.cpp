@@ -27,14 +27,15 @@ LossGraph without_gaps(LossGraph graph) {
   return graph;
 }
 
-/// What the leaves are when only recording `lane` takes part: as `RunGradient` leaves them, with any value for what a run computes.
-std::vector<Tensor> leaves_of_recording(const LossProblem& problem, int64_t lane, int64_t burn_in) {
+/// What the leaves are when only recording `lane` takes part, or all (none): as `RunGradient` leaves them, with any value for what a
+/// run computes.
+std::vector<Tensor> leaves_of_recordings(const LossProblem& problem, std::optional<int64_t> lane, int64_t burn_in) {
   std::vector<Tensor> out(problem.graph.leaves.size());
   for (size_t k = 0; k < out.size(); ++k)
     if (problem.leaf_target[k] >= 0) out[k] = problem.targets[static_cast<size_t>(problem.leaf_target[k])].value;
   for (const RunGradient& run : problem.runs) {
     const bool by_lane = run.batched() && run.lanes() == problem.lanes();
-    const bool cut = by_lane && problem.cut.has_value();
+    const bool cut = by_lane && lane && problem.cut.has_value();
     const int64_t entries = cut ? 1 : run.lanes();
     for (const RunGradient::Output& output : run.outputs_here()) {
       const int64_t samples = output.read.samples(run.prepared().options.steps);
@@ -50,7 +51,7 @@ std::vector<Tensor> leaves_of_recording(const LossProblem& problem, int64_t lane
       into = {.shape = one.shape, .values = {}, .dimension = one.dimension};
       if (run.batched()) into.shape.insert(into.shape.begin(), entries);
       for (int64_t entry = 0; entry < entries; ++entry) {
-        if (by_lane && !cut && entry != lane) into.values.insert(into.values.end(), one.values.size(), std::nan(""));
+        if (by_lane && lane && !cut && entry != *lane) into.values.insert(into.values.end(), one.values.size(), std::nan(""));
         else into.values.insert(into.values.end(), one.values.begin(), one.values.end());
       }
     }
@@ -78,16 +79,18 @@ std::optional<std::vector<bool>> recordings_without_data(Evaluation& e, const Lo
   const int64_t lanes = problem.lanes();
   std::vector<bool> out(static_cast<size_t>(lanes));
   const auto& nodes = problem.graph.nodes;
+  // Shapes that differ are told whole, not cut to one recording.
+  if (lanes > 1 && problem.cut && !terms(e, problem.graph, leaves_of_recordings(problem, {}, 0), nullptr)) return std::nullopt;
   if (lanes == 1 || std::none_of(nodes.begin(), nodes.end(), is_mean_over_data) || (burn_in == 0 && !has_gaps(problem.graph))) return out;
   const LossGraph whole = without_gaps(problem.graph);
   for (int64_t lane = 0; lane < lanes; ++lane) {
     std::optional<LossCut> cut;
     if (problem.cut) cut = LossCut{.lanes = {lane}, .constants = *problem.cut};
-    const auto found = terms(e, problem.graph, leaves_of_recording(problem, lane, burn_in), cut ? &*cut : nullptr);
+    const auto found = terms(e, problem.graph, leaves_of_recordings(problem, lane, burn_in), cut ? &*cut : nullptr);
     if (!found) return std::nullopt;
     if (*found > 0) continue;
     // A term may also be missing because of the value that stands for a run, as log(y - 1).
-    const auto could = terms(e, whole, leaves_of_recording(problem, lane, 0), cut ? &*cut : nullptr);
+    const auto could = terms(e, whole, leaves_of_recordings(problem, lane, 0), cut ? &*cut : nullptr);
     out[static_cast<size_t>(lane)] = could && *could > 0;
   }
   return out;

@@ -17,14 +17,6 @@ std::vector<const Tensor*> operands_of(const LossNode& node, const LossTape& tap
   return out;
 }
 
-/// "[3, 1]"; nothing for a number.
-std::string place_text(size_t place, const Extents& shape) {
-  std::string out;
-  for (size_t k = shape.size(); k-- > 0; place /= static_cast<size_t>(shape[k]))
-    out = cat(place % static_cast<size_t>(shape[k]), out.empty() ? "" : ", ", out);
-  return out.empty() ? "" : cat(" at [", out, "]");
-}
-
 /// The first element that is nan, where that of no operand is.
 std::optional<size_t> new_nan(const LossNode& node, const LossTape& tape, const Tensor& value) {
   const auto is_nan = [](double one) { return std::isnan(one); };
@@ -58,7 +50,7 @@ std::optional<LossTape> evaluate_loss(Evaluation& e, const LossGraph& graph, std
     auto value = node.value(e, operands_of(node, tape));
     if (!value) return std::nullopt;
     if (const auto place = became_nan ? new_nan(node, tape, *value) : std::nullopt) {
-      *became_nan = cat(quoted(std::string(e.sources.text(node.span))), " became nan", place_text(*place, value->shape));
+      *became_nan = cat(quoted(std::string(e.sources.text(node.span))), " became nan", element_place(*place, value->shape));
       return std::nullopt;
     }
     tape.push_back(std::move(*value));

@@ -1,5 +1,6 @@
 #include "compiler/experiment/loss_trace.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "compiler/experiment/loss_nodes.h"
@@ -376,6 +377,7 @@ class Tracer {
         if (!function.variadic && function.parameters[slot] == "axis" && tensor && tensor->scalar())
           axis = static_cast<int64_t>(tensor->values[0]);
         const bool array = tensor && (function.variadic || function.parameters[slot] != "axis");
+        if (array && !finite_data(function, *tensor, where)) return std::nullopt;
         if (array) {
           operands.push_back(constant(*tensor, where));
           places.push_back(slot);
@@ -407,6 +409,17 @@ class Tracer {
     }
     if (!in_order) return refuse(span, cat(quoted(function.name), " needs its arguments in order here"));
     return add(function_node(function, std::move(form), std::move(ordered), rule, span));
+  }
+
+  /// What a mean over data compares with may be missing (nan), but not infinite: no model comes near that.
+  bool finite_data(const Function& function, const Tensor& data, Span span) {
+    if (pull_of_function(std::string(function.name), {}).likelihood == LossNode::Likelihood::None) return true;
+    const auto bad = std::find_if(data.values.begin(), data.values.end(), [](double v) { return std::isinf(v); });
+    if (bad == data.values.end()) return true;
+    e_.diags.report(DiagKind::DataContent, span,
+                    cat("what ", quoted(function.name), " compares with holds ", *bad, element_place(static_cast<size_t>(bad - data.values.begin()), data.shape)))
+        .help = "what is missing is written  nan";
+    return false;
   }
 
   static void place(FunctionCall& form, const Function& function, size_t slot, Given given) {

@@ -135,13 +135,14 @@ bool add_feed(Evaluation& e, const GivenSetting& given, const Feed& feed, Prepar
                        plural(out.options.steps, "step")));
     return false;
   }
-  for (const auto& lane : lanes.lanes) {
+  for (size_t recording = 0; recording < lanes.lanes.size(); ++recording) {
+    const std::vector<double>& lane = lanes.lanes[recording];
     const auto bad = std::find_if(lane.begin(), lane.end(), [](double v) { return !std::isfinite(v); });
     if (bad == lane.end()) continue;
     const auto place = bad - lane.begin();
     e.diags.report(DiagKind::DataContent, given.span,
                    cat("what is fed to ", quoted(given.name), " holds ", *bad, " in row ", place / n,
-                       n > 1 ? cat(", column ", place % n) : ""))
+                       n > 1 ? cat(", column ", place % n) : "", lanes.batched ? cat(" of recording ", recording) : ""))
         .help = "replace it first:  if is_finite(x) then x else 0";
     return false;
   }
@@ -233,25 +234,29 @@ bool all_fed(Evaluation& e, const ast::Run& run, const Prepared& prepared) {
 bool count_lanes(Evaluation& e, const ast::Run& run, Prepared& out) {
   out.lanes = out.options.batch;
   out.batched = out.options.batched;
-  const auto join_lanes = [&](const LaneValues& values) {
+  std::string from = out.options.seeds.size() > 1 ? "seed" : "batch";   // what said how many
+  const auto join_lanes = [&](const std::string& name, const LaneValues& values) {
     if (!values.batched) return true;
     const auto lanes = static_cast<int64_t>(values.lanes.size());
-    if (out.batched && out.lanes != lanes) {
-      e.diags.report(DiagKind::ShapesDiffer, run.network.span,
-                     cat("the lists of this run have different lengths: ", out.lanes, " and ", lanes));
+    if (lanes == 0) {
+      report_argument(e, run.network.span, cat(quoted(name), " holds no recording: its list is empty"));
       return false;
     }
+    if (out.batched && out.lanes != lanes) {
+      e.diags.report(DiagKind::ShapesDiffer, run.network.span,
+                     cat("the lists of this run have different lengths: ", quoted(from), " says ", out.lanes, ", ", quoted(name), " holds ", lanes));
+      return false;
+    }
+    if (!out.batched) from = name;
     out.lanes = lanes;
     out.batched = true;
     return true;
   };
   for (const auto& [id, values] : out.columns)
-    if (!join_lanes(values)) return false;
+    if (!join_lanes((*out.program)[id].name, values)) return false;
   for (const auto& [feed, values] : out.feeds)
-    if (!join_lanes(values)) return false;
-  if (out.lanes > 0) return true;
-  report_argument(e, run.network.span, "a batch has at least one lane");
-  return false;
+    if (!join_lanes(feed.name, values)) return false;
+  return true;
 }
 
 /// What a fit found is a setting of every later run that does not set the same itself.

@@ -19,6 +19,13 @@ std::string shape_text(const Extents& shape) {
   return out + "]";
 }
 
+std::string element_place(size_t place, const Extents& shape) {
+  std::string out;
+  for (size_t k = shape.size(); k-- > 0; place /= static_cast<size_t>(shape[k]))
+    out = cat(place % static_cast<size_t>(shape[k]), out.empty() ? "" : ", ", out);
+  return out.empty() ? "" : cat(" at [", out, "]");
+}
+
 std::optional<Extents> broadcast(const Extents& a, const Extents& b) {
   const Extents& longer = a.size() >= b.size() ? a : b;
   const Extents& shorter = a.size() >= b.size() ? b : a;

@@ -15,6 +15,8 @@ using Extents = std::vector<int64_t>;
 int64_t count(const Extents& shape);
 /// "a number", "[64]", "[1797, 64]"
 std::string shape_text(const Extents& shape);
+/// " at [3, 1]"; nothing for a number.
+std::string element_place(size_t place, const Extents& shape);
 /// The common shape, or nothing when the shapes do not fit.
 std::optional<Extents> broadcast(const Extents& a, const Extents& b);
 
