@@ -83,7 +83,7 @@ class Forward {
         if (std::all_of(slopes.begin(), slopes.end(), [&](ExprId s) { return program_.pool.is_constant(s, 0); })) continue;
         std::vector<Scan>& made = scans_[scan.as];
         for (const ExprId slope : slopes)
-          made.push_back({add_beside(program_, program_[scan.as].space, cat("t/", program_[scan.as].name)), scan.along, slope});
+          made.push_back({add_beside(program_, program_[scan.as].space, cat(kTangentOf, program_[scan.as].name)), scan.along, slope});
       }
       out.insert(out.end(), scans_[scan.as].begin(), scans_[scan.as].end());
     }
@@ -175,7 +175,7 @@ TangentResult tangent(const Program& primal, std::span<const ColumnId> targets, 
     const ColumnId id{i};
     if (!activity.active(id) || first_direction.contains(id)) continue;
     Column column = primal.columns[i];
-    column.name = cat("t/", column.name);
+    column.name = cat(kTangentOf, column.name);
     column.width *= out.directions;
     column.reset = 0;
     out.tangent_of[i] = out.program.add(std::move(column));

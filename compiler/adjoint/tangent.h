@@ -2,9 +2,14 @@
 // Program → Program: the step with the derivatives of its columns beside them, one direction for each
 // element of the targets. Forward mode: what second-order fits of few parameters need.
 
+#include <string_view>
+
 #include "compiler/adjoint/adjoint.h"
 
 namespace hebb {
+
+/// What the name of a column of derivatives begins with: then that of its primal.
+inline constexpr std::string_view kTangentOf = "t/";
 
 struct Tangent {
   Program program;                   // columns of the primal keep their ids

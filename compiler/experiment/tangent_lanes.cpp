@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "compiler/adjoint/activity.h"
+#include "compiler/adjoint/tangent.h"
 #include "compiler/experiment/engine.h"
 #include "compiler/program/interpret.h"
+#include "compiler/support/text.h"
 #include "runtime/device/device.h"
 #include "runtime/threads.h"
 
@@ -116,10 +118,24 @@ std::vector<Recording> valid_recordings(const MovingRun& moving) {
   return valid;
 }
 
+/// Of a derivative: the name and the place of what it is the derivative of.
+std::string moving_divergence_text(Divergence bad, const Program& program) {
+  if (!bad.column.starts_with(kTangentOf)) return divergence_text(bad, program);
+  const Column& derivatives = program[program.find_column(bad.column)];
+  bad.column.erase(0, kTangentOf.size());
+  const int64_t width = program[program.find_column(bad.column)].width;
+  if (derivatives.width > 1) {   // the element and the direction are the last index
+    const int64_t element = bad.index.back() * width / derivatives.width;
+    bad.index.pop_back();
+    if (width > 1) bad.index.push_back(element);
+  }
+  return cat("the derivative of ", divergence_text(bad, program));
+}
+
 TangentLane end_lane(const MovingRun& moving, Simulation& simulation, const Status& done) {
   if (!done) return {.recorded = {}, .failure = done.error()};
   if (simulation.divergence())
-    return {.recorded = {}, .failure = divergence_text(*simulation.divergence(), *moving.program), .diverged = true};
+    return {.recorded = {}, .failure = moving_divergence_text(*simulation.divergence(), *moving.program), .diverged = true};
   TangentLane out{.recorded = {}, .failure = {}};
   std::vector<Recorded> taken = simulation.take_recorded();
   size_t next = 0;
