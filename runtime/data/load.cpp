@@ -32,6 +32,7 @@ Format format_of(const std::string& path) {
 
 Failure unsupported(std::string_view verb, const std::string& path, Format format) {
   const std::string_view why = format == Format::Mat ? "MATLAB's files are read only, expected .csv, .npy, .npz or .h5"
+                               : verb == "read"      ? "the ending of its name is unknown, expected .csv, .npy, .npz, .h5 or .mat"
                                                      : "the ending of its name is unknown, expected .csv, .npy, .npz or .h5";
   return {cat("cannot ", verb, ' ', quoted(path), ": ", why)};
 }

@@ -426,7 +426,7 @@ TEST(Files, LoadAndSaveByTheirEnding) {
     EXPECT_TRUE(save_data(folder / name, twice).error().ends_with("two of the arrays are named 'x'"));
   }
   EXPECT_EQ(folder.files(), 3u);
-  EXPECT_EQ(load_data("x.d/y").error(), "cannot read 'x.d/y': the ending of its name is unknown, expected .csv, .npy, .npz or .h5");
+  EXPECT_EQ(load_data("x.d/y").error(), "cannot read 'x.d/y': the ending of its name is unknown, expected .csv, .npy, .npz, .h5 or .mat");
   EXPECT_EQ(load_data(folder / "none.csv").error(), "cannot read '" + folder / "none.csv" + "': No such file or directory");
 }
 
