@@ -136,8 +136,10 @@ class Checker {
     for (const ast::Path& path : fit.paths) check_path_once(setting_path(path), path.span);
     visit(*fit.loss);
     const std::vector<std::string>& options = fit_option_names();
+    std::map<std::string, Span> given;
     for (const ast::Setting& setting : fit.settings) {
       const std::string name = setting_path(setting.path);
+      report_second(given, name, setting.path.span, "is given twice");
       const std::string first = setting.path.parts[0].text;
       const bool known = std::find(options.begin(), options.end(), first) != options.end();
       const bool word = !setting.value || std::holds_alternative<ast::NameRef>(without_parens(*setting.value).node);

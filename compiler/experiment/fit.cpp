@@ -58,10 +58,12 @@ std::optional<std::vector<Free>> free_numbers(Evaluation& e, const LossProblem& 
     for (size_t i = 0; i < fixed->size(); ++i) {
       if ((*fixed)[i]) continue;
       const double value = target.value.values[i];
-      const bool inside = interval.open ? value > interval.low && value < interval.high
-                                        : value >= interval.low && value <= interval.high;
+      const bool inside = std::isfinite(value) && (interval.open ? value > interval.low && value < interval.high
+                                                                 : value >= interval.low && value <= interval.high);
       if (!inside) {
-        report_argument(e, span, cat(quoted(target.path), " begins at ", value, ", outside of what it is declared to stay in"),
+        const auto given = options.start.find(target.path);
+        report_argument(e, given == options.start.end() ? span : given->second.span,
+                        cat(quoted(target.path), " begins at ", value, ", ", std::isfinite(value) ? "outside of what it is declared to stay in" : "which is no number to go on from"),
                         cat("give it another start:  start = …"));
         return std::nullopt;
       }
@@ -177,7 +179,8 @@ std::optional<std::vector<bool>> look_for_data(Evaluation& e, const LossProblem&
   return out;
 }
 
-bool check_lanes(Evaluation& e, const LossProblem& problem, const FitOptions& options, Span span) {
+bool check_lanes(Evaluation& e, const LossProblem& problem, const FitOptions& options, const ast::Fit& fit) {
+  const Span span = fit.span;
   for (const int64_t lane : options.validation) {
     if (lane < problem.lanes()) continue;
     report_argument(e, span, cat("'validation' names recording ", lane, ", and there are ", problem.lanes()));
@@ -188,8 +191,16 @@ bool check_lanes(Evaluation& e, const LossProblem& problem, const FitOptions& op
     report_argument(e, span, cat("'burn_in' leaves out all of the ", problem.runs[0].prepared().options.steps, " steps"));
     return false;
   }
-  if (static_cast<int64_t>(std::set(options.validation.begin(), options.validation.end()).size()) < problem.lanes()) return true;
-  report_argument(e, span, "'validation' holds back every recording: nothing is left to fit");
+  const auto fitted = problem.lanes() - static_cast<int64_t>(options.validation.size());
+  if (fitted == 0) {
+    report_argument(e, span, "'validation' holds back every recording: nothing is left to fit");
+    return false;
+  }
+  if (options.batch <= fitted) return true;
+  for (const ast::Setting& setting : fit.settings)
+    if (setting_path(setting.path) == "batch")
+      report_argument(e, setting.value->span, cat("an update takes ", options.batch, " recordings, and there ", fitted == 1 ? "is " : "are ", fitted,
+                                                  options.validation.empty() ? "" : " to fit"), "batch = all  takes all of them");
   return false;
 }
 
@@ -237,7 +248,7 @@ void perform_fit(Evaluation& e, const ast::Fit& fit) {
   if (!starts) return give_up();
   auto problem = make_problem(e, *fit.loss, std::move(*targets),
                               {.precision = options->precision, .max_bytes = e.options.max_memory});
-  if (!problem || !check_lanes(e, *problem, *options, fit.span)) return give_up();
+  if (!problem || !check_lanes(e, *problem, *options, fit)) return give_up();
   auto free = free_numbers(e, *problem, *options, fit.span);
   if (!free) return give_up();
   const auto without_data = look_for_data(e, *problem, *options, fit.loss->span);

@@ -16,6 +16,18 @@ struct Word {
   int value;
 };
 
+/// What others call the same.
+std::optional<std::string> fit_word_meant(const std::string& given, const std::vector<std::string>& names) {
+  static const std::map<std::string, std::string> elsewhere = {
+      {"sgd", "gradient_descent"}, {"gd", "gradient_descent"}, {"bfgs", "lbfgs"}, {"l_bfgs", "lbfgs"}, {"LBFGS", "lbfgs"}, {"adamw", "adam"},
+      {"newton", "gauss_newton"}, {"lm", "gauss_newton"}, {"levenberg_marquardt", "gauss_newton"}, {"cos", "cosine"}, {"single", "float"},
+      {"float32", "float"}, {"float64", "double"}, {"backward", "reverse"}};
+  const auto known = elsewhere.find(given);
+  if (known != elsewhere.end() && std::find(names.begin(), names.end(), known->second) != names.end()) return known->second;
+  if (given.empty()) return std::nullopt;
+  return std::find(names.begin(), names.end(), given) != names.end() ? given : did_you_mean(given, names);
+}
+
 class Reader {
  public:
   Reader(Evaluation& e, std::span<const Target> targets) : e_(e), targets_(targets) {}
@@ -61,12 +73,7 @@ class Reader {
       if (!e_.options.seed_given) out.seed = static_cast<uint64_t>(seed);
       return true;
     }
-    if (name == "report") {
-      double report = 0;
-      if (!number(setting, report, 0)) return false;
-      out.report = report != 0;
-      return true;
-    }
+    if (name == "report") return truth(setting, out.report);
     if (name == "validation") return indices(setting, out.validation);
     if (name == "start" || name.starts_with("start.")) return by_path(setting, name, "start", out.start);
     if (name == "fixed" || name.starts_with("fixed.")) return by_path(setting, name, "fixed", out.fixed);
@@ -96,11 +103,20 @@ class Reader {
     }
     Diagnostic& diag = e_.diags.report(DiagKind::WrongArgument, setting.value->span,
                                        cat(quoted(setting_path(setting.path)), " is one of ", listed(names)));
-    const auto near = name ? did_you_mean(name->name, names) : std::nullopt;
-    if (near) diag.help = cat("did you mean ", *near, "?");
+    const auto* text = std::get_if<ast::String>(&without_parens(*setting.value).node);
+    const std::string given = name ? name->name : text ? text->value : "";
+    if (const auto near = fit_word_meant(given, names)) diag.help = cat(text ? "write it without quotes:  " : "did you mean ", *near, text ? "" : "?");
     return false;
   }
 
+  bool truth(const ast::Setting& setting, bool& into) {
+    const auto value = evaluate_number(e_, *setting.value);
+    if (!value) return false;
+    into = *value != 0;
+    if (*value == 0 || *value == 1) return true;
+    report_argument(e_, setting.value->span, cat(quoted(setting_path(setting.path)), " is true or false, not ", *value));
+    return false;
+  }
   bool number(const ast::Setting& setting, double& into, double least) {
     const auto value = evaluate_number(e_, *setting.value);
     if (!value) return false;
@@ -111,9 +127,11 @@ class Reader {
     return false;
   }
   bool positive(const ast::Setting& setting, double& into) {
-    if (!number(setting, into, 0)) return false;
-    if (into > 0) return true;
-    report_argument(e_, setting.value->span, cat(quoted(setting_path(setting.path)), " is above 0"));
+    const auto value = evaluate_number(e_, *setting.value);
+    if (!value) return false;
+    into = *value;
+    if (*value > 0 && std::isfinite(*value)) return true;
+    report_argument(e_, setting.value->span, cat(quoted(setting_path(setting.path)), " is a number above 0, not ", *value));
     return false;
   }
   bool whole(const ast::Setting& setting, int64_t& into, double least) {
@@ -121,7 +139,8 @@ class Reader {
     if (!number(setting, value, least)) return false;
     into = static_cast<int64_t>(value);
     if (value == std::floor(value) && value <= kMost) return true;
-    report_argument(e_, setting.value->span, cat(quoted(setting_path(setting.path)), " is a whole number, not ", value));
+    report_argument(e_, setting.value->span, cat(quoted(setting_path(setting.path)), value > kMost ? cat(" is at most ", kMost) : " is a whole number",
+                                                 ", not ", value));
     return false;
   }
   bool optional_whole(const ast::Setting& setting, std::optional<int64_t>& into) {
@@ -136,6 +155,10 @@ class Reader {
     for (const double v : value->values) {
       if (v != std::floor(v) || v < 0) {
         report_argument(e_, setting.value->span, cat("recordings are counted from 0; ", v, " is none"), "name them:  validation = [4, 5]");
+        return false;
+      }
+      if (std::find(into.begin(), into.end(), static_cast<int64_t>(v)) != into.end()) {
+        report_argument(e_, setting.value->span, cat("recording ", v, " is listed twice"));
         return false;
       }
       into.push_back(static_cast<int64_t>(v));

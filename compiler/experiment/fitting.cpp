@@ -224,6 +224,7 @@ bool Fitting::report_stops() {
     Diagnostic& diag = e_.diags.report(found ? DiagKind::FitStopped : DiagKind::Diverged, fit_.span,
                                        cat(which, " stopped ", s_.starts[k].stopped, rest));
     if (!found && computes_with_missing_data(problem_.graph)) diag.help = "the loss computes with data that are nan or infinite: mse(…) and the cross entropies leave nan out, nothing else does";
+    else if (!found && s_.starts[k].update > 0) diag.help = "give the weight bounds, or try a smaller 'lr' or 'clip'; before its first epoch ends nothing is known to be best";
     else if (!found) diag.help = "begin elsewhere (start = …), or give the weight bounds";
     else if (several) diag.help = "the other starts went on; a smaller 'lr', 'spread' or 'clip' may keep this one going";
     else diag.help = "the best values so far are kept; a smaller 'lr', or 'clip', may go further";
