@@ -55,6 +55,7 @@ struct Evaluation {
   int depth = 0;                           // of nested calls of functions
   bool interrupted = false;
   bool some_recordings = false;            // a loss of some of its recordings: see SomeRecordings
+  uint64_t loaded = 0;                     // a hash of all data from files, whatever their order
   int plots = 0;                           // without a file name, so far
   std::set<std::string> told_seeds = {};   // what note_seeds said
   std::set<std::string> noted;             // what is said once

@@ -91,6 +91,7 @@ int64_t Fitting::starts_at_once() const {
 }
 
 bool Fitting::run() {
+  identity_ = identity();
   if (!resume()) return false;
   if (!save(true)) return false;   // before the work, not after it
   began_ = shown_ = Clock::now();
@@ -322,21 +323,23 @@ std::string Fitting::state_file() const {
   return number == 0 ? e_.options.checkpoint : cat(e_.options.checkpoint, ".", number);
 }
 
-uint64_t Fitting::fingerprint() const {
-  std::string text = cat(fit_.span.begin, "\n", e_.options.seed, "\n", plan_.options.precision == Precision::Float64);
-  for (uint32_t file = 0; file < e_.sources.size(); ++file) text += cat("\n", e_.sources[FileId{file}].text);   // rules may be imported
-  for (const auto& [name, value] : e_.model.constants) text += cat("\n", name, " ", value);
-  return fnv1a(text);
+FitIdentity Fitting::identity() const {
+  std::string source = cat(fit_.span.begin);
+  for (uint32_t file = 0; file < e_.sources.size(); ++file) source += cat("\n", e_.sources[FileId{file}].text);   // rules may be imported
+  for (const auto& [name, value] : e_.model.constants) source += cat("\n", name, " ", value);
+  const std::string settings = cat(e_.options.seed, "\n", plan_.options.precision == Precision::Float64);
+  return {.source = fnv1a(source), .settings = fnv1a(settings), .data = e_.loaded};
 }
 
 bool Fitting::save(bool now) {
   constexpr double kInterval = 0.2;   // seconds
-  if (e_.options.checkpoint.empty() || cannot_save_ || (!now && Seconds(Clock::now() - saved_).count() < kInterval)) return true;
+  if (e_.options.checkpoint.empty() || (!now && Seconds(Clock::now() - saved_).count() < kInterval)) return true;
   saved_ = Clock::now();
-  const Status done = save_state(state_file(), fingerprint(), s_);
-  if (!done) e_.diags.report(DiagKind::FileProblem, fit_.span, done.error());
-  cannot_save_ = !done.ok();
-  return done.ok();
+  const Status done = save_state(state_file(), identity_, s_);
+  if (done) return true;
+  if (now) e_.diags.report(DiagKind::FileProblem, fit_.span, done.error());
+  else clear_progress(), note_once(e_, cat(done.error(), "; the fit goes on and tries again"));   // room may be made meanwhile
+  return false;
 }
 
 bool Fitting::resume() {
@@ -344,7 +347,7 @@ bool Fitting::resume() {
   // A fit that was not reached has no state: one after the first, or one behind a run that was interrupted.
   const bool behind = e_.fits_begun > 1 || std::filesystem::exists(runs_beside(e_.options.checkpoint));
   if (behind && !std::filesystem::exists(state_file())) return true;
-  auto state = load_state(state_file(), fingerprint());
+  auto state = load_state(state_file(), identity_);
   if (!state) {
     e_.diags.report(DiagKind::FileProblem, fit_.span, state.error());
     return false;

@@ -49,7 +49,7 @@ class Fitting {
   void show_progress();
   void clear_progress();
   std::string state_file() const;
-  uint64_t fingerprint() const;
+  FitIdentity identity() const;
   /// False: reported, once.
   bool save(bool now);
   bool resume();
@@ -66,7 +66,8 @@ class Fitting {
   std::vector<bool> reached_;      // of each target: the loss moved with it
   int64_t at_once_ = 1;
   std::vector<Going> places_;      // a place without a start is free
-  bool showing_ = false, cannot_save_ = false;
+  bool showing_ = false;
+  FitIdentity identity_;   // of the file of its state
   Clock::time_point began_, shown_, saved_;
   double done_before_ = 0;         // when this process began
 };

@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <filesystem>
 
 #include "compiler/experiment/functions.h"
+#include "compiler/support/hash.h"
 #include "compiler/support/text.h"
 #include "runtime/data/load.h"
 
@@ -112,6 +114,17 @@ std::optional<Tensor> padded_stack(Evaluation& e, const std::vector<const Array*
   return out;
 }
 
+/// A checkpoint of a fit belongs to what was loaded before it.
+void note_loaded(Evaluation& e, const Dataset& data) {
+  uint64_t hash = 0;
+  for (const NamedArray& named : data.arrays) {
+    hash = mix(hash, hash_text(named.name));
+    for (const int64_t extent : named.array.shape) hash = mix(hash, static_cast<uint64_t>(extent));
+    for (const double value : named.array.values) hash = mix(hash, std::bit_cast<uint64_t>(value));
+  }
+  e.loaded += hash;
+}
+
 /// load("fly_*.csv"): one more axis in front, one row a file.
 MaybeValue load_all(Evaluation& e, const std::string& name, const std::string& path, Span span) {
   const std::vector<std::string> files = files_like(path);
@@ -126,6 +139,7 @@ MaybeValue load_all(Evaluation& e, const std::string& name, const std::string& p
       e.diags.report(DiagKind::DataContent, span, data.error());
       return std::nullopt;
     }
+    note_loaded(e, *data);
     all.push_back(*std::move(data));
   }
   auto table = std::make_shared<Table>();
@@ -165,6 +179,7 @@ MaybeValue load(Evaluation& e, const FunctionCall& call) {
     e.diags.report(readable ? DiagKind::DataContent : DiagKind::FileProblem, call.slots[0]->span, data.error());
     return std::nullopt;
   }
+  note_loaded(e, *data);
   if (path.ends_with(".npy") && data->arrays.size() == 1) return value_of(tensor_of(data->arrays[0].array));
   auto table = std::make_shared<Table>();
   table->what = *name;

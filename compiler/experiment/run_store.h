@@ -8,11 +8,15 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "compiler/support/result.h"
 
 namespace hebb {
+
+/// What every such file begins with, of whatever version.
+inline constexpr std::string_view kRunStateBegins = "hebb run checkpoint ";
 
 /// Where the runs of a command that fits are kept: `checkpoint` itself is the state of its fit.
 inline std::string runs_beside(const std::string& checkpoint) { return checkpoint + ".runs"; }

@@ -11,7 +11,7 @@ namespace hebb {
 
 namespace {
 
-constexpr std::string_view kMagic = "hebb fit state 2\n";   // the number changes with the layout
+constexpr std::string_view kMagic = "hebb fit state 3\n";   // the number changes with the layout
 
 /// The one list of fields, for both directions.
 template <class Visitor, class State>
@@ -25,9 +25,9 @@ void visit(Visitor& v, State& s) {
 
 }  // namespace
 
-Status save_state(const std::string& path, uint64_t fingerprint, const FitState& state) {
+Status save_state(const std::string& path, const FitIdentity& identity, const FitState& state) {
   ByteWriter writer{std::string(kMagic)};
-  writer(fingerprint);
+  writer(identity.source), writer(identity.settings), writer(identity.data);
   writer(state.finished);
   writer(static_cast<uint64_t>(state.starts.size()));
   for (const StartState& start : state.starts) visit(writer, start);
@@ -35,7 +35,7 @@ Status save_state(const std::string& path, uint64_t fingerprint, const FitState&
   return write_file(path, writer.bytes);
 }
 
-Result<FitState> load_state(const std::string& path, uint64_t fingerprint) {
+Result<FitState> load_state(const std::string& path, const FitIdentity& identity) {
   const auto bytes = read_file(path);
   if (!bytes) return bytes.failure();
   if (!bytes->starts_with(kMagic)) return Failure{cat(quoted(path), " is not the state of a fit of this version")};
@@ -44,11 +44,13 @@ Result<FitState> load_state(const std::string& path, uint64_t fingerprint) {
   if (bytes->size() > kMagic.size() + sizeof check) std::memcpy(&check, bytes->data() + body, sizeof check);
   if (check != fnv1a(std::string_view(*bytes).substr(0, body))) return Failure{cat(quoted(path), " is damaged")};
   ByteReader reader{std::string_view(*bytes).substr(kMagic.size(), body - kMagic.size())};
-  uint64_t found = 0;
-  reader(found);
-  if (found != fingerprint) {
-    return Failure{cat(quoted(path), " belongs to another fit: another file, seed, precision or place in it")};
-  }
+  FitIdentity found;
+  reader(found.source), reader(found.settings), reader(found.data);
+  const char* differs = found.source != identity.source       ? "the text of the file, of one it imports, or a constant is another"
+                        : found.settings != identity.settings ? "the seed or the precision is another"
+                        : found.data != identity.data         ? "the data in the files that are loaded are others"
+                                                              : nullptr;
+  if (differs) return Failure{cat(quoted(path), " belongs to another fit: ", differs)};
   FitState state;
   uint64_t starts = 0;
   reader(state.finished);

@@ -2,8 +2,10 @@
 // Everything a fit needs to go on where it stopped, and its file: the next update is the same to the last
 // bit whether the process was killed in between or not.
 
+#include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "compiler/support/result.h"
@@ -35,8 +37,16 @@ struct FitState {
   bool finished = false;
 };
 
-/// `fingerprint` tells the fits of different sources apart: a file of another one is refused.
-Status save_state(const std::string& path, uint64_t fingerprint, const FitState& state);
-Result<FitState> load_state(const std::string& path, uint64_t fingerprint);
+/// What every such file begins with, of whatever version.
+inline constexpr std::string_view kFitStateBegins = "hebb fit state ";
+
+/// Hashes of what decides a fit: a file of another one is refused, with what differs.
+struct FitIdentity {
+  uint64_t source = 0;     // the texts of all files, with what the command sets in them, and the place of the fit
+  uint64_t settings = 0;   // the seed and the precision
+  uint64_t data = 0;       // of the files that were loaded
+};
+Status save_state(const std::string& path, const FitIdentity& identity, const FitState& state);
+Result<FitState> load_state(const std::string& path, const FitIdentity& identity);
 
 }  // namespace hebb

@@ -101,6 +101,7 @@ TEST(transform, there_and_back_and_its_slope) {
 
 TEST(fit_state, its_file_is_whole_or_refused) {
   const auto path = (std::filesystem::temp_directory_path() / "hebb_fit_state_test").string();
+  const FitIdentity own{.source = 42, .settings = 43, .data = 44};
   FitState state;
   state.starts.resize(2);
   StartState& start = state.starts[1];
@@ -109,8 +110,8 @@ TEST(fit_state, its_file_is_whole_or_refused) {
   start.lbfgs.moves = {{1, 2}, {3, 4}};
   start.best = 0.25;
   start.stopped = "in update 3";
-  ASSERT_TRUE(save_state(path, 42, state).ok());
-  const auto read = load_state(path, 42);
+  ASSERT_TRUE(save_state(path, own, state).ok());
+  const auto read = load_state(path, own);
   ASSERT_TRUE(read.ok()) << read.error();
   ASSERT_EQ(read->starts.size(), 2u);
   EXPECT_EQ(read->starts[1].x, start.x);
@@ -118,7 +119,11 @@ TEST(fit_state, its_file_is_whole_or_refused) {
   EXPECT_EQ(read->starts[1].lbfgs.moves, start.lbfgs.moves);
   EXPECT_EQ(read->starts[1].best, 0.25);
   EXPECT_EQ(read->starts[1].stopped, "in update 3");
-  EXPECT_FALSE(load_state(path, 43).ok());
+  for (uint64_t FitIdentity::* part : {&FitIdentity::source, &FitIdentity::settings, &FitIdentity::data}) {
+    FitIdentity other = own;
+    other.*part += 1;
+    EXPECT_FALSE(load_state(path, other).ok());
+  }
   std::string bytes;
   {
     std::ifstream in(path, std::ios::binary);
@@ -126,11 +131,11 @@ TEST(fit_state, its_file_is_whole_or_refused) {
   }
   for (const size_t length : {size_t{0}, size_t{10}, size_t{20}, bytes.size() - 1}) {
     std::ofstream(path, std::ios::binary) << bytes.substr(0, length);
-    EXPECT_FALSE(load_state(path, 42).ok()) << length << " bytes";
+    EXPECT_FALSE(load_state(path, own).ok()) << length << " bytes";
   }
   bytes[40] = static_cast<char>(bytes[40] ^ 1);
   std::ofstream(path, std::ios::binary) << bytes;
-  EXPECT_FALSE(load_state(path, 42).ok());
+  EXPECT_FALSE(load_state(path, own).ok());
   std::filesystem::remove(path);
 }
 

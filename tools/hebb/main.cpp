@@ -61,7 +61,8 @@ void add_run_options(CLI::App& app, Options& o) {
       ->check(CLI::IsMember({"cpu", "cuda", "auto"}));
   app.add_option("-o,--output", o.output, "the folder for saved files");
   app.add_option("--max-memory", o.max_memory, "what a gradient may keep: 500M, 2G (default 2G; on a GPU what is free)");
-  app.add_option("--checkpoint", o.checkpoint, "a file for the state of runs and fits, written now and then");
+  app.add_option("--checkpoint", o.checkpoint, "a file for the state of runs and fits, written now and then")
+      ->check([](const std::string& name) { return name.empty() || name[0] == '-' ? std::string("needs the name of a file") : std::string(); });
   app.add_option("--every", o.every, "how often runs write it: 60s, 10min (default 60s)");
   app.add_flag("--resume", o.resume, "go on from the --checkpoint");
   app.add_flag("--report", o.report, "print what every fit can and cannot know");

@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "compiler/experiment/run_store.h"
 #include "compiler/support/text.h"
 #include "runtime/data/atomic_file.h"
+#include "runtime/fit/fit_state.h"
 #include "tools/hebb/command.h"
 
 namespace hebb::tool {
@@ -59,11 +61,24 @@ std::optional<std::string> cannot_write_into(const std::filesystem::path& folder
   return cat("cannot write into the folder ", quoted(folder.string()), ": ", std::strerror(other ? ENOTDIR : errno));
 }
 
+/// A file that is there and was no checkpoint: a data file, say, or the rules themselves, named by mistake.
+bool holds_something_else(const std::string& name) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(name, ignored)) return false;
+  std::ifstream file(name, std::ios::binary);
+  std::string begin(std::max(kFitStateBegins.size(), kRunStateBegins.size()), '\0');
+  file.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  begin.resize(static_cast<size_t>(file.gcount()));
+  return !begin.empty() && !begin.starts_with(kFitStateBegins) && !begin.starts_with(kRunStateBegins);
+}
+
 /// Asked before a run, not after hours of it.
 std::optional<std::string> cannot_write(const Options& options) {
   if (!options.output.empty())
     if (auto why = cannot_write_into(options.output, true)) return why;
   if (options.checkpoint.empty()) return std::nullopt;
+  for (const std::string& name : {options.checkpoint, runs_beside(options.checkpoint)})
+    if (!options.resume && holds_something_else(name)) return cat(quoted(name), " is no checkpoint, and is not overwritten: name another file");
   return cannot_write_into(std::filesystem::path(options.checkpoint).parent_path(), false);
 }
 

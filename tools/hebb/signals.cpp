@@ -39,6 +39,7 @@ void watch_for_crashes() {
   struct sigaction action = {};
   action.sa_handler = on_crash;
   action.sa_flags = SA_ONSTACK | SA_RESETHAND;
+  signal(SIGXFSZ, SIG_IGN);   // a file over the limit is an error of its write, which says which file
   for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE}) sigaction(number, &action, nullptr);
 }
 
