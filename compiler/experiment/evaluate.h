@@ -48,7 +48,7 @@ struct Evaluation {
   std::vector<const ast::Fit*> fits;       // done so far, and still in force
   std::set<std::string> lost;              // paths whose fit failed: nothing that needs them is performed
   std::set<std::pair<uint32_t, uint32_t>> skipped;   // the actions not performed for that, by where they stand
-  int64_t fits_begun = 0;                  // all of them: the files of their states are numbered
+  int64_t fits_begun = 0;                  // all of them, and those of experiments before: the files of their states are numbered
   const std::vector<ast::Action>* actions = nullptr;   // of the whole experiment
   std::map<std::string, Kernels> compiled; // networks run before, by the text of their program
   const Scope* scope = nullptr;

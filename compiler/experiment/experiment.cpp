@@ -27,6 +27,7 @@ Evaluation begin(const Model& model, const std::vector<ast::Action>& actions, co
       e.lets[definition->name.text] = {.definition = definition->value, .span = definition->name.span, .value = {}};
   }
   e.actions = &actions;
+  if (options.fits_begun) e.fits_begun = *options.fits_begun;
   return e;
 }
 
@@ -55,6 +56,7 @@ Outcome run_experiment(const Model& model, const ast::ExperimentDecl& experiment
     perform(e, action);
   }
   note_skipped(e);
+  if (options.fits_begun) *options.fits_begun = e.fits_begun;
   return outcome_since(diags, before);
 }
 

@@ -37,6 +37,7 @@ struct ExperimentOptions {
   uint64_t device_memory = UINT64_MAX;  // the same on a device: no more than is free there
   std::string checkpoint;               // file a fit writes its state to now and then; empty: none
   bool resume = false;                  // go on from `checkpoint`
+  int64_t* fits_begun = nullptr;        // of all experiments of a command: the files of their states are numbered by it
   RunStore* store = nullptr;            // where runs are kept for going on; see run_store.h
   bool report = false;                  // print the report of every fit
   bool progress = false;                // a line that changes while a fit goes on,

@@ -324,11 +324,11 @@ std::string Fitting::state_file() const {
 }
 
 FitIdentity Fitting::identity() const {
-  std::string source = cat(fit_.span.begin);
+  std::string source;
   for (uint32_t file = 0; file < e_.sources.size(); ++file) source += cat("\n", e_.sources[FileId{file}].text);   // rules may be imported
   for (const auto& [name, value] : e_.model.constants) source += cat("\n", name, " ", value);
   const std::string settings = cat(e_.options.seed, "\n", plan_.options.precision == Precision::Float64);
-  return {.source = fnv1a(source), .settings = fnv1a(settings), .data = e_.loaded};
+  return {.source = fnv1a(source), .place = fit_.span.begin, .settings = fnv1a(settings), .data = e_.loaded};
 }
 
 bool Fitting::save(bool now) {

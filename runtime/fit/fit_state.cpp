@@ -27,7 +27,7 @@ void visit(Visitor& v, State& s) {
 
 Status save_state(const std::string& path, const FitIdentity& identity, const FitState& state) {
   ByteWriter writer{std::string(kMagic)};
-  writer(identity.source), writer(identity.settings), writer(identity.data);
+  writer(identity.source), writer(identity.place), writer(identity.settings), writer(identity.data);
   writer(state.finished);
   writer(static_cast<uint64_t>(state.starts.size()));
   for (const StartState& start : state.starts) visit(writer, start);
@@ -45,8 +45,9 @@ Result<FitState> load_state(const std::string& path, const FitIdentity& identity
   if (check != fnv1a(std::string_view(*bytes).substr(0, body))) return Failure{cat(quoted(path), " is damaged")};
   ByteReader reader{std::string_view(*bytes).substr(kMagic.size(), body - kMagic.size())};
   FitIdentity found;
-  reader(found.source), reader(found.settings), reader(found.data);
+  reader(found.source), reader(found.place), reader(found.settings), reader(found.data);
   const char* differs = found.source != identity.source       ? "the text of the file, of one it imports, or a constant is another"
+                        : found.place != identity.place       ? "it stands elsewhere in the file"
                         : found.settings != identity.settings ? "the seed or the precision is another"
                         : found.data != identity.data         ? "the data in the files that are loaded are others"
                                                               : nullptr;

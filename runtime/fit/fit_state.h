@@ -42,7 +42,8 @@ inline constexpr std::string_view kFitStateBegins = "hebb fit state ";
 
 /// Hashes of what decides a fit: a file of another one is refused, with what differs.
 struct FitIdentity {
-  uint64_t source = 0;     // the texts of all files, with what the command sets in them, and the place of the fit
+  uint64_t source = 0;     // the texts of all files, with what the command sets in them
+  uint64_t place = 0;      // of the fit in them
   uint64_t settings = 0;   // the seed and the precision
   uint64_t data = 0;       // of the files that were loaded
 };

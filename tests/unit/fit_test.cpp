@@ -101,7 +101,7 @@ TEST(transform, there_and_back_and_its_slope) {
 
 TEST(fit_state, its_file_is_whole_or_refused) {
   const auto path = (std::filesystem::temp_directory_path() / "hebb_fit_state_test").string();
-  const FitIdentity own{.source = 42, .settings = 43, .data = 44};
+  const FitIdentity own{.source = 42, .place = 7, .settings = 43, .data = 44};
   FitState state;
   state.starts.resize(2);
   StartState& start = state.starts[1];
@@ -119,7 +119,7 @@ TEST(fit_state, its_file_is_whole_or_refused) {
   EXPECT_EQ(read->starts[1].lbfgs.moves, start.lbfgs.moves);
   EXPECT_EQ(read->starts[1].best, 0.25);
   EXPECT_EQ(read->starts[1].stopped, "in update 3");
-  for (uint64_t FitIdentity::* part : {&FitIdentity::source, &FitIdentity::settings, &FitIdentity::data}) {
+  for (uint64_t FitIdentity::* part : {&FitIdentity::source, &FitIdentity::place, &FitIdentity::settings, &FitIdentity::data}) {
     FitIdentity other = own;
     other.*part += 1;
     EXPECT_FALSE(load_state(path, other).ok());

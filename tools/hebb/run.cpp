@@ -128,6 +128,8 @@ int run_run(const Options& options) {
     for (const std::filesystem::path& folder : {std::filesystem::path(options.output), std::filesystem::path(options.checkpoint).parent_path()})
       remove_leftovers(folder.empty() ? "." : folder.string());
   watch_for_interrupts();
+  int64_t fits_begun = 0;
+  experiment_settings->fits_begun = &fits_begun;
   int worst = kDone;
   for (const auto* experiment : experiments) {
     const Outcome outcome = run_experiment(compilation.model, *experiment, sources, *experiment_settings,
