@@ -79,7 +79,16 @@ MaybeValue mse(Evaluation& e, const FunctionCall& call) {
   return masked_mean(e, call, [](double a, double b) { return (a - b) * (a - b); }, Data::Any);
 }
 MaybeValue cross_entropy(Evaluation& e, const FunctionCall& call) {
-  return masked_mean(e, call, nats, Data::Probabilities);
+  bool outside = false;
+  const auto term = [&](double p, double y) {
+    outside = outside || p < 0 || p > 1;
+    return nats(p, y);
+  };
+  auto out = masked_mean(e, call, term, Data::Probabilities);
+  if (outside)
+    note_once(e, cat("'cross_entropy' takes probabilities, from 0 to 1, and is given others: beyond the ends it is flat; "
+                     "for sums before a sigmoid there is cross_entropy_logits"));
+  return out;
 }
 MaybeValue cross_entropy_logits(Evaluation& e, const FunctionCall& call) {
   return masked_mean(e, call, nats_of_logit, Data::Probabilities);
