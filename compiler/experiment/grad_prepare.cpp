@@ -74,7 +74,8 @@ void report_refusal(Evaluation& e, const Network& network, const ast::Run& run, 
   if (path.empty()) diag.note = "nothing in the network reads it";
   else diag.note = cat("it changes ", listed(path), ", and nothing the loss reads depends on ",
                        path.size() == 1 ? "that" : "those");
-  diag.help = "read what it changes in the loss, or let a 'drive' use the weight";
+  diag.help = path.empty() ? "let the rule or the neuron compute with it"
+                           : "read what it changes in the loss, or let a 'drive' use the weight";
 }
 
 bool add_outputs(Evaluation& e, const LossGraph& graph, const ast::Run& run, const PreparedRun& prepared,

@@ -37,7 +37,11 @@ void report_no_value(Evaluation& e, Span span, const Network& network, const Pro
   for (const PopulationDef& population : network.populations)
     for (const Emission& emission : e.model.neurons[population.neuron].emissions)
       names.push_back(cat(population.name, ".", emission.event));
-  if (const auto near = did_you_mean(name, names)) diag.help = cat("did you mean ", *near, "?");
+  std::vector<std::string> own;   // of a population or a projection
+  for (const std::string& one : names)
+    if (one.starts_with(name + ".") && std::find(own.begin(), own.end(), one) == own.end()) own.push_back(one);
+  if (!own.empty()) diag.help = cat("it has ", listed(own));
+  else if (const auto near = did_you_mean(name, names)) diag.help = cat("did you mean ", *near, "?");
 }
 
 std::optional<Kept> keep_column(Evaluation& e, Span span, const Network& network, const Program& program,
