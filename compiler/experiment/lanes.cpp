@@ -199,9 +199,10 @@ std::string Lane::begin() {
 LaneResult Lane::end(const Status& done) {
   const StoredRun stored = from_.stored;
   const bool stopped = from_.interrupted && *from_.interrupted;
-  const bool goes_on = stopped && stored.store;
-  if (!done || simulation_.divergence() || stopped)
-    if (streamed_ && !goes_on) streamed_->remove_parts();
+  // A run that was stopped, or could not write, goes on from its checkpoint, which needs the parts.
+  const bool goes_on = stored.store && !simulation_.divergence();
+  const bool drop_parts = streamed_ && !goes_on;
+  if ((!done || simulation_.divergence() || stopped) && drop_parts) streamed_->remove_parts();
   if (!done) return {.failure = done.error()};
   LaneResult out{.recorded = simulation_.take_recorded(), .measured = {}, .divergence = simulation_.divergence(), .aborted = {}, .failure = {}};
   for (size_t k = 0; k < specs_.size(); ++k) out.measured.push_back(measures_->value(k));
@@ -211,7 +212,10 @@ LaneResult Lane::end(const Status& done) {
   }
   if (stopped || out.divergence) return out;
   if (streamed_)
-    if (const Status saved = streamed_->finish(from_.file->provenance); !saved) return {.failure = saved.error()};
+    if (const Status saved = streamed_->finish(from_.file->provenance); !saved) {
+      if (drop_parts) streamed_->remove_parts();
+      return {.failure = saved.error()};
+    }
   if (stored.store) {
     Status kept = stored.store->keep(stored.number, static_cast<size_t>(lane_), RunStore::Progress::Done, bytes_of(out));
     // Without its parts an unfinished run could not go on: the checkpoint must know that it is finished.

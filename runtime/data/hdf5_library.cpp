@@ -58,6 +58,8 @@ Status fill() {
 Status load_hdf5() {
   if (loaded) return Done{};
   if (Status filled = fill(); !filled) return filled;
+  // A file that a full disk kept from being closed would crash the library's own end; ours are closed before it.
+  library.H5dont_atexit();
   if (library.H5open() < 0) return Failure{"the HDF5 library does not open"};
   loaded = true;
   return Done{};

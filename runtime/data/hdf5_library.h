@@ -13,7 +13,7 @@
 #define H5CHECK
 
 #define HEBB_HDF5_FUNCTIONS(X)                                                                                               \
-  X(H5open)                                                                                                                  \
+  X(H5dont_atexit) X(H5open)                                                                                                 \
   X(H5Aclose) X(H5Acreate2) X(H5Aexists) X(H5Aget_type) X(H5Aopen) X(H5Aread) X(H5Awrite)                                    \
   X(H5Dclose) X(H5Dcreate2) X(H5Dget_space) X(H5Dget_type) X(H5Dopen2) X(H5Dread) X(H5Dwrite)                                \
   X(H5Eset_auto2) X(H5Fclose) X(H5Fcreate) X(H5Fflush) X(H5Fopen) X(H5Gclose) X(H5Gcreate2) X(H5Ovisit)                      \
