@@ -45,6 +45,9 @@ std::vector<uint64_t> whole_numbers(int bits) {
   return {0, 1, 2, 7, high - 1, high, high + 1, all, all - 1, 0x5a5a5a5a5a5a5a5a & all};
 }
 
+/// Its low bits are what is asked for: the whole of two 64-bit numbers may not fit.
+__int128 product(__int128 a, __int128 b) { return static_cast<__int128>(static_cast<unsigned __int128>(a) * static_cast<unsigned __int128>(b)); }
+
 TEST(PtxOperations, WholeNumbersAtEveryWidth) {
   for (const int n : kWidths)
     for (const uint64_t a : whole_numbers(n))
@@ -54,7 +57,7 @@ TEST(PtxOperations, WholeNumbersAtEveryWidth) {
         const __int128 x = extended(a, n), y = extended(b, n), p = a, q = b;
         u("add", p + q); s("add", x + y);
         u("sub", p - q); s("sub", x - y);
-        u("mul.lo", p * q); s("mul.lo", x * y);
+        u("mul.lo", product(p, q)); s("mul.lo", product(x, y));
         u("min", std::min(p, q)); s("min", std::min(x, y));
         u("max", std::max(p, q)); s("max", std::max(x, y));
         if (b != 0) {
