@@ -1,6 +1,7 @@
 #include "compiler/sema/connect.h"
 
 #include <cmath>
+#include <map>
 
 #include "compiler/sema/networks.h"
 #include "compiler/support/text.h"
@@ -91,6 +92,17 @@ const Wanted* find_wiring(const std::string& name) {
   return nullptr;
 }
 
+/// Also what other simulators call the same.
+std::optional<std::string> wiring_meant(const std::string& name) {
+  static const std::map<std::string, std::string> elsewhere = {
+      {"all_to_all", "all"}, {"full", "all"}, {"dense", "all"}, {"bernoulli", "random"}, {"pairwise_bernoulli", "random"}, {"fixed_probability", "random"},
+      {"sparse", "random"}, {"fixed_in_degree", "fixed_indegree"}, {"fixed_out_degree", "fixed_outdegree"}, {"gaussian", "distance"}, {"from_file", "file"}};
+  if (const auto known = elsewhere.find(name); known != elsewhere.end()) return known->second;
+  std::vector<std::string> names = {"distance", "file"};
+  for (const Wanted& wanted : kWirings) names.emplace_back(wanted.name);
+  return did_you_mean(name, names);
+}
+
 std::string spelled(const Wanted& wanted) {
   if (wanted.kind == ConnectKind::OneToOne) return "'connect one_to_one'";
   return cat("'connect ", wanted.name, "(", wanted.argument, wanted.argument.empty() ? "" : " = …, ", "self = true or false)'");
@@ -150,9 +162,11 @@ void read_connect(Frame& frame, const Network& network, const ast::Connect& conn
   }
   const Wanted* wanted = name == nullptr ? nullptr : find_wiring(name->name);
   if (wanted == nullptr) {
-    report(frame, DiagKind::NotSupportedYet, connect.span, cat("not supported yet: 'connect ", source_text(frame, how->span), "'"))
-        .help = "'all', 'one_to_one', 'random(p = …)', 'fixed_indegree(k = …)', 'fixed_outdegree(k = …)', 'distance(sigma = …)' and "
-                "'file(\"edges.csv\")' are";
+    Diagnostic& diag = report(frame, DiagKind::UnknownSetting, how->span, cat("there is no way to connect called ", quoted(source_text(frame, callee->span))));
+    const auto meant = name == nullptr ? std::nullopt : wiring_meant(name->name);
+    diag.help = meant ? cat("did you mean ", quoted(*meant), "?")
+                      : "there are 'all', 'one_to_one', 'random(p = …)', 'fixed_indegree(k = …)', 'fixed_outdegree(k = …)', "
+                        "'distance(sigma = …)' and 'file(\"edges.csv\")'";
     return;
   }
   def.connect = wanted->kind;
