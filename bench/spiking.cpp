@@ -19,12 +19,6 @@
 
 namespace hebb::bench {
 
-double cpu_seconds() {
-  timespec t{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
 double wall_seconds() {
   timespec t{};
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -80,11 +74,6 @@ Synapses synapses_of(const Simulation& simulation, const Program& program, const
   return bench::synapses_of(simulation.connections(space_of(program, name)));
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 double sum(const std::vector<double>& values) {
   double total = 0;
   for (const double value : values) total += value;
@@ -107,13 +96,13 @@ Balance balance_of(const Simulation& simulation, const Program& program) {
   return net;
 }
 
-int run_balance_comparison(double* tight_second) {
+int run_balance_comparison(Balance* start) {
   const auto program = balance_program();
   auto made = balance_simulation(program);
   if (!made) return std::fprintf(stderr, "bench: %s\n", made.error().c_str()), 1;
   Simulation& simulation = *made;
 
-  const Balance net = balance_of(simulation, *program);
+  const Balance& net = *start = balance_of(simulation, *program);
   constexpr int64_t kWarm = 20000, kSteps = 20000;  // 2 s each: what the start left is gone
   constexpr int kTurns = 3;
   constexpr double kSeconds = kSteps * 0.1e-3;
@@ -154,7 +143,6 @@ int run_balance_comparison(double* tight_second) {
   std::printf("  same steps by hand                E %5.2f Hz  I %5.2f Hz  mean w %.4f\n", same_e, same_i, same.mean_w);
   print_hand("by hand, Euler", hand, median(plain));
   print_hand("the same, tight", best, median(tight));
-  *tight_second = median(tight) / kSeconds;
   const bool agree = std::abs(rate_e - same_e) < 0.06 * same_e && std::abs(rate_i - same_i) < 0.06 * same_i &&
                      std::abs(mean_w - same.mean_w) < 0.001 * same.mean_w && std::abs(best.mean_w - hand.mean_w) < 0.001 * hand.mean_w;
   if (!agree) std::printf("  DISAGREE: rates within 6 %%, weights within 0.1 %% are wanted\n");
@@ -187,12 +175,12 @@ int run_balance_by_hand(int64_t steps) {
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::string(argv[1]) == "threads") return hebb::bench::run_threads();
-  if (argc > 1 && std::string(argv[1]) == "families") return hebb::bench::run_families(0);
+  if (argc > 1 && std::string(argv[1]) == "families") return hebb::bench::run_families(nullptr);
   if (argc > 2 && std::string(argv[1]) == "balance-by-hand") return hebb::bench::run_balance_by_hand(std::atoll(argv[2]));
   const int events = hebb::bench::run_events();
-  double by_hand = 0;
-  const int balance = hebb::bench::run_balance_comparison(&by_hand);
-  const int families = hebb::bench::run_families(by_hand);
+  hebb::bench::Balance net;
+  const int balance = hebb::bench::run_balance_comparison(&net);
+  const int families = hebb::bench::run_families(&net);
   const int threads = hebb::bench::run_threads();
   return events != 0 || balance != 0 || families != 0 || threads != 0 ? 1 : 0;
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "bench/measure.h"
 #include "bench/reference_spiking.h"
 #include "compiler/codegen/codegen.h"
 #include "compiler/lower/lower.h"
@@ -12,7 +13,6 @@
 
 namespace hebb::bench {
 
-double cpu_seconds();   // of this process
 double wall_seconds();
 std::shared_ptr<const Program> compile_network(const std::string& text, const std::string& network, const std::string& path);
 SpaceId space_of(const Program& program, const std::string& name);
@@ -20,10 +20,10 @@ Synapses synapses_of(const Connections& connections);
 /// examples/inhibitory_balance.hebb as it is now, for the loops by hand.
 Balance balance_of(const Simulation& simulation, const Program& program);
 
-/// `tight`: takes the CPU time of a simulated second of the tightest loop by hand.
-int run_balance_comparison(double* tight);
-/// Beside that.
-int run_families(double by_hand);
+/// `start`: takes the network as the loops by hand begin with it.
+int run_balance_comparison(Balance* start);
+/// In turns with the tightest loop by hand from there; null: without it.
+int run_families(const Balance* beside);
 int run_events();
 int run_threads();
 

@@ -159,10 +159,6 @@ int run_events() {
       same_bits = same_bits && result.w == ours.w && result.g == ours.g;
     }
   }
-  const auto median = [](std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-  };
   const double ours = median(seconds[0]), k3 = median(seconds[1]), k1 = median(seconds[2]), k0 = median(seconds[3]);
   std::printf("pair STDP, 8000 x 8000 at 10 %%, %zu synapses, 10 Hz on both sides for 1 s, float, one thread\n", load.net.post.size());
   std::printf("  from text          %6.3f s  %5.2f ns an event  %5.2f bytes a synapse in all\n", ours, ours / events * 1e9, bytes);
