@@ -256,7 +256,9 @@ bool count_lanes(Evaluation& e, const ast::Run& run, Prepared& out) {
     if (!join_lanes((*out.program)[id].name, values)) return false;
   for (const auto& [feed, values] : out.feeds)
     if (!join_lanes(feed.name, values)) return false;
-  return true;
+  if (out.lanes > 0) return true;
+  report_argument(e, run.network.span, "'seed' holds no run: its list is empty");
+  return false;
 }
 
 /// What a fit found is a setting of every later run that does not set the same itself.
