@@ -25,7 +25,7 @@ class EdgeFile {
       return std::nullopt;
     }
     data_ = *loaded;
-    const bool listed = data_.find("pre") ? pairs() : rows();
+    const bool listed = has("pre") || has("post") ? pairs() : rows();
     if (!listed || !check()) return std::nullopt;
     std::vector<Edge> edges;
     for (const size_t k : order_) edges.push_back({static_cast<uint32_t>(from_[k]), static_cast<uint32_t>(to_[k])});
@@ -87,32 +87,62 @@ class EdgeFile {
     return false;
   }
 
+  bool has(std::string_view name) const {
+    return data_.find(name) || std::ranges::any_of(data_.unread, [&](const Unread& unread) { return unread.name == name; });
+  }
+
+  /// An array of the file; reports one that is there and holds no numbers.
+  const Array* numbers(std::string_view name, bool& good) {
+    for (const Unread& unread : data_.unread)
+      if (unread.name == name) good = refuse(DiagKind::DataContent, cat(quoted(name), " of ", quoted(projection_.file), " cannot be read: ", unread.reason));
+    return data_.find(name);
+  }
+
   bool pairs() {
-    const Array* post = data_.find("post");
-    if (!post) return refuse(DiagKind::MissingColumn, cat(quoted(projection_.file), " has a column pre and no column post"));
-    from_ = data_.find("pre")->values;
+    bool good = true;
+    const Array* pre = numbers("pre", good);
+    const Array* post = numbers("post", good);
+    if (!good) return false;
+    if (!pre || !post)
+      return refuse(DiagKind::MissingColumn, cat(quoted(projection_.file), " has a column ", pre ? "pre and no column post" : "post and no column pre"));
+    from_ = pre->values;
     to_ = post->values;
     if (from_.size() == to_.size()) return true;
     return refuse(DiagKind::DataShape, cat("pre and post of ", quoted(projection_.file), " have ", from_.size(), " and ", to_.size(), " numbers"));
   }
 
-  /// Compressed sparse rows, as SciPy saves them: the columns of row i are indices[indptr[i] … indptr[i + 1] - 1].
+  /// Compressed sparse rows, as SciPy saves them: the columns of row i are indices[indptr[i] … indptr[i + 1] - 1]. Or
+  /// compressed columns: the same with the sides exchanged.
   bool rows() {
-    const Array* begin = data_.find("indptr");
-    const Array* index = data_.find("indices");
-    if (!begin || !index)
+    bool good = true;
+    const Array* begin = numbers("indptr", good);
+    const Array* index = numbers("indices", good);
+    if (!good) return false;
+    std::string format = "csr";
+    for (const Unread& unread : data_.unread)
+      if (unread.name == "format" && !unread.text.empty()) format = unread.text;
+    if (format != "csr" && format != "csc")
+      return refuse(DiagKind::DataContent, cat(quoted(projection_.file), " holds a sparse matrix as ", quoted(format), ", expected 'csr' or 'csc'"),
+                    "in Python:  scipy.sparse.save_npz(file, matrix.tocsr())");
+    if (!begin || !index) {
+      std::vector<std::string> names;
+      for (const NamedArray& named : data_.arrays) names.push_back(named.name);
       return refuse(DiagKind::MissingColumn, cat(quoted(projection_.file), " lists no synapses"),
-                    "it needs the columns pre and post, or the arrays indptr and indices");
+                    cat("it needs the columns pre and post, or the arrays indptr and indices", names.empty() ? "" : cat("; it has ", listed(names))));
+    }
+    const bool by_column = format == "csc";
+    const PopulationDef& owner = by_column ? post_ : pre_;
+    std::vector<double>& owners = by_column ? to_ : from_;
     const std::vector<double>& at = begin->values;
-    if (static_cast<int64_t>(at.size()) != pre_.size + 1)
-      return refuse(DiagKind::DataShape, cat("indptr of ", quoted(projection_.file), " has ", at.size(), " numbers, and ", pre_.name, " has ", plural(static_cast<size_t>(pre_.size), "neuron")),
-                    cat("there is one more than neurons: ", pre_.size + 1));
+    if (static_cast<int64_t>(at.size()) != owner.size + 1)
+      return refuse(DiagKind::DataShape, cat("indptr of ", quoted(projection_.file), " has ", at.size(), " numbers, and ", owner.name, " has ", plural(static_cast<size_t>(owner.size), "neuron")),
+                    cat("there is one more than neurons: ", owner.size + 1));
     const auto count = static_cast<double>(index->values.size());
     if (at.front() != 0 || at.back() != count || !std::is_sorted(at.begin(), at.end()))
       return refuse(DiagKind::DataContent, cat("indptr of ", quoted(projection_.file), " does not rise from 0 to the number of indices, ", count));
-    for (int64_t i = 0; i < pre_.size; ++i)
-      for (double k = at[static_cast<size_t>(i)]; k < at[static_cast<size_t>(i) + 1]; ++k) from_.push_back(static_cast<double>(i));
-    to_ = index->values;
+    for (int64_t i = 0; i < owner.size; ++i)
+      for (double k = at[static_cast<size_t>(i)]; k < at[static_cast<size_t>(i) + 1]; ++k) owners.push_back(static_cast<double>(i));
+    (by_column ? from_ : to_) = index->values;
     if (from_.size() == to_.size()) return true;
     return refuse(DiagKind::DataContent, cat("indptr of ", quoted(projection_.file), " holds numbers that are not whole"));
   }

@@ -23,6 +23,7 @@ struct NamedArray {
 struct Unread {
   std::string name;
   std::string reason;   // for people
+  std::string text;     // of an NPY member that is one text of bytes: SciPy's "csr"
 };
 
 struct Dataset {

@@ -148,7 +148,7 @@ Status take_array(hid_t file, const std::string& path, const std::string& where,
   if (!type.ok() || !space.ok()) return Failure{cat("cannot read ", quoted(where), ": ", quoted(path), " is damaged")};
   const H5T_class_t kind = h5().H5Tget_class(type);
   if ((kind != H5T_FLOAT && kind != H5T_INTEGER && kind != H5T_ENUM) || h5().H5Sis_simple(space) <= 0) {
-    data.unread.push_back({name, "it is no array of numbers"});
+    data.unread.push_back({name, "it is no array of numbers", {}});
     return Done{};
   }
   std::vector<hsize_t> extents(static_cast<size_t>(h5().H5Sget_simple_extent_ndims(space)));

@@ -109,11 +109,11 @@ bool add_matrix(std::string_view bytes, Dataset& out) {
   constexpr uint32_t kComplex = 0x0800, kFirstNumeric = 6, kLastNumeric = 15;
   const std::string named(name->data);
   if (kind < kFirstNumeric || kind > kLastNumeric) {
-    out.unread.push_back({named, std::string(not_numbers(kind))});
+    out.unread.push_back({named, std::string(not_numbers(kind)), {}});
     return true;
   }
   if (word & kComplex) {
-    out.unread.push_back({named, "its numbers are complex"});
+    out.unread.push_back({named, "its numbers are complex", {}});
     return true;
   }
   const auto real = next(bytes);

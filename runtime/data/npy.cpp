@@ -253,6 +253,13 @@ bool is_npy_of_other_type(std::string_view bytes) {
   return header && !element(header->type);
 }
 
+std::string npy_text(std::string_view bytes) {
+  const Result<Header> header = parse_header(bytes, "");
+  if (!header || !header->type.starts_with("|S") || !header->shape.empty()) return {};
+  const std::string_view text = bytes.substr(header->data);
+  return std::string(text.substr(0, text.find('\0')));  // filled up with zeros
+}
+
 std::string npy_bytes(const Array& array, NumberType type) {
   assert(element_count(array.shape) == array.values.size() && "the shape counts the values");
   std::string shape = "(";

@@ -17,6 +17,9 @@ Result<Array> parse_npy(std::string_view bytes, const std::string& path);
 /// For archives, where one member of another type is no reason to refuse the rest.
 bool is_npy_of_other_type(std::string_view bytes);
 
+/// What one text of bytes holds ("|S3", no dimensions); empty for everything else.
+std::string npy_text(std::string_view bytes);
+
 /// Version 1, little-endian, C order, data aligned to 64 bytes.
 std::string npy_bytes(const Array& array, NumberType type);
 

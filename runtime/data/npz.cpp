@@ -121,7 +121,7 @@ Result<Dataset> parse_npz(std::string_view bytes, const std::string& path) {
     if (file.ends_with('/')) continue;
     const std::string name = file.ends_with(kSuffix) ? file.substr(0, file.size() - kSuffix.size()) : file;
     if (name == file && file != kProvenance) {
-      data.unread.push_back({name, "it is no NPY member"});
+      data.unread.push_back({name, "it is no NPY member", {}});
       continue;
     }
     if (data.find(name) != nullptr) return bad(cat("two members are named ", quoted(file)));
@@ -135,7 +135,7 @@ Result<Dataset> parse_npz(std::string_view bytes, const std::string& path) {
     Result<Array> array = parse_npy(*content, place);
     if (!array && !is_npy_of_other_type(*content)) return array.failure();
     if (array) data.arrays.push_back({name, *std::move(array)});
-    else data.unread.push_back({name, array.error().substr(cat("cannot read ", quoted(place), ": ").size())});
+    else data.unread.push_back({name, array.error().substr(cat("cannot read ", quoted(place), ": ").size()), npy_text(*content)});
   }
   return data;
 }
