@@ -8,7 +8,7 @@ namespace hebb {
 
 namespace {
 
-constexpr std::string_view kMagic = "hebb run checkpoint 1\n";   // the number changes with the layout
+constexpr std::string_view kMagic = "hebb run checkpoint 2\n";   // the number changes with the layout
 
 /// Of everything but itself, eight bytes at a time.
 uint64_t checksum(std::string_view bytes) {

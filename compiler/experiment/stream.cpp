@@ -31,7 +31,7 @@ Result<StreamedRecords> StreamedRecords::create(const std::string& path, const s
       auto part = PartFile::open(part_path(path, parts++), goes_on ? PartFile::kAsItIs : 0);
       if (!part) {
         out.all_.push_back(std::move(one));
-        out.remove_parts();
+        if (!goes_on) out.remove_parts();
         return part.failure();
       }
       one.parts.push_back(*std::move(part));
@@ -67,20 +67,34 @@ Status StreamedRecords::take(size_t recording, std::span<const double> values, i
 void StreamedRecords::save(ByteWriter& into) const {
   for (const One& one : all_) {
     into(one.samples);
-    for (const PartFile& part : one.parts) part.flush(), into(part.numbers());
+    for (const PartFile& part : one.parts) part.flush(), into(part.numbers()), into(part.sum());
   }
 }
 
 Status StreamedRecords::load(ByteReader& from) {
+  struct Expected {
+    PartFile* part;
+    int64_t numbers = 0;
+    uint64_t sum = 0;
+  };
+  std::vector<Expected> all;
   for (One& one : all_) {
     from(one.samples);
     for (PartFile& part : one.parts) {
-      int64_t numbers = 0;
-      from(numbers);
-      if (!from.ok || numbers < 0 || one.samples < 0) return Failure{"the checkpoint does not fit this run"};
-      if (const Status cut = part.cut(numbers); !cut) return cut;
+      Expected& kept = all.emplace_back(&part);
+      from(kept.numbers), from(kept.sum);
+      if (!from.ok || kept.numbers < 0 || one.samples < 0) return Failure{"the checkpoint does not fit this run"};
     }
   }
+  // All are looked at before one is cut: who is refused loses nothing.
+  for (const Expected& kept : all) {
+    const auto sum = kept.part->sum_of(kept.numbers);
+    if (!sum) return sum.failure();
+    if (*sum != kept.sum)
+      return Failure{cat("cannot go on with ", quoted(kept.part->path()), ": it is damaged, its numbers are not those that the checkpoint counts on")};
+  }
+  for (const Expected& kept : all)
+    if (const Status cut = kept.part->cut(kept.numbers, kept.sum); !cut) return cut;
   return Done{};
 }
 

@@ -1,5 +1,7 @@
 #include "runtime/data/part_file.h"
 
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -21,6 +23,8 @@ namespace {
 
 constexpr int64_t kHeader = 512;  // bytes before the numbers: room for any shape
 
+int64_t size_of(int64_t numbers) { return kHeader + numbers * static_cast<int64_t>(sizeof(double)); }
+
 Failure failure(std::string_view verb, const std::string& path, int error) {
   return {cat("cannot ", verb, ' ', quoted(path), ": ", std::strerror(error))};
 }
@@ -34,6 +38,14 @@ int write_at(int file, const char* bytes, size_t size, int64_t at) {
     bytes += written, at += written, size -= static_cast<size_t>(written);
   }
   return 0;
+}
+
+uint64_t sum_with(uint64_t sum, std::span<const double> values) {
+  for (const double value : values) {
+    sum = (sum ^ std::bit_cast<uint64_t>(value)) * 0x9E3779B97F4A7C15ull;
+    sum ^= sum >> 29;
+  }
+  return sum;
 }
 
 /// The beginning of a version 1 NPY file, filled up with spaces to its fixed length.
@@ -91,8 +103,8 @@ Result<PartFile> PartFile::open(const std::string& path, int64_t numbers) {
   PartFile out;
   out.path_ = path;
   for (;;) {
-    out.file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (out.file_ < 0) return failure("write", path, errno);
+    out.file_ = ::open(path.c_str(), O_RDWR | (numbers == kAsItIs ? 0 : O_CREAT) | O_CLOEXEC, 0666);
+    if (out.file_ < 0) return failure(numbers == kAsItIs ? "go on with" : "write", path, errno);
     // Where a file system knows no locks, nothing is locked.
     if (::flock(out.file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
       return Failure{cat("cannot write ", quoted(path), ": another run is writing it")};
@@ -101,28 +113,42 @@ Result<PartFile> PartFile::open(const std::string& path, int64_t numbers) {
     if (::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev) break;
     ::close(out.file_);  // who held it removed it meanwhile
   }
-  if (numbers != kAsItIs)
-    if (const Status done = out.cut(numbers); !done) return done.failure();
+  if (numbers == kAsItIs) return out;
+  const auto sum = out.sum_of(numbers);
+  if (!sum) return sum.failure();
+  if (const Status done = out.cut(numbers, *sum); !done) return done.failure();
   return out;
 }
 
-Status PartFile::cut(int64_t numbers) {
-  const int64_t size = kHeader + numbers * static_cast<int64_t>(sizeof(double));
-  const off_t have = ::lseek(file_, 0, SEEK_END);
-  if (numbers > 0 && have < size)
+Result<uint64_t> PartFile::sum_of(int64_t numbers) const {
+  if (numbers > 0 && ::lseek(file_, 0, SEEK_END) < size_of(numbers))
     return Failure{cat("cannot go on with ", quoted(path_), ": it is shorter than the checkpoint says")};
-  if (::ftruncate(file_, size) != 0) return failure("write", path_, errno);
+  constexpr int64_t kAtOnce = 1 << 16;
+  uint64_t sum = 0;
+  std::vector<double> values;
+  for (int64_t begin = 0; begin < numbers; begin += kAtOnce) {
+    values.resize(static_cast<size_t>(std::min(kAtOnce, numbers - begin)));
+    if (const Status got = read(begin, values); !got) return got.failure();
+    sum = sum_with(sum, values);
+  }
+  return sum;
+}
+
+Status PartFile::cut(int64_t numbers, uint64_t sum) {
+  if (::ftruncate(file_, size_of(numbers)) != 0) return failure("write", path_, errno);
   numbers_ = numbers;
+  sum_ = sum;
   return Done{};
 }
 
 PartFile::PartFile(PartFile&& other) noexcept
-    : path_(std::move(other.path_)), file_(std::exchange(other.file_, -1)), numbers_(other.numbers_) {}
+    : path_(std::move(other.path_)), file_(std::exchange(other.file_, -1)), numbers_(other.numbers_), sum_(other.sum_) {}
 
 PartFile& PartFile::operator=(PartFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(file_, other.file_);
   std::swap(numbers_, other.numbers_);
+  std::swap(sum_, other.sum_);
   return *this;
 }
 
@@ -131,17 +157,18 @@ PartFile::~PartFile() {
 }
 
 Status PartFile::append(std::span<const double> values) {
-  const int64_t at = kHeader + numbers_ * static_cast<int64_t>(sizeof(double));
+  const int64_t at = size_of(numbers_);
   if (const int error = write_at(file_, reinterpret_cast<const char*>(values.data()), values.size_bytes(), at))
     return failure("write", path_, error);
   numbers_ += static_cast<int64_t>(values.size());
+  sum_ = sum_with(sum_, values);
   return Done{};
 }
 
 Status PartFile::read(int64_t begin, std::span<double> into) const {
   auto* bytes = reinterpret_cast<char*>(into.data());
   size_t left = into.size_bytes();
-  int64_t at = kHeader + begin * static_cast<int64_t>(sizeof(double));
+  int64_t at = size_of(begin);
   while (left > 0) {
     const ssize_t got = ::pread(file_, bytes, left, at);
     if (got < 0 && errno == EINTR) continue;

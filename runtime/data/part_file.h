@@ -14,10 +14,12 @@ namespace hebb {
 class PartFile {
  public:
   static constexpr int64_t kAsItIs = -1;
-  /// Keeps the first `numbers` of a file that is there; 0 begins anew. A part belongs to whoever has it open: a second run is refused.
+  /// Keeps the first `numbers` of a file that is there; 0 begins anew; as it is: it must be there. A part belongs to whoever has it open: a second run is refused.
   static Result<PartFile> open(const std::string& path, int64_t numbers);
-  /// Keeps the first `numbers`.
-  Status cut(int64_t numbers);
+  /// Of the first `numbers`, which must be there, as `sum()` is of all.
+  Result<uint64_t> sum_of(int64_t numbers) const;
+  /// Keeps the first `numbers`, whose sum that is.
+  Status cut(int64_t numbers, uint64_t sum);
   PartFile(PartFile&& other) noexcept;
   PartFile& operator=(PartFile&& other) noexcept;
   ~PartFile();
@@ -29,6 +31,8 @@ class PartFile {
   /// To the disk, as far as that can be had: what a checkpoint counts on.
   void flush() const;
   int64_t numbers() const { return numbers_; }
+  /// Of their bits and their order: other numbers have another.
+  uint64_t sum() const { return sum_; }
   const std::string& path() const { return path_; }
   /// Deletes it.
   void remove();
@@ -38,6 +42,7 @@ class PartFile {
   std::string path_;
   int file_ = -1;
   int64_t numbers_ = 0;
+  uint64_t sum_ = 0;
 };
 
 /// A finished part under the name it gets in the file.

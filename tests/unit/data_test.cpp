@@ -14,7 +14,6 @@
 #include "runtime/data/load.h"
 #include "runtime/data/npy.h"
 #include "runtime/data/npz.h"
-#include "runtime/data/part_file.h"
 #include "tests/unit/folder.h"
 
 namespace hebb {
@@ -472,37 +471,6 @@ TEST(Hdf5, WhatIsNoneIsRefusedAndTheOldFileStays) {
   EXPECT_FALSE(save_data(folder / "a.h5", data).ok());
   EXPECT_EQ(*read_file(folder / "a.h5"), "not HDF5");
   EXPECT_EQ(folder.files(), 1u);
-}
-
-TEST(Parts, GrowAreCutAndBecomeArrays) {
-  const Folder folder;
-  {
-    auto part = PartFile::open(folder / "p", 0);
-    ASSERT_TRUE(part.ok());
-    ASSERT_TRUE(part->append(std::vector<double>{1, 2, 3, 4}).ok());
-    ASSERT_TRUE(part->append(std::vector<double>{5, 6}).ok());
-    EXPECT_EQ(PartFile::open(folder / "p", 0).error(), "cannot write '" + (folder / "p") + "': another run is writing it");
-    EXPECT_EQ(part->numbers(), 6);
-  }
-  {
-    auto cut = PartFile::open(folder / "p", 4);
-    ASSERT_TRUE(cut.ok());
-    ASSERT_TRUE(cut->append(std::vector<double>{7, 8}).ok());
-    ASSERT_TRUE(cut->finish({3, 2}).ok());
-    const std::vector<StreamedArray> arrays = {{"x.w", {3, 2}, "mV", &*cut}};
-    for (const char* name : {"a.npz", "a.h5"}) {
-      ASSERT_TRUE(save_streamed(folder / name, arrays, "{}").ok());
-      const auto back = load_data(folder / name);
-      ASSERT_TRUE(back.ok()) << back.error();
-      EXPECT_EQ(back->find("x.w")->shape, (std::vector<int64_t>{3, 2})) << name;
-      EXPECT_EQ(back->find("x.w")->values, (std::vector<double>{1, 2, 3, 4, 7, 8})) << name;
-      EXPECT_EQ(back->provenance, "{}");
-    }
-  }
-  EXPECT_FALSE(PartFile::open(folder / "p", 100).ok());
-  EXPECT_FALSE(PartFile::open(folder / "none/p", 0).ok());
-  PartFile::open(folder / "p", PartFile::kAsItIs)->remove();
-  EXPECT_EQ(folder.files(), 2u);
 }
 
 }  // namespace
