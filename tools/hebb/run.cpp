@@ -79,6 +79,8 @@ std::optional<std::string> cannot_write(const Options& options) {
   if (options.checkpoint.empty()) return std::nullopt;
   for (const std::string& name : {options.checkpoint, runs_beside(options.checkpoint)})
     if (!options.resume && holds_something_else(name)) return cat(quoted(name), " is no checkpoint, and is not overwritten: name another file");
+  std::error_code ignored;
+  if (std::filesystem::is_directory(options.checkpoint, ignored)) return cat("cannot write ", quoted(options.checkpoint), ": ", std::strerror(EISDIR));
   return cannot_write_into(std::filesystem::path(options.checkpoint).parent_path(), false);
 }
 
