@@ -106,15 +106,17 @@ class GridDistance {
   template <class F>
   void along(const std::vector<double>& place, size_t axis, double square, int64_t number, F& f) const {
     if (axis == place.size()) {
-      const double p = how_.sigma > 0 ? how_.p * std::exp(-square / (2 * how_.sigma * how_.sigma)) : how_.p;
+      // At its own place nothing is divided: the square of a very small sigma is 0.
+      const double p = how_.sigma > 0 && square > 0 ? how_.p * std::exp(-square / (2 * how_.sigma * how_.sigma)) : how_.p;
       if (square <= reach() * reach() && p > 0) f(number, p);
       return;
     }
     const int64_t size = how_.post_grid[axis];
     int64_t first = 0, last = size - 1;
     if (!how_.wrap && std::isfinite(reach())) {
-      first = std::max<int64_t>(0, static_cast<int64_t>(std::ceil(place[axis] - reach())));
-      last = std::min<int64_t>(size - 1, static_cast<int64_t>(std::floor(place[axis] + reach())));
+      // Bounded before they become whole: a reach may be longer than any whole number.
+      first = static_cast<int64_t>(std::max(0.0, std::ceil(place[axis] - reach())));
+      last = static_cast<int64_t>(std::min(static_cast<double>(size - 1), std::floor(place[axis] + reach())));
     }
     for (int64_t at = first; at <= last; ++at) {
       double off = std::fabs(static_cast<double>(at) - place[axis]);

@@ -25,6 +25,7 @@ using Steps = std::array<int64_t, 3>;   // axon, dend, bap
 Result<int64_t> steps_of(double ms, double dt_ms, bool drawn, const Space& space, const char* which) {
   const double steps = ms / dt_ms;
   const double whole = std::round(steps);
+  if (std::isnan(ms)) return Failure{cat("a delay ", which, " of ", quoted(space.name), " is drawn as nan")};  // listed ones are numbers
   const bool fits = drawn || std::abs(steps - whole) <= 1e-6 * std::abs(steps);
   if (whole >= 1 && whole <= kMostSteps && fits) return static_cast<int64_t>(whole);
   return Failure{cat("a delay ", which, " of ", quoted(space.name), drawn ? " is drawn as " : " is ", shortest(ms), " ms, which is ",

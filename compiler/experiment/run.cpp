@@ -345,7 +345,7 @@ std::string place_text(const Divergence& bad, const Program& program) {
   std::string index;
   for (const int64_t i : bad.index) index += cat(index.empty() ? "" : ", ", i);
   const ColumnId id = program.find_column(bad.column);
-  const bool synapse = id.valid() && is_matrix(program[program[id].space]);
+  const bool synapse = id.valid() && is_synaptic(program[program[id].space].kind);
   return cat(synapse ? " at synapse [" : " at neuron [", index, "]");
 }
 
@@ -366,9 +366,10 @@ bool report_failures(Evaluation& e, const Prepared& prepared, const std::vector<
     }
     if (!result.divergence) continue;
     const Divergence& bad = *result.divergence;
-    e.diags.report(DiagKind::Diverged, span,
-                   cat(divergence_text(bad, *prepared.program), which))
-        .help = "a smaller rate or step, or bounds on the variable, may keep it finite";
+    std::string help;
+    if (bad.step >= 0) help = "a smaller rate or step, or bounds on the variable, may keep it finite";
+    else if (prepared.options.precision == Precision::Float32) help = "a run in float holds numbers up to 3.4e38; --precision=double holds larger ones";
+    e.diags.report(DiagKind::Diverged, span, cat(divergence_text(bad, *prepared.program), which)).help = help;
     return false;
   }
   return true;
@@ -428,6 +429,7 @@ std::optional<Divergence> find_divergence(const Model& model, const PreparedRun&
 }
 
 std::string divergence_text(const Divergence& bad, const Program& program) {
+  if (bad.step < 0) return cat(quoted(bad.column), " starts as ", bad.value, place_text(bad, program));
   return cat(quoted(bad.column), " became ", bad.value, place_text(bad, program), " in step ", bad.step,
              ", t = ", rounded(bad.time_ms), " ms");
 }
