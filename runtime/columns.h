@@ -74,6 +74,16 @@ class Columns {
     host_wrote(id);
     ++parameter_changes_;
   }
+  /// The same of several columns, as far behind `memory` as `offsets` say.
+  void rebind(std::span<const ColumnId> ids, std::span<const size_t> offsets, std::byte* memory) {
+    if (device_ != nullptr) {
+      for (size_t k = 0; k < ids.size(); ++k) rebind(ids[k], memory + offsets[k]);
+      return;
+    }
+    void** const bases = bases_.data();
+    for (size_t k = 0; k < ids.size(); ++k) bases[ids[k].value] = memory + offsets[k];
+    ++parameter_changes_;
+  }
   /// Another number whenever a parameter may have been set.
   uint64_t parameter_changes() const { return parameter_changes_; }
   /// From now on kernels run on a device, which keeps columns there; null: on the host, as at first. What the

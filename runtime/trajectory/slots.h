@@ -54,7 +54,7 @@ class Slots {
   void bind(Columns& columns, std::span<const ColumnId> as, int64_t index) { bind(columns, as, slot(index)); }
   /// The same of a slot of equal columns that lies elsewhere.
   void bind(Columns& columns, std::span<const ColumnId> as, std::byte* base) const {
-    for (size_t k = 0; k < ids_.size(); ++k) columns.rebind(as[k], base + offsets_[k]);
+    columns.rebind(as.first(ids_.size()), offsets_, base);
   }
   std::span<const ColumnId> ids() const { return ids_; }
   /// Of column k in its slot.
