@@ -49,6 +49,7 @@ class LaneEmitter {
 
  private:
   void emit_part() {
+    if (const std::vector<Effects> groups = stores_apart(); !groups.empty()) return emit_neurons_by_stores(groups);
     compute_all(stages_.uniform, {});
     if (sums_apart()) return emit_neurons_by_sums();
     open_running(At::Uniform, {});
@@ -322,13 +323,66 @@ class LaneEmitter {
     return std::all_of(kernel_.accumulates.begin(), kernel_.accumulates.end(), [](const Accumulate& sum) { return sum.at == At::Uniform; });
   }
 
-  /// Of the row's nodes, in their order: those below `roots`.
-  std::vector<uint32_t> of_row(const std::vector<ExprId>& roots) const {
+  /// Of `nodes`, in their order: those below `roots`.
+  std::vector<uint32_t> needed(const std::vector<uint32_t>& nodes, const std::vector<ExprId>& roots) const {
     const std::vector<bool> live = live_nodes(program_.pool, roots);
     std::vector<uint32_t> out;
-    for (const uint32_t id : stages_.rows.back())
+    for (const uint32_t id : nodes)
       if (live[id]) out.push_back(id);
     return out;
+  }
+  std::vector<uint32_t> of_row(const std::vector<ExprId>& roots) const { return needed(stages_.rows.back(), roots); }
+
+  using Effects = std::vector<Store>;
+  static std::vector<ExprId> values_of(const Effects& stores) {
+    std::vector<ExprId> out;
+    for (const Store& store : stores) out.push_back(store.value);
+    return out;
+  }
+
+  /// Whether neurons are gone through once for every few stores, so that the uniform numbers that these need stay in registers: groups
+  /// of stores then, which have nothing to compute in common. Else none.
+  std::vector<Effects> stores_apart() const {
+    const size_t most = options_.vector_bits == 512 ? 26 : 10;
+    const bool only_stores = domain_.kind == SpaceKind::Neurons && domain_.size > 2 && kernel_.accumulates.empty() && kernel_.scans.empty();
+    if (!only_stores || stages_.uniform.size() <= most) return {};
+    std::vector<bool> written(program_.columns.size()), computed_before(program_.pool.size());
+    for (const Store& store : kernel_.stores) written[store.into.value] = true;
+    for (const ExprId id : nodes_below(program_.pool, roots(kernel_)))
+      if (program_.pool[id].op == Op::Load && written[program_.pool[id].leaf.index]) return {};
+    std::vector<Effects> groups;
+    for (const Store& store : kernel_.stores) {
+      Effects with = groups.empty() ? Effects{} : groups.back();
+      with.push_back(store);
+      if (groups.empty() || needed(stages_.uniform, values_of(with)).size() > most) groups.push_back({store});
+      else groups.back() = std::move(with);
+    }
+    if (groups.size() < 2) return {};
+    for (const Effects& group : groups) {
+      for (const auto* nodes : {&stages_.uniform, &stages_.rows.back()}) {
+        for (const uint32_t id : needed(*nodes, values_of(group))) {
+          if (info(program_.pool[ExprId{id}].op).is_leaf && program_.pool[ExprId{id}].op != Op::Draw) continue;
+          if (computed_before[id]) return {};
+          computed_before[id] = true;
+        }
+      }
+    }
+    return groups;
+  }
+
+  void emit_neurons_by_stores(const std::vector<Effects>& groups) {
+    for (const Effects& group : groups) {
+      compute_all(needed(stages_.uniform, values_of(group)), {});
+      const std::vector<uint32_t> nodes = of_row(values_of(group));
+      loop("post", domain_.size, [&](Value* post) { store_all(group, nodes, post); });
+    }
+  }
+
+  void store_all(const Effects& stores, const std::vector<uint32_t>& nodes, Value* post) {
+    const Row row{.pre = nullptr, .post = post};
+    compute_all(nodes, row);
+    for (const Store& effect : stores)
+      store(values_[effect.value.value].number, effect.into, pointer(effect.into, own(row), effect.element));
   }
 
   void emit_neurons_by_sums() {
@@ -340,24 +394,17 @@ class LaneEmitter {
         values.push_back(sum.value);
         b_.CreateStore(load(sum.into, pointer(sum.into, nullptr, sum.element)), running(sum));
       }
-      const std::vector<uint32_t> needed = of_row(values);
+      const std::vector<uint32_t> nodes = of_row(values);
       loop("post", domain_.size, [&](Value* post) {
         const Row row{.pre = nullptr, .post = post};
-        compute_all(needed, row);
+        compute_all(nodes, row);
         for (const Accumulate& sum : some) add(sum, row);
       });
       for (const Accumulate& sum : some) store(b_.CreateLoad(vector_, running(sum)), sum.into, pointer(sum.into, nullptr, sum.element));
     }
     if (kernel_.stores.empty()) return;   // last: sums may read what they replace
-    std::vector<ExprId> values;
-    for (const Store& effect : kernel_.stores) values.push_back(effect.value);
-    const std::vector<uint32_t> needed = of_row(values);
-    loop("post", domain_.size, [&](Value* post) {
-      const Row row{.pre = nullptr, .post = post};
-      compute_all(needed, row);
-      for (const Store& effect : kernel_.stores)
-        store(values_[effect.value.value].number, effect.into, pointer(effect.into, own(row), effect.element));
-    });
+    const std::vector<uint32_t> nodes = of_row(values_of(kernel_.stores));
+    loop("post", domain_.size, [&](Value* post) { store_all(kernel_.stores, nodes, post); });
   }
 
   void emit_dense() {

@@ -14,7 +14,6 @@
 #include <functional>
 #include <limits>
 
-#include "compiler/adjoint/adjoint.h"
 #include "compiler/program/interpret.h"
 #include "compiler/support/result.h"
 #include "runtime/plan_runner.h"
@@ -285,6 +284,30 @@ TEST_P(BackendSuite, ManySumsBehindOneNetwork) {
   expect_same(b.program, Numbers::Plain, 3, "network");
 }
 
+/// More uniform numbers than there are registers: stores that have nothing to compute in common, that share a product, and of
+/// which one replaces what the others read.
+TEST_P(BackendSuite, ManyUniformNumbersOfANeuron) {
+  constexpr uint32_t kStores = 8;
+  for (const int64_t neurons : {1, 3, 10, 33}) {
+    for (const char* how : {"apart", "shared", "replaced"}) {
+      Bench b(2, neurons);
+      ExprPool& pool = b.pool();
+      const ColumnId numbers = b.program.add(Column{.name = "numbers", .space = b.one, .role = Role::Param, .width = 5 * kStores});
+      const ColumnId out = b.program.add(Column{.name = "out", .space = b.post, .width = kStores});
+      const ExprId y = pool.load(b.y, At::Self, 0), square = pool.mul(y, y);
+      Kernel kernel{.name = how, .domain = b.post};
+      for (uint32_t k = 0; k < kStores; ++k) {
+        ExprId value = std::string_view(how) == "shared" ? square : y;
+        for (uint32_t n = 0; n < 5; ++n) value = pool.make(Op::Fma, value, y, pool.load(numbers, At::Uniform, (5 * k + 11 * n) % (5 * kStores)));
+        kernel.stores.push_back({.into = out, .element = k, .value = value});
+      }
+      if (std::string_view(how) == "replaced") kernel.stores.insert(kernel.stores.begin(), {.into = b.y, .element = 0, .value = pool.mul(y, pool.constant(0.5))});
+      b.step(std::move(kernel));
+      expect_same(b.program, Numbers::Plain, 2, how);
+    }
+  }
+}
+
 TEST_P(BackendSuite, SumsRunInIndexOrder) {
   const std::pair<int64_t, int64_t> sizes[] = {{1, 1}, {1, 33}, {33, 1}, {7, 16}, {17, 17}, {16, 33}};
   for (const auto& [pres, posts] : sizes)
@@ -456,84 +479,6 @@ TEST_P(BackendSuite, RandomPrograms) {
   ASSERT_TRUE(understood) << asked;
   for (uint64_t seed = first; seed < first + count; ++seed)
     expect_same(RandomProgram(seed).make(), Numbers::Both, 3, "seed " + std::to_string(seed));
-}
-
-/// Runs both in each step.
-inline Program step_and_reverse(Adjoint adjoint) {
-  Program both = std::move(adjoint.program);
-  both.plan.step.clear();
-  for (const auto& kernels : {adjoint.quiet.forward, adjoint.quiet.reverse})
-    for (const KernelId kernel : kernels) both.plan.step.push_back({kernel});
-  return both;
-}
-
-/// Sums, units, a rule, noise: the step and its reverse.
-/// A network of twelve units inside each row, asked three times; its derivative wants every hidden value again.
-TEST_P(BackendSuite, NetworksInRowsAndTheirAdjoints) {
-  constexpr uint32_t kUnits = 12;
-  Bench b(3, 18);
-  ExprPool& pool = b.pool();
-  const ColumnId weights = b.program.add(Column{.name = "weights", .space = b.one, .role = Role::Param, .width = 2 * kUnits});
-  const ColumnId bias = b.program.add(Column{.name = "bias", .space = b.post, .role = Role::Param, .width = kUnits});
-  const ExprId start = pool.load(b.w, At::Self);
-  ExprId w = start;
-  for (int stage = 0; stage < 3; ++stage) {
-    ExprId sum = pool.load(b.x, At::Pre);
-    for (uint32_t k = 0; k < kUnits; ++k) {
-      const ExprId in = pool.make(Op::Fma, pool.load(weights, At::Uniform, k), w, pool.load(bias, At::Post, k));
-      sum = pool.make(Op::Fma, pool.load(weights, At::Uniform, kUnits + k), pool.make(Op::Tanh, in), sum);
-    }
-    w = pool.make(Op::Fma, pool.constant(0.1), sum, start);
-  }
-  Kernel update{.name = "update", .domain = b.dense};
-  update.stores.push_back({.into = b.w, .value = w});
-  b.step(update);
-  expect_same(b.program, Numbers::Plain, 2, "network");
-  const ColumnId targets[] = {weights, bias, b.w, b.x}, outputs[] = {b.w};
-  AdjointResult result = adjoint(b.program, targets, outputs);
-  ASSERT_TRUE(result.adjoint.has_value());
-  expect_same(step_and_reverse(*std::move(result.adjoint)), Numbers::Plain, 2, "adjoint of the network");
-}
-
-TEST_P(BackendSuite, AStepAndItsAdjoint) {
-  for (const auto& [pres, posts] : {std::pair<int64_t, int64_t>{7, 33}, {17, 1}, {1, 16}}) {
-    Bench b(pres, posts);
-    ExprPool& pool = b.pool();
-    const ExprId w = pool.load(b.w, At::Self), x = pool.load(b.x, At::Pre), y = pool.load(b.y, At::Post, 0);
-    Kernel inputs{.name = "inputs", .domain = b.dense}, units{.name = "units", .domain = b.post};
-    Kernel update{.name = "update", .domain = b.dense}, noise{.name = "noise", .domain = b.pre};
-    inputs.accumulates.push_back({.into = b.sum_post, .at = At::Post, .value = pool.mul(w, x)});
-    units.stores.push_back({.into = b.y, .element = 0, .value = pool.make(Op::Tanh, pool.load(b.sum_post, At::Self))});
-    const ExprId growth = pool.sub(pool.mul(x, y), pool.mul(pool.mul(y, y), w));
-    update.stores.push_back({.into = b.w, .value = pool.make(Op::Fma, pool.load(b.theta, At::Uniform, 0), growth, w)});
-    noise.stores.push_back({.into = b.x, .value = pool.add(pool.mul(pool.load(b.theta, At::Uniform, 1), pool.load(b.x, At::Self)), pool.draw(5, 0))});
-    for (const Kernel& kernel : {inputs, units, update, noise}) b.step(kernel);
-
-    const ColumnId targets[] = {b.theta, b.w, b.x}, outputs[] = {b.w, b.y};
-    AdjointResult result = adjoint(b.program, targets, outputs);
-    ASSERT_TRUE(result.adjoint.has_value());
-    EXPECT_GE(result.adjoint->quiet.reverse.size(), 4u);
-    expect_same(step_and_reverse(*std::move(result.adjoint)), Numbers::Plain, 2, "adjoint");
-  }
-}
-
-/// Those of the random programs that have derivatives: about one in ten.
-TEST_P(BackendSuite, AdjointsOfRandomPrograms) {
-  int made = 0;
-  for (uint64_t seed = 0; seed < 100; ++seed) {
-    const Program program = RandomProgram(seed).make();
-    std::vector<ColumnId> targets, outputs;
-    for (uint32_t c = 0; c < program.columns.size(); ++c) {
-      const Role role = program.columns[c].role;
-      if (role == Role::State) outputs.push_back({c});
-      if (role == Role::State || (role == Role::Param && ColumnId{c} != program.dt)) targets.push_back({c});
-    }
-    AdjointResult result = adjoint(program, targets, outputs);
-    if (!result.adjoint) continue;
-    ++made;
-    expect_same(step_and_reverse(*std::move(result.adjoint)), Numbers::Plain, 2, "adjoint of seed " + std::to_string(seed));
-  }
-  EXPECT_GE(made, 5);
 }
 
 }  // namespace hebb

@@ -1,6 +1,6 @@
 // The interpreter against itself: how launches are cut over threads changes no bit.
 
-#include "tests/backends/backend_suite.h"
+#include "tests/backends/backend_adjoints.h"
 
 namespace hebb {
 namespace {

@@ -2,7 +2,7 @@
 // threads.
 
 #include "compiler/codegen/codegen.h"
-#include "tests/backends/backend_suite.h"
+#include "tests/backends/backend_adjoints.h"
 
 namespace hebb {
 namespace {

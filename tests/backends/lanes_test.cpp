@@ -2,7 +2,7 @@
 // runs beside it hold.
 
 #include "compiler/codegen/codegen.h"
-#include "tests/backends/backend_suite.h"
+#include "tests/backends/backend_adjoints.h"
 
 namespace hebb {
 namespace {

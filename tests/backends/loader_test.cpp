@@ -5,7 +5,7 @@
 
 #include "compiler/experiment/engine.h"
 #include "runtime/device/device.h"
-#include "tests/backends/backend_suite.h"
+#include "tests/backends/backend_adjoints.h"
 
 namespace hebb {
 namespace {

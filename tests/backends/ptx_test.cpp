@@ -8,7 +8,7 @@
 #include "compiler/codegen/nvptx.h"
 #include "compiler/program/device.h"
 #include "runtime/connectivity.h"
-#include "tests/backends/backend_suite.h"
+#include "tests/backends/backend_adjoints.h"
 #include "tests/ptx/execute.h"
 #include "tests/ptx/parse.h"
 

@@ -3,7 +3,7 @@
 
 #include "compiler/codegen/nvptx.h"
 #include "compiler/program/device.h"
-#include "tests/backends/backend_suite.h"
+#include "tests/backends/backend_adjoints.h"
 
 namespace hebb {
 namespace {
