@@ -220,6 +220,13 @@ Result<Kernels> jit(const Program& program, const CodegenOptions& options) {
   return all;
 }
 
+double compiling_seconds(const Program& program) {
+  constexpr double kSimple = 1e-4;   // a simple operation
+  double cost = 0;
+  for (const Kernel& kernel : program.kernels) cost += static_cast<double>(compile_cost(program, kernel));
+  return kSimple * cost;
+}
+
 Result<std::string> llvm_ir(const Program& program, const CodegenOptions& options) {
   const auto compiled = compile_module(program, options);
   if (!compiled) return compiled.failure();

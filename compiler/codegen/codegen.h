@@ -28,6 +28,9 @@ struct CodegenOptions {
 /// Compiles in memory. Code is freed with the last copy of the result.
 Result<Kernels> jit(const Program& program, const CodegenOptions& options);
 
+/// What that takes, roughly: seconds of one processor, and no more than it will be.
+double compiling_seconds(const Program& program);
+
 /// Texts for `hebb build --emit=llvm-ir|asm` (after optimisation at `level`).
 Result<std::string> llvm_ir(const Program& program, const CodegenOptions& options);
 Result<std::string> assembly(const Program& program, const CodegenOptions& options);

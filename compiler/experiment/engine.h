@@ -19,6 +19,9 @@ Program without_initial_values(Program program, const std::set<uint32_t>& column
 /// Rows times operations of one launch of each kernel: what the interpreter takes time for.
 double interpreted_work(const Program& program, std::span<const KernelId> kernels);
 
+/// Roughly: seconds that runs of a program take when they are interpreted, `steps` of all of them together.
+double interpreting_seconds(const Program& program, int64_t runs, int64_t steps);
+
 /// Threads that compile: not those of the run, which is begun later.
 int compile_threads();
 

@@ -51,6 +51,7 @@ struct Evaluation {
   int64_t fits_begun = 0;                  // all of them, and those of experiments before: the files of their states are numbered
   const std::vector<ast::Action>* actions = nullptr;   // of the whole experiment
   std::map<std::string, Kernels> compiled; // networks run before, by the text of their program
+  std::map<std::string, double> interpreted = {};   // seconds that others were interpreted for, roughly
   const Scope* scope = nullptr;
   int depth = 0;                           // of nested calls of functions
   bool interrupted = false;

@@ -22,7 +22,8 @@ struct ExperimentOptions {
   bool seed_given = false;              // on the command line: wins over `with (seed = …)`
   int threads = 1;
   std::optional<Precision> precision;   // none: float for `run`, double for `protocol`
-  enum class Engine { Jit, Interpreter } engine = Engine::Jit;
+  /// Auto: compiled, or interpreted where that is over before code would be ready. No bit depends on it.
+  enum class Engine { Auto, Jit, Interpreter } engine = Engine::Auto;
   std::string output_folder;            // `-o`; empty: the current folder
   std::string data_folder;              // `load` looks beside the source file
   bool tell_seeds = false;              // on the notes: those of what is drawn

@@ -137,8 +137,8 @@ std::optional<RunGradient> RunGradient::create(Evaluation& e, const ast::Run& ru
   const auto adjoint = std::make_shared<const Adjoint>(std::move(*made.adjoint));
   assert(verify(adjoint->program).empty() && "an adjoint keeps the promises of a program");
   auto engine = e.options.engine;
-  if (options.once && small_enough_to_interpret(*adjoint, s.prepared)) engine = ExperimentOptions::Engine::Interpreter;
-  const bool jit = engine == ExperimentOptions::Engine::Jit && e.options.device == nullptr;
+  if (engine == ExperimentOptions::Engine::Auto && options.once && small_enough_to_interpret(*adjoint, s.prepared)) engine = ExperimentOptions::Engine::Interpreter;
+  const bool jit = engine != ExperimentOptions::Engine::Interpreter && e.options.device == nullptr;
   // Evaluated once, a run of many recordings may need the code for all of them and no other.
   const bool later = options.once && jit && s.prepared.lanes > 1 && TrajectoryPack::obstacle(adjoint->program).empty();
   s.lanes.emplace(GradientLanes::Setup{.adjoint = adjoint, .prepared = &s.prepared, .read = std::move(read), .precision = options.precision,

@@ -116,7 +116,7 @@ std::optional<LossTangent> LossTangent::create(Evaluation& e, LossProblem& probl
     if (e.options.device == nullptr) cut_into_tiles(moving, program, targets);
     else note_once(e, cat("the derivatives of ", prepared.network->name, " step by step are computed on ", e.options.device->name()));
     state->runs.push_back(std::move(moving));
-    if (e.options.engine == ExperimentOptions::Engine::Jit) let_go_together(e, prepared, state->runs.back());
+    if (e.options.engine != ExperimentOptions::Engine::Interpreter) let_go_together(e, prepared, state->runs.back());
   }
   return LossTangent(std::move(state));
 }

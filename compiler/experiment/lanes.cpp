@@ -327,7 +327,7 @@ bool is_short(const PreparedRun& prepared) {
 /// says where when it runs alone.
 std::vector<char> run_packed(Evaluation& e, const PreparedRun& prepared, std::vector<LaneResult>& results) {
   std::vector<char> done(results.size());
-  const bool may = e.options.engine == ExperimentOptions::Engine::Jit && e.options.device == nullptr && prepared.options.steps > 0;
+  const bool may = e.options.engine != ExperimentOptions::Engine::Interpreter && e.options.device == nullptr && prepared.options.steps > 0;
   if (!may || prepared.lanes < RunPacks::kEnough || is_short(prepared) || !is_plain(prepared) || !TrajectoryPack::obstacle(*prepared.program).empty()) return done;
   std::vector<TrajectoryOutput> read;
   for (const Kept& kept : prepared.kept) read.push_back({kept.recording.column, kept.recording.final_only, kept.recording.every_steps});

@@ -179,7 +179,8 @@ std::optional<Value> evaluate_protocol(Evaluation& e, const ast::Call& call, Spa
   const auto plan = read_protocol(e, *synapse, call, span);
   if (!plan) return std::nullopt;
 
-  const bool compile = plan->steps > kCompileAbove && e.options.engine == ExperimentOptions::Engine::Jit;
+  const bool compile = e.options.engine == ExperimentOptions::Engine::Jit ||
+                       (e.options.engine == ExperimentOptions::Engine::Auto && plan->steps > kCompileAbove);
   const Precision precision = e.options.precision.value_or(Precision::Float64);
   auto kernels = make_kernels(synapse->program, precision,
                               compile ? ExperimentOptions::Engine::Jit : ExperimentOptions::Engine::Interpreter,

@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cmath>
 
+#include "compiler/codegen/codegen.h"
 #include "compiler/experiment/edges.h"
 #include "compiler/experiment/engine.h"
 #include "compiler/experiment/format.h"
@@ -14,6 +15,7 @@
 #include "compiler/experiment/run_result.h"
 #include "compiler/experiment/settings.h"
 #include "compiler/lower/lower.h"
+#include "compiler/program/interpret.h"
 #include "compiler/support/text.h"
 #include "runtime/random.h"
 #include "runtime/simulation.h"
@@ -375,6 +377,11 @@ bool report_failures(Evaluation& e, const Prepared& prepared, const std::vector<
   return true;
 }
 
+/// Only events say what a step of these takes.
+bool has_sparse(const Program& program) {
+  return std::any_of(program.spaces.begin(), program.spaces.end(), [](const Space& space) { return space.kind == SpaceKind::Sparse; });
+}
+
 /// Kernels of an equal program are kept: runs often go on from each other.
 Result<Kernels> kernels_of(Evaluation& e, const Prepared& prepared) {
   const Precision precision = prepared.options.precision;
@@ -382,6 +389,11 @@ Result<Kernels> kernels_of(Evaluation& e, const Prepared& prepared) {
     return Failure{"not supported yet: delays that differ between synapses, on a GPU; run it with --device cpu"};
   const std::string key = cat(precision == Precision::Float32 ? "float " : "double ", print(*prepared.program));
   if (const auto known = e.compiled.find(key); known != e.compiled.end()) return known->second;
+  if (e.options.engine == ExperimentOptions::Engine::Auto && e.options.device == nullptr && !has_sparse(*prepared.program)) {
+    double& so_far = e.interpreted[key];
+    so_far += interpreting_seconds(*prepared.program, prepared.lanes, prepared.lanes * prepared.options.steps);
+    if (so_far < compiling_seconds(*prepared.program)) return interpret(prepared.program, precision);
+  }
   auto kernels = e.options.device != nullptr
                      ? make_device_kernels(*prepared.program, precision, Resets::InPlan, e.options.device)
                      : make_kernels(prepared.program, precision, e.options.engine, e.options.level);

@@ -153,7 +153,8 @@ std::optional<ExperimentOptions> experiment_options(const Options& options) {
   out.threads = options.threads;
   out.precision = precision_of(options.precision);
   out.engine = options.engine == "interpreter" ? ExperimentOptions::Engine::Interpreter
-                                               : ExperimentOptions::Engine::Jit;
+               : options.engine == "jit"       ? ExperimentOptions::Engine::Jit
+                                               : ExperimentOptions::Engine::Auto;
   if (options.device != "cpu") {
     if (out.engine == ExperimentOptions::Engine::Interpreter) {
       usage_error(cat("--engine=interpreter runs on the CPU, --device asks for ", quoted(options.device)));

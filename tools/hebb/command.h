@@ -36,7 +36,7 @@ struct Options {
   std::string seed;                      // a number, "random", or empty
   int threads = 1;
   std::string precision;                 // float, double, or empty
-  std::string engine = "jit";
+  std::string engine = "auto";           // auto, jit, interpreter
   std::string device = "cpu";            // cpu, cuda, auto
   int level = 3;
   std::string max_memory;                // of gradients

@@ -56,7 +56,7 @@ void add_source_options(CLI::App& app, Options& o) {
 void add_run_options(CLI::App& app, Options& o) {
   app.add_option("--seed", o.seed, "a whole number, or random (default 1)");
   app.add_option("--threads", o.threads, "threads; results do not depend on it")->check(CLI::Range(1, 4096));
-  app.add_option("--engine", o.engine, "jit or interpreter")->check(CLI::IsMember({"jit", "interpreter"}));
+  app.add_option("--engine", o.engine, "jit, interpreter, or auto: compiled unless a run is over before")->check(CLI::IsMember({"auto", "jit", "interpreter"}));
   app.add_option("--device", o.device, "where networks run: cpu, cuda (an NVIDIA GPU), or auto: a GPU when there is one")
       ->check(CLI::IsMember({"cpu", "cuda", "auto"}));
   app.add_option("-o,--output", o.output, "the folder for saved files");

@@ -1,0 +1,42 @@
+// How a run is computed: interpreted where that is over before its code would be ready.
+
+#include <gtest/gtest.h>
+
+#include "compiler/codegen/codegen.h"
+#include "compiler/experiment/engine.h"
+#include "compiler/lower/lower.h"
+#include "compiler/pipeline.h"
+
+namespace hebb {
+namespace {
+
+Program network_of(int units) {
+  const std::string text = "neuron Input { input r : 1; }\nneuron Unit { input I : 1; let r = tanh(I); }\n"
+                           "rule Oja { weight w; on step { w += 0.01 * post.r * (pre.r - post.r * w); } }\n"
+                           "network Net { signal x[" + std::to_string(units) + "]; pop X[" + std::to_string(units) + "] : Input(r = x);\n"
+                           "  pop Y[" + std::to_string(units) + "] : Unit;\n"
+                           "  project X -> Y as S via Oja { connect all; init w = 0.1; drive I += w * pre.r; } }\n";
+  Sources sources;
+  Diagnostics diags;
+  const Compilation made = compile(sources, sources.add("net.hebb", text), {}, diags);
+  EXPECT_FALSE(diags.has_errors()) << render(diags, sources, {});
+  return lower(made.model, made.model.networks.at(0), {});
+}
+
+TEST(Engine, OnlyShortRunsOfSmallNetworksAreOverBeforeTheirCodeIsReady) {
+  const Program small = network_of(5), large = network_of(300);
+  EXPECT_LT(interpreting_seconds(small, 1, 100), compiling_seconds(small));
+  EXPECT_GT(interpreting_seconds(small, 1, 1'000'000), compiling_seconds(small));
+  EXPECT_GT(interpreting_seconds(large, 1, 100), compiling_seconds(large));
+  EXPECT_LT(compiling_seconds(small), 1.0);
+}
+
+TEST(Engine, TakesAsMuchLongerAsThereIsMoreToDo) {
+  const Program net = network_of(5);
+  const double begin = interpreting_seconds(net, 1, 0), step = interpreting_seconds(net, 1, 1) - begin;
+  EXPECT_GT(begin, 0);
+  EXPECT_NEAR(interpreting_seconds(net, 3, 300), 3 * begin + 300 * step, 1e-9);
+}
+
+}  // namespace
+}  // namespace hebb
