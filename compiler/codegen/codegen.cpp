@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <future>
 #include <mutex>
 #include <system_error>
@@ -113,6 +114,7 @@ std::function<void(const hebb_launch*)> compiled_late(std::shared_ptr<const Prog
   };
   options.wanted.assign(program->kernels.size(), false);
   options.wanted[kernel] = true;
+  options.seldom.clear();
   options.threads = 1;
   return [program = std::move(program), kernel, options = std::move(options), interpreted = std::move(interpreted), patience,
           late = std::make_shared<Late>()](const hebb_launch* launch) {
@@ -133,6 +135,18 @@ int64_t compile_cost(const Program& program, const Kernel& kernel) {
     cost += op == Op::Draw ? kDraw : info(op).is_transcendental ? kFunction : 1;
   }
   return cost;
+}
+
+double compiling_seconds(const Program& program, const Kernel& kernel) {
+  constexpr double kSimple = 1e-4;   // a simple operation
+  return kSimple * static_cast<double>(compile_cost(program, kernel));
+}
+
+/// Calls of a kernel that, interpreted, take as long as compiling it.
+int patience(const Program& program, uint32_t kernel) {
+  constexpr double kLeast = 16, kMost = 1e6;
+  const double calls = compiling_seconds(program, program.kernels[kernel]) / interpreting_seconds(program, KernelId{kernel});
+  return static_cast<int>(std::clamp(calls, kLeast, kMost));
 }
 
 using Part = std::vector<uint32_t>;  // numbers of kernels
@@ -188,15 +202,23 @@ std::vector<Result<Kernels>> compile_parts(const Program& program, const Codegen
 
 }  // namespace
 
+double compiling_seconds(const Program& program) {
+  double seconds = 0;
+  for (const Kernel& kernel : program.kernels) seconds += compiling_seconds(program, kernel);
+  return seconds;
+}
+
 Result<Kernels> jit(const Program& program, const CodegenOptions& options) {
   constexpr int kPatience = 16;  // calls; about what compiling costs
   const bool exact = options.math == MathMode::Exact;
   const bool partly = !options.wanted.empty();
   const std::vector<bool> none(program.kernels.size());
-  const Ways how = exact && !partly ? ways(program) : Ways{none, none, none};
+  Ways how = exact && !partly ? ways(program) : Ways{none, none, none};
+  if (exact && !options.lanes && !options.seldom.empty()) how.interpreted = options.seldom;
+  const auto wanted = [&](uint32_t k) { return !partly || options.wanted[k]; };
   Part compiled;
   for (uint32_t k = 0; k < program.kernels.size(); ++k)
-    if (partly ? options.wanted[k] : !how.interpreted[k] && !how.late[k]) compiled.push_back(k);
+    if (wanted(k) && !how.interpreted[k] && !how.late[k]) compiled.push_back(k);
   const std::vector<Part> parts = divide(program, compiled, options.threads);
   std::vector<Result<Kernels>> made = compile_parts(program, options, parts);
   for (const Result<Kernels>& part : made)
@@ -204,12 +226,17 @@ Result<Kernels> jit(const Program& program, const CodegenOptions& options) {
   if (parts.size() == 1 && compiled.size() == program.kernels.size()) return std::move(made[0]);
   // The compiled ones take their places among the others.
   Kernels all;
-  const auto shared = partly ? nullptr : std::make_shared<const Program>(program);
-  if (compiled.size() < program.kernels.size() && !partly) all = interpret(shared, options.precision);
-  else all.run.resize(program.kernels.size());
-  for (uint32_t k = 0; k < program.kernels.size(); ++k)
-    if (how.late[k] || (how.interpreted[k] && !how.for_good[k]))
-      all.run[k] = compiled_late(shared, k, options, std::move(all.run[k]), how.late[k] ? 0 : kPatience);
+  const bool some = std::any_of(how.interpreted.begin(), how.interpreted.end(), std::identity()) ||
+                    std::any_of(how.late.begin(), how.late.end(), std::identity());
+  const auto shared = some ? std::make_shared<const Program>(program) : nullptr;
+  if (some) all = interpret(shared, options.precision);
+  all.run.resize(program.kernels.size());
+  for (uint32_t k = 0; k < program.kernels.size(); ++k) {
+    if (!wanted(k)) all.run[k] = nullptr;
+    else if (how.late[k] || (how.interpreted[k] && !how.for_good[k]))
+      all.run[k] = compiled_late(shared, k, options, std::move(all.run[k]),
+                                 how.late[k] ? 0 : options.seldom.empty() ? kPatience : patience(program, k));
+  }
   auto keep_alive = std::make_shared<std::vector<std::shared_ptr<const void>>>();
   keep_alive->push_back(std::move(all.keep_alive));
   for (size_t part = 0; part < parts.size(); ++part) {
@@ -218,13 +245,6 @@ Result<Kernels> jit(const Program& program, const CodegenOptions& options) {
   }
   all.keep_alive = std::move(keep_alive);
   return all;
-}
-
-double compiling_seconds(const Program& program) {
-  constexpr double kSimple = 1e-4;   // a simple operation
-  double cost = 0;
-  for (const Kernel& kernel : program.kernels) cost += static_cast<double>(compile_cost(program, kernel));
-  return kSimple * cost;
 }
 
 Result<std::string> llvm_ir(const Program& program, const CodegenOptions& options) {

@@ -21,6 +21,9 @@ struct CodegenOptions {
   bool lanes = false;
   /// By KernelId: which are made; the others stay empty. None given: all.
   std::vector<bool> wanted = {};
+  /// By KernelId: not called in every step, as far as is known; interpreted until that has taken as long as compiling it would.
+  /// None given: none. Not with `lanes`.
+  std::vector<bool> seldom = {};
   /// Threads that compile; no more than pay are started. The code is the same.
   int threads = 1;
 };

@@ -24,38 +24,24 @@ Program without_initial_values(Program program, const std::set<uint32_t>& column
   return program;
 }
 
-namespace {
-
-double rows_of(const Program& program, SpaceId id) {
-  const Space& domain = program[id];
-  if (!is_synaptic(domain.kind)) return static_cast<double>(domain.size);
-  return static_cast<double>(program[domain.pre].size) * static_cast<double>(program[domain.post].size);
-}
-
-}  // namespace
-
 double interpreted_work(const Program& program, std::span<const KernelId> kernels) {
   double work = 0;
   for (const KernelId id : kernels) {
     const Kernel& kernel = program[id];
     const std::vector<bool> live = live_nodes(program.pool, roots(kernel));
-    work += rows_of(program, kernel.domain) * static_cast<double>(std::count(live.begin(), live.end(), true));
+    const Space& domain = program[kernel.domain];
+    const double rows = is_synaptic(domain.kind)
+                            ? static_cast<double>(program[domain.pre].size) * static_cast<double>(program[domain.post].size)
+                            : static_cast<double>(domain.size);
+    work += rows * static_cast<double>(std::count(live.begin(), live.end(), true));
   }
   return work;
 }
 
 double interpreting_seconds(const Program& program, int64_t runs, int64_t steps) {
-  constexpr double kOperation = 5e-9, kFunction = 1e-7, kLaunch = 1e-7;
   const auto seconds_of = [&](const std::vector<Launch>& launches) {
     double seconds = 0;
-    for (const Launch& launch : launches) {
-      double row = 0;
-      for (const ExprId id : nodes_below(program.pool, roots(program[launch.kernel]))) {
-        const Op op = program.pool[id].op;
-        row += op == Op::Draw || info(op).is_transcendental ? kFunction : kOperation;
-      }
-      seconds += kLaunch + row * rows_of(program, program[launch.kernel].domain);
-    }
+    for (const Launch& launch : launches) seconds += interpreting_seconds(program, launch.kernel);
     return seconds;
   };
   return static_cast<double>(runs) * seconds_of(program.plan.init) + static_cast<double>(steps) * seconds_of(program.plan.step);

@@ -53,6 +53,13 @@ Result<Kernels> make_step_kernels(const std::shared_ptr<const Adjoint>& adjoint,
   if (together || !options.whole)   // a small network alone has few sums
     for (const auto* list : {&adjoint->late.reverse, &adjoint->late.add})
       for (const KernelId id : *list) options.wanted[id.value] = true;
+  // What the fitted values do not change is computed for each recording once.
+  if (!together && engine == ExperimentOptions::Engine::Auto) {
+    options.seldom.resize(program->kernels.size());
+    for (const StepAdjoint* step : {&adjoint->quiet, &adjoint->eventful, &adjoint->init, &adjoint->once})
+      for (const KernelId id : step->forward) options.seldom[id.value] = !adjoint->moved.kernels[id.value];
+    for (const KernelId id : adjoint->moved_init) options.seldom[id.value] = false;
+  }
   return jit(*program, options);
 }
 

@@ -274,6 +274,19 @@ Kernels interpret_as(std::shared_ptr<const Program> program) {
 
 }  // namespace
 
+double interpreting_seconds(const Program& program, KernelId id) {
+  constexpr double kOperation = 5e-9, kFunction = 1e-7, kLaunch = 1e-7;
+  const Kernel& kernel = program[id];
+  const Space& domain = program[kernel.domain];
+  double rows = static_cast<double>(domain.size), row = 0;
+  if (is_synaptic(domain.kind)) rows = static_cast<double>(program[domain.pre].size) * static_cast<double>(program[domain.post].size);
+  for (const ExprId node : nodes_below(program.pool, roots(kernel))) {
+    const Op op = program.pool[node].op;
+    row += op == Op::Draw || info(op).is_transcendental ? kFunction : kOperation;
+  }
+  return kLaunch + row * rows;
+}
+
 Kernels interpret(std::shared_ptr<const Program> program, Precision precision) {
   if (precision == Precision::Float32) return interpret_as<float>(std::move(program));
   return interpret_as<double>(std::move(program));

@@ -9,4 +9,7 @@ namespace hebb {
 /// Kernels that share the program (kept alive by them).
 Kernels interpret(std::shared_ptr<const Program> program, Precision precision);
 
+/// Seconds of a launch over all rows, roughly.
+double interpreting_seconds(const Program& program, KernelId kernel);
+
 }  // namespace hebb
