@@ -124,12 +124,18 @@ void KernelEmitter::emit_few_neurons() {
       note_parallel(b_.CreateStore(value(ExprId{id}, row).number, offset(memory, post)));
   }, vector_hints());
   parallel_ = nullptr;
-  loop("sum", launch_.post_begin, launch_.post_end, b_.getInt64(1), [&](Value* post) {
-    RowValues row;
-    row.nodes.resize(program_.pool.size());
-    for (const auto& [id, memory] : kept) row.nodes[id].number = b_.CreateLoad(real_, offset(memory, post));
-    for (const Accumulate& sum : kernel_.accumulates) add_to_running(sum, 0, row);
-  });
+  // As many sums at a time as stay in registers, with one for what is added.
+  const std::span<const Accumulate> sums = kernel_.accumulates;
+  const size_t together = options_.vector_bits == 512 ? 28 : 9;
+  for (size_t first = 0; first < sums.size(); first += together) {
+    const std::span<const Accumulate> some = sums.subspan(first, std::min(together, sums.size() - first));
+    loop("sum", launch_.post_begin, launch_.post_end, b_.getInt64(1), [&](Value* post) {
+      RowValues row;
+      row.nodes.resize(program_.pool.size());
+      for (const auto& [id, memory] : kept) row.nodes[id].number = b_.CreateLoad(real_, offset(memory, post));
+      for (const Accumulate& sum : some) add_to_running(sum, 0, row);
+    });
+  }
 }
 
 void KernelEmitter::emit_either(Value* condition, const std::function<void(bool)>& body) {

@@ -308,6 +308,26 @@ TEST_P(BackendSuite, ManyUniformNumbersOfANeuron) {
   }
 }
 
+/// More sums over neurons than stay in registers, of products and of single values.
+TEST_P(BackendSuite, ManySumsOverNeurons) {
+  constexpr uint32_t kSums = 31;
+  for (const int64_t neurons : {1, 3, 10, 64, 65}) {
+    Bench b(2, neurons);
+    ExprPool& pool = b.pool();
+    const ColumnId totals = b.program.add(Column{.name = "totals", .space = b.one, .width = kSums});
+    const ExprId y = pool.load(b.y, At::Self, 0), z = pool.load(b.y, At::Self, 1);
+    ExprId power = z;
+    Kernel kernel{.name = "totals", .domain = b.post};
+    for (uint32_t k = 0; k < kSums; ++k) {
+      kernel.accumulates.push_back({.into = totals, .element = k, .at = At::Uniform, .value = k % 3 == 0 ? power : pool.mul(power, y)});
+      power = pool.add(pool.mul(power, pool.constant(0.9)), y);
+    }
+    kernel.stores.push_back({.into = b.y, .element = 0, .value = power});
+    b.step(std::move(kernel));
+    expect_same(b.program, Numbers::Plain, 2, "totals");
+  }
+}
+
 TEST_P(BackendSuite, SumsRunInIndexOrder) {
   const std::pair<int64_t, int64_t> sizes[] = {{1, 1}, {1, 33}, {33, 1}, {7, 16}, {17, 17}, {16, 33}};
   for (const auto& [pres, posts] : sizes)

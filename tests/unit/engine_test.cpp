@@ -6,6 +6,8 @@
 #include "compiler/experiment/engine.h"
 #include "compiler/lower/lower.h"
 #include "compiler/pipeline.h"
+#include "compiler/program/interpret.h"
+#include "runtime/simulation.h"
 
 namespace hebb {
 namespace {
@@ -36,6 +38,23 @@ TEST(Engine, TakesAsMuchLongerAsThereIsMoreToDo) {
   const double begin = interpreting_seconds(net, 1, 0), step = interpreting_seconds(net, 1, 1) - begin;
   EXPECT_GT(begin, 0);
   EXPECT_NEAR(interpreting_seconds(net, 3, 300), 3 * begin + 300 * step, 1e-9);
+}
+
+std::vector<double> weights_after(int steps, const std::shared_ptr<const Program>& program, const Kernels& kernels) {
+  auto simulation = Simulation::create(program, kernels, {.precision = Precision::Float64});
+  simulation->initialise();
+  const std::vector<FeedValues> feeds = {{.name = "x", .values = {0.1, 0.2, 0.3, 0.4, 0.5}, .rows = 5, .constant = true}};
+  EXPECT_TRUE(simulation->run(steps, 1, feeds, {}).ok());
+  return simulation->get(program->find_column("S.w"));
+}
+
+TEST(Engine, KernelsThatAreCalledSeldomHaveTheSameBitsBeforeTheyAreCompiledAndAfter) {
+  const auto net = std::make_shared<const Program>(network_of(5));
+  const std::vector<bool> all(net->kernels.size(), true);
+  const auto seldom = jit(*net, {.precision = Precision::Float64, .wanted = all, .seldom = all});
+  ASSERT_TRUE(seldom.ok());
+  const Kernels oracle = interpret(net, Precision::Float64);
+  for (const int steps : {1, 15, 16, 17, 20'000}) EXPECT_EQ(weights_after(steps, net, *seldom), weights_after(steps, net, oracle)) << steps;
 }
 
 }  // namespace
