@@ -144,9 +144,9 @@ double compiling_seconds(const Program& program, const Kernel& kernel) {
 
 /// Calls of a kernel that, interpreted, take as long as compiling it.
 int patience(const Program& program, uint32_t kernel) {
-  constexpr double kLeast = 16, kMost = 1e6;
+  constexpr double kMost = 1e6;
   const double calls = compiling_seconds(program, program.kernels[kernel]) / interpreting_seconds(program, KernelId{kernel});
-  return static_cast<int>(std::clamp(calls, kLeast, kMost));
+  return static_cast<int>(std::min(calls, kMost));
 }
 
 using Part = std::vector<uint32_t>;  // numbers of kernels
@@ -214,7 +214,8 @@ Result<Kernels> jit(const Program& program, const CodegenOptions& options) {
   const bool partly = !options.wanted.empty();
   const std::vector<bool> none(program.kernels.size());
   Ways how = exact && !partly ? ways(program) : Ways{none, none, none};
-  if (exact && !options.lanes && !options.seldom.empty()) how.interpreted = options.seldom;
+  if (exact && !options.lanes && !options.seldom.empty())
+    for (uint32_t k = 0; k < program.kernels.size(); ++k) how.interpreted[k] = options.seldom[k] && patience(program, k) >= kPatience;
   const auto wanted = [&](uint32_t k) { return !partly || options.wanted[k]; };
   Part compiled;
   for (uint32_t k = 0; k < program.kernels.size(); ++k)
