@@ -64,16 +64,19 @@ std::optional<std::string> did_you_mean(std::string_view name,
   constexpr size_t kLongestName = 200;
   if (name.size() > kLongestName) return {};
   const size_t limit = name.size() <= 2 ? 1 : name.size() <= 5 ? 2 : 3;
-  std::optional<std::string> best;
+  constexpr size_t kShortestBeginning = 3;
+  std::optional<std::string> best, whole;   // whole: the shortest name that begins so
   size_t best_distance = limit + 1;
   for (const std::string& candidate : candidates) {
     if (candidate == name || candidate.size() > kLongestName) continue;
+    const bool begins_so = name.size() >= kShortestBeginning && candidate.starts_with(name);
+    if (begins_so && (!whole || candidate.size() < whole->size())) whole = candidate;
     const size_t distance = edit_distance(name, candidate);
     if (distance >= best_distance || distance >= candidate.size()) continue;
     best_distance = distance;
     best = candidate;
   }
-  return best;
+  return whole ? whole : best;
 }
 
 namespace {

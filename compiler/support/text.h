@@ -40,7 +40,8 @@ std::string plural(size_t count, std::string_view noun);
 std::string listed(std::span<const std::string> names);
 std::string joined(std::span<const std::string> pieces, std::string_view separator);
 
-/// The candidate nearest to `name` when it is near enough to be a likely slip, else nothing.
+/// The shortest candidate that begins with `name` (of three letters or more), else the nearest one when it is near enough
+/// to be a likely slip, else nothing.
 std::optional<std::string> did_you_mean(std::string_view name,
                                         std::span<const std::string> candidates);
 

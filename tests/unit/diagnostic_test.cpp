@@ -177,6 +177,16 @@ TEST(Json, StringsAreAlwaysValid) {
   EXPECT_EQ(json_string("\xff\xc3"), "\"\\ufffd\\ufffd\"");
 }
 
+TEST(DidYouMean, TakesANameThatBeginsSoBeforeANearerOne) {
+  const std::vector<std::string> names = {"tan", "fano_temporal", "fano_spatial", "sin", "sigmoid", "no"};
+  EXPECT_EQ(did_you_mean("fano", names), "fano_spatial");
+  EXPECT_EQ(did_you_mean("sig", names), "sigmoid");
+  EXPECT_EQ(did_you_mean("si", names), "sin");             // two letters begin too much
+  EXPECT_EQ(did_you_mean("sigmiod", names), "sigmoid");
+  EXPECT_EQ(did_you_mean("sigmoid", std::vector<std::string>{"sigmoid"}), std::nullopt);
+  EXPECT_EQ(did_you_mean("fanatic", names), std::nullopt);
+}
+
 TEST(Utf8, TellsValidFromInvalid) {
   EXPECT_FALSE(first_invalid_utf8("aé€😀").has_value());
   EXPECT_EQ(utf8_code_point("€", 0), 0x20ACu);
