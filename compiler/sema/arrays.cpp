@@ -108,7 +108,7 @@ std::optional<int64_t> integer_constant(Frame& frame, const ast::Expr& expr, std
     return static_cast<int64_t>(*constant);
   }
   report(frame, DiagKind::NotConstant, expr.span,
-         constant ? cat(what, " must be a whole number, got ", *constant)
+         constant ? cat(what, " must be a whole number", std::abs(*constant) > kExact ? " up to 2^53" : "", ", got ", *constant)
                   : cat(what, " must be one constant whole number"));
   return {};
 }
