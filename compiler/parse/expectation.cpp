@@ -86,6 +86,8 @@ std::string hint(const std::vector<std::string>& expected, const Lexeme& before,
   if (only("[") && found.is(":")) return cat("say how many:  pop ", before.text, "[1] : …");
   if (only("as")) return "a projection has a name:  project A -> B as AB { … }";
   if (found.is("for") && has(expected, "]")) return "a list of values is  list(f(k) for k in 0..9)";
+  if (found.is("[") && only("minimize"))
+    return cat("a fit takes whole parameters; what stays as it is is said behind it:  with (fixed.", before.text, " = …), a mask or a list of places");
   if (found.is(",") && only(")")) return "a list stands between square brackets:  [1, 2, 3]";
   if (found.is("]") && before.is("[")) return "a list holds at least one value";
   if (found.is("and") && only("{")) return "at either of two events:  on pre.spike or post.spike { … }";
