@@ -279,6 +279,9 @@ void Fitting::summary() {
   };
   for (size_t k = 0; k < reached_.size() && s_.starts[0].first_loss != 0; ++k)   // at 0 nothing has a slope
     if (!reached_[k] && is_free(k)) text += cat("; nothing that the loss reads moved with ", problem_.targets[k].path);
+  const bool flat = !reached_.empty() && std::find(reached_.begin(), reached_.end(), true) == reached_.end();
+  if (flat && s_.starts[0].first_loss == 0)
+    text += "; the loss is 0 from the start, without slope: there is nothing to fit, or nothing that it reads moves";
   if (interrupted()) text += "; interrupted, the best so far is kept";
   *e_.options.notes << text << '\n';
 }
