@@ -29,6 +29,11 @@ std::optional<std::vector<bool>> fixed_elements(Evaluation& e, const Target& tar
   const auto given = options.fixed.find(target.path);
   if (given == options.fixed.end()) return out;
   const Tensor& mask = given->second.value;
+  if (target.value.scalar() && !mask.scalar()) {   // [0] names its only place, or leaves it free
+    report_argument(e, given->second.span, cat(quoted(target.path), " is one number, and so is its 'fixed'; this is ", shape_text(mask.shape)),
+                    "fixed = 1  keeps it as it is,  fixed = 0  fits it");
+    return std::nullopt;
+  }
   const auto zero_or_one = [](double v) { return v == 0 || v == 1; };
   if (mask.values.size() == out.size() && std::all_of(mask.values.begin(), mask.values.end(), zero_or_one)) {
     for (size_t i = 0; i < out.size(); ++i) out[i] = mask.values[i] != 0;

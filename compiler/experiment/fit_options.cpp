@@ -110,7 +110,7 @@ class Reader {
   }
 
   bool truth(const ast::Setting& setting, bool& into) {
-    const auto value = evaluate_number(e_, *setting.value);
+    const auto value = evaluate_plain_number(e_, *setting.value, setting_path(setting.path));
     if (!value) return false;
     into = *value != 0;
     if (*value == 0 || *value == 1) return true;
@@ -118,7 +118,7 @@ class Reader {
     return false;
   }
   bool number(const ast::Setting& setting, double& into, double least) {
-    const auto value = evaluate_number(e_, *setting.value);
+    const auto value = evaluate_plain_number(e_, *setting.value, setting_path(setting.path));
     if (!value) return false;
     into = *value;
     if (*value >= least && std::isfinite(*value)) return true;
@@ -127,7 +127,7 @@ class Reader {
     return false;
   }
   bool positive(const ast::Setting& setting, double& into) {
-    const auto value = evaluate_number(e_, *setting.value);
+    const auto value = evaluate_plain_number(e_, *setting.value, setting_path(setting.path));
     if (!value) return false;
     into = *value;
     if (*value > 0 && std::isfinite(*value)) return true;
@@ -151,7 +151,7 @@ class Reader {
   }
   bool indices(const ast::Setting& setting, std::vector<int64_t>& into) {
     const auto value = evaluate_tensor(e_, *setting.value);
-    if (!value) return false;
+    if (!value || !expect_plain(e_, *value, setting.value->span, "validation")) return false;
     for (const double v : value->values) {
       if (v != std::floor(v) || v < 0) {
         report_argument(e_, setting.value->span, cat("recordings are counted from 0; ", v, " is none"), "name them:  validation = [4, 5]");
@@ -183,7 +183,7 @@ class Reader {
       return false;
     }
     auto value = evaluate_tensor(e_, *setting.value);
-    if (!value) return false;
+    if (!value || (option == "fixed" && !expect_plain(e_, *value, setting.value->span, name))) return false;
     into[found->path] = {std::move(*value), setting.value->span};
     return true;
   }

@@ -136,4 +136,19 @@ void report_argument(Evaluation& e, Span span, std::string message, std::string 
   e.diags.report(DiagKind::WrongArgument, span, std::move(message)).help = std::move(help);
 }
 
+bool expect_plain(Evaluation& e, const Tensor& value, Span span, std::string_view what) {
+  if (!value.dimension || value.dimension->dimensionless()) return true;
+  e.diags.report(DiagKind::DimensionMismatch, span,
+                 cat(quoted(what), " is a plain number, this is ", describe(*value.dimension), ", in ", unit_text(*value.dimension)));
+  return false;
+}
+
+std::optional<double> evaluate_plain_number(Evaluation& e, const ast::Expr& expr, std::string_view what) {
+  const auto tensor = evaluate_tensor(e, expr);
+  if (!tensor || !expect_plain(e, *tensor, expr.span, what)) return std::nullopt;
+  if (tensor->scalar()) return tensor->values[0];
+  e.diags.report(DiagKind::ShapesDiffer, expr.span, cat(quoted(what), " is one number, this is ", describe(Value{*tensor})));
+  return std::nullopt;
+}
+
 }  // namespace hebb

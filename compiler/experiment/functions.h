@@ -60,6 +60,10 @@ std::optional<double> as_number(Evaluation& e, const FunctionCall& call, const G
 std::optional<int64_t> as_count(Evaluation& e, const FunctionCall& call, const Given& given, int64_t least,
                                 int64_t most);
 void report_argument(Evaluation& e, Span span, std::string message, std::string help = {});
+/// One number without a unit; `what` is called so in the message.
+std::optional<double> evaluate_plain_number(Evaluation& e, const ast::Expr& expr, std::string_view what);
+/// False, and reported: the value has a unit.
+bool expect_plain(Evaluation& e, const Tensor& value, Span span, std::string_view what);
 inline Value value_of(Tensor tensor) { return {std::move(tensor)}; }
 constexpr int64_t kLargestArray = int64_t{1} << 31;  // elements: more is refused before it is allocated
 

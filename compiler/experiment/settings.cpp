@@ -21,7 +21,7 @@ std::string path_text(const ast::Path& path) {
 }
 
 std::optional<int64_t> whole(Evaluation& e, const ast::Setting& setting, double least, double most) {
-  const auto number = evaluate_number(e, *setting.value);
+  const auto number = evaluate_plain_number(e, *setting.value, path_text(setting.path));
   if (!number) return std::nullopt;
   if (*number == std::floor(*number) && *number >= least && *number <= most) return static_cast<int64_t>(*number);
   report_argument(e, setting.value->span,
@@ -44,7 +44,7 @@ bool read_precision(Evaluation& e, const ast::Setting& setting, RunOptions& out)
 
 bool read_seed(Evaluation& e, const ast::Setting& setting, RunOptions& out) {
   const auto seeds = evaluate_tensor(e, *setting.value);
-  if (!seeds) return false;
+  if (!seeds || !expect_plain(e, *seeds, setting.value->span, "seed")) return false;
   out.seeds.clear();
   for (const double seed : seeds->values) {
     if (seed != std::floor(seed) || seed < 0 || seed > 9007199254740992.0 || seeds->shape.size() > 1) {
@@ -98,7 +98,7 @@ bool read_setting(Evaluation& e, const ast::Setting& setting, RunOptions& out) {
     out.batched = true;
     return true;
   }
-  if (name == "deterministic") return evaluate_number(e, *setting.value).has_value();  // always is
+  if (name == "deterministic") return evaluate_plain_number(e, *setting.value, name).has_value();  // always is
   if (name == "record") {
     const auto* text = std::get_if<ast::String>(&without_parens(*setting.value).node);
     const bool known = text && (text->value.ends_with(".npz") || text->value.ends_with(".h5") || text->value.ends_with(".hdf5"));
@@ -112,7 +112,7 @@ bool read_setting(Evaluation& e, const ast::Setting& setting, RunOptions& out) {
   }
   constexpr std::string_view kFreeze = ".freeze";
   if (name.ends_with(kFreeze)) {
-    const auto on = evaluate_number(e, *setting.value);
+    const auto on = evaluate_plain_number(e, *setting.value, name);
     if (!on) return false;
     if (*on != 0 && *on != 1) {
       report_argument(e, setting.value->span, cat(quoted(name), " is true or false"));
