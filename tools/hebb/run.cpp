@@ -72,13 +72,21 @@ bool holds_something_else(const std::string& name) {
   return !begin.empty() && !begin.starts_with(kFitStateBegins) && !begin.starts_with(kRunStateBegins);
 }
 
+/// `checkpoint`, what lies beside it, and the states of further fits: 'state.1' and so on, as many as are there.
+std::vector<std::string> states_of(const std::string& checkpoint) {
+  std::vector<std::string> out = {checkpoint, runs_beside(checkpoint)};
+  std::error_code ignored;
+  for (int64_t k = 1; std::filesystem::exists(cat(checkpoint, ".", k), ignored); ++k) out.push_back(cat(checkpoint, ".", k));
+  return out;
+}
+
 /// Asked before a run, not after hours of it.
 std::optional<std::string> cannot_write(const Options& options) {
   if (!options.output.empty())
     if (auto why = cannot_write_into(options.output, true)) return why;
   if (options.checkpoint.empty()) return std::nullopt;
-  for (const std::string& name : {options.checkpoint, runs_beside(options.checkpoint)})
-    if (!options.resume && holds_something_else(name)) return cat(quoted(name), " is no checkpoint, and is not overwritten: name another file");
+  for (const std::string& name : states_of(options.checkpoint))   // what --resume reads first says itself what it is not
+    if ((!options.resume || name != options.checkpoint) && holds_something_else(name)) return cat(quoted(name), " is no checkpoint, and is not overwritten: name another file");
   std::error_code ignored;
   if (std::filesystem::is_directory(options.checkpoint, ignored)) return cat("cannot write ", quoted(options.checkpoint), ": ", std::strerror(EISDIR));
   return cannot_write_into(std::filesystem::path(options.checkpoint).parent_path(), false);
