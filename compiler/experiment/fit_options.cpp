@@ -184,6 +184,13 @@ class Reader {
     }
     auto value = evaluate_tensor(e_, *setting.value);
     if (!value || (option == "fixed" && !expect_plain(e_, *value, setting.value->span, name))) return false;
+    const auto& own = found->variable->dimension;
+    const bool plain = !value->dimension || value->dimension->dimensionless();
+    if (option == "start" && !plain && own && *value->dimension != *own) {
+      e_.diags.report(DiagKind::DimensionMismatch, setting.value->span,
+                      cat(quoted(found->path), " is ", describe(*own), ", and its start is ", describe(*value->dimension), ", in ", unit_text(*value->dimension)));
+      return false;
+    }
     into[found->path] = {std::move(*value), setting.value->span};
     return true;
   }
