@@ -1,6 +1,7 @@
 """The networks of bench/networks in Brian2's C++ standalone mode, float32, one thread.
 
-Usage: brian2_networks.py NETWORK STEPS FOLDER. Prints one JSON line: seconds from the equations to the end of the
+Usage: brian2_networks.py NETWORK STEPS FOLDER [METHOD]. METHOD solves the neurons' equations: euler (default) or
+exponential_euler. Prints one JSON line: seconds from the equations to the end of the
 build (`build`), seconds of the run alone as Brian2 reports it (`run`), rate in Hz and mean weight.
 """
 import json
@@ -14,14 +15,14 @@ from brian2 import Hz, NeuronGroup, PopulationRateMonitor, PoissonGroup, Synapse
 DT = 0.1 * ms
 
 
-def balance():
+def balance(method):
     """Vogels et al. (2011), as stdlib/neurons/lif_conductance.hebb and stdlib/istdp/inhibitory.hebb state it."""
     neuron = """
         dv/dt = (-60*mV - v + 20*mV + ge*(0*mV - v) + gi*(-80*mV - v)) / (20*ms) : volt (unless refractory)
         dge/dt = -ge / (5*ms) : 1
         dgi/dt = -gi / (10*ms) : 1
     """
-    cells = NeuronGroup(10_000, neuron, threshold="v > -50*mV", reset="v = -60*mV", refractory=5 * ms, method="euler")
+    cells = NeuronGroup(10_000, neuron, threshold="v > -50*mV", reset="v = -60*mV", refractory=5 * ms, method=method)
     cells.v = "-60*mV + 5*mV*randn()"
     excitatory, inhibitory = cells[:8000], cells[8000:]
     g = 0.3
@@ -43,7 +44,7 @@ def balance():
     return parts + [plastic], plastic, excitatory
 
 
-def pair_stdp():
+def pair_stdp(_):
     """Song, Miller and Abbott (2000) between Poisson neurons, as stdlib/stdp/pair_stdp.hebb states it."""
     pre, post = PoissonGroup(8000, 10 * Hz), PoissonGroup(8000, 10 * Hz)
     plastic = Synapses(pre, post, """
@@ -57,13 +58,13 @@ def pair_stdp():
 
 
 def main():
-    name, steps, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    name, steps, folder, *method = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
     brian2.prefs.core.default_float_dtype = numpy.float32
     brian2.set_device("cpp_standalone", directory=folder, build_on_run=False)
     brian2.seed(1)
     brian2.defaultclock.dt = DT
     begun = time.perf_counter()
-    parts, plastic, watched = {"balance": balance, "pair_stdp": pair_stdp}[name]()
+    parts, plastic, watched = {"balance": balance, "pair_stdp": pair_stdp}[name](method[0] if method else "euler")
     rates = PopulationRateMonitor(watched)
     network = brian2.Network(*parts, rates)
     network.run(steps * DT)
