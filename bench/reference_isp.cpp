@@ -35,6 +35,13 @@ struct InLines {
   bool operator==(const InLines&) const = default;
 };
 
+/// (exp(x) - 1) / x from -0.5 to 0, within a rounding of float or two.
+constexpr float kSeries[] = {1.0f / 5040, 1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 1.0f / 2, 1.0f};
+constexpr float kNear = -0.5f;
+
+float relative(float x) { return std::expm1(x) / x; }
+
+template <bool kExponential>
 class Run {
  public:
   explicit Run(const Balance& net) : net_(net), e_(net.excitatory), n_(net.excitatory + net.inhibitory) {
@@ -136,11 +143,24 @@ class Run {
     size_t count = 0;
 #ifdef __AVX512F__
     const auto all = [](float value) { return _mm512_set1_ps(value); };
+    const auto grown = [&](__m512 dv, __m512 e, __m512 h) {
+      if constexpr (!kExponential) return dv;
+      const __m512 x = _mm512_mul_ps(all(-kScale), _mm512_add_ps(all(1.0f), _mm512_add_ps(e, h)));
+      alignas(64) float each[16];
+      if (_mm512_cmp_ps_mask(x, all(kNear), _CMP_LT_OQ) != 0) {
+        _mm512_store_ps(each, x);
+        for (float& one : each) one = relative(one);
+        return _mm512_mul_ps(dv, _mm512_load_ps(each));
+      }
+      __m512 sum = all(kSeries[0]);
+      for (int k = 1; k < 7; ++k) sum = _mm512_fmadd_ps(sum, x, all(kSeries[k]));
+      return _mm512_mul_ps(dv, sum);
+    };
     for (int i = 0; i < n; i += 16) {
       const __m512 u = _mm512_loadu_ps(&v[i]), e = _mm512_loadu_ps(&ge[i]), h = _mm512_loadu_ps(&gi[i]), q = _mm512_loadu_ps(&wait[i]);
       const __mmask16 active = _mm512_cmp_ps_mask(q, _mm512_setzero_ps(), _CMP_LE_OQ);
       const __m512 dv = _mm512_fnmadd_ps(h, _mm512_add_ps(u, all(80.0f)), _mm512_fnmadd_ps(e, u, _mm512_sub_ps(all(-40.0f), u)));
-      const __m512 next = _mm512_mask_mov_ps(all(-60.0f), active, _mm512_fmadd_ps(all(kScale), dv, u));
+      const __m512 next = _mm512_mask_mov_ps(all(-60.0f), active, _mm512_fmadd_ps(all(kScale), grown(dv, e, h), u));
       __mmask16 spike = _mm512_mask_cmp_ps_mask(active, next, all(-50.0f), _CMP_GT_OQ);
       if (i + 16 > n) spike &= static_cast<__mmask16>((1 << (n - i)) - 1);
       const __m512 left = _mm512_max_ps(_mm512_sub_ps(q, all(1.0f)), _mm512_setzero_ps());
@@ -153,11 +173,24 @@ class Run {
     }
 #elif defined(__AVX2__)
     const auto all = [](float value) { return _mm256_set1_ps(value); };
+    const auto grown = [&](__m256 dv, __m256 e, __m256 h) {
+      if constexpr (!kExponential) return dv;
+      const __m256 x = _mm256_mul_ps(all(-kScale), _mm256_add_ps(all(1.0f), _mm256_add_ps(e, h)));
+      alignas(32) float each[8];
+      if (_mm256_movemask_ps(_mm256_cmp_ps(x, all(kNear), _CMP_LT_OQ)) != 0) {
+        _mm256_store_ps(each, x);
+        for (float& one : each) one = relative(one);
+        return _mm256_mul_ps(dv, _mm256_load_ps(each));
+      }
+      __m256 sum = all(kSeries[0]);
+      for (int k = 1; k < 7; ++k) sum = _mm256_fmadd_ps(sum, x, all(kSeries[k]));
+      return _mm256_mul_ps(dv, sum);
+    };
     for (int i = 0; i < n; i += 8) {
       const __m256 u = _mm256_loadu_ps(&v[i]), e = _mm256_loadu_ps(&ge[i]), h = _mm256_loadu_ps(&gi[i]), q = _mm256_loadu_ps(&wait[i]);
       const __m256 active = _mm256_cmp_ps(q, _mm256_setzero_ps(), _CMP_LE_OQ);
       const __m256 dv = _mm256_fnmadd_ps(h, _mm256_add_ps(u, all(80.0f)), _mm256_fnmadd_ps(e, u, _mm256_sub_ps(all(-40.0f), u)));
-      const __m256 next = _mm256_blendv_ps(all(-60.0f), _mm256_fmadd_ps(all(kScale), dv, u), active);
+      const __m256 next = _mm256_blendv_ps(all(-60.0f), _mm256_fmadd_ps(all(kScale), grown(dv, e, h), u), active);
       const __m256 spike = _mm256_and_ps(active, _mm256_cmp_ps(next, all(-50.0f), _CMP_GT_OQ));
       const __m256 left = _mm256_max_ps(_mm256_sub_ps(q, all(1.0f)), _mm256_setzero_ps());
       _mm256_storeu_ps(&v[i], _mm256_blendv_ps(next, all(-60.0f), spike));
@@ -171,7 +204,8 @@ class Run {
 #else
     for (int i = 0; i < n; ++i) {
       const bool active = wait[i] <= 0;
-      const float next = v[i] + kScale * (-40.0f - v[i] - ge[i] * v[i] - gi[i] * (v[i] + 80.0f));
+      const float dv = -40.0f - v[i] - ge[i] * v[i] - gi[i] * (v[i] + 80.0f);
+      const float next = v[i] + kScale * dv * (kExponential ? relative(-kScale * (1 + ge[i] + gi[i])) : 1.0f);
       const bool spike = active && next > -50.0f;
       v[i] = active && !spike ? next : -60.0f;
       wait[i] = spike ? 50.0f : std::max(wait[i] - 1.0f, 0.0f);
@@ -195,12 +229,12 @@ class Run {
 
 }  // namespace
 
-BalanceResult run_balance_tight(const Balance& net, int64_t warm_steps, int64_t steps) {
+BalanceResult run_balance_tight(const Balance& net, int64_t warm_steps, int64_t steps, bool exponential) {
 #ifdef __AVX2__
   const unsigned before = _mm_getcsr();
   _mm_setcsr(before | 0x8040);  // subnormal numbers as 0: old traces would cost a hundred times as much
 #endif
-  const BalanceResult result = Run(net).run(warm_steps, steps);
+  const BalanceResult result = exponential ? Run<true>(net).run(warm_steps, steps) : Run<false>(net).run(warm_steps, steps);
 #ifdef __AVX2__
   _mm_setcsr(before);
 #endif

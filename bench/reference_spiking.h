@@ -29,8 +29,8 @@ struct BalanceResult {
 /// by forward Euler, which is what people write by hand, and faster.
 BalanceResult run_balance(const Balance& network, int64_t warm_steps, int64_t steps, bool exponential);
 
-/// The same by forward Euler, with everything known about it put to use; in reference_isp.cpp.
-BalanceResult run_balance_tight(const Balance& network, int64_t warm_steps, int64_t steps);
+/// The same with everything known about it put to use; in reference_isp.cpp.
+BalanceResult run_balance_tight(const Balance& network, int64_t warm_steps, int64_t steps, bool exponential = false);
 
 /// That on one thread or two, which meet so often, at most every 8 steps; in reference_isp_shared.cpp. Seconds are by the
 /// clock. The outcome is the same for any of them, but for the order in which the mean of the weights is summed.
