@@ -5,6 +5,7 @@
 
 #include "compiler/experiment/loss_nodes.h"
 #include "compiler/experiment/loss_runs.h"
+#include "compiler/experiment/measures.h"
 #include "compiler/support/overload.h"
 #include "compiler/support/text.h"
 
@@ -282,6 +283,12 @@ class Tracer {
     if (const auto user = e_.functions.find(name->name); user != e_.functions.end())
       return user_function(*user->second, node, span);
     const Function* function = find_function(name->name);
+    const MeasureFunction* measure = find_measure(name->name);
+    if (measure && measures_events(measure->kind)) {
+      e_.diags.report(DiagKind::SpikeTimes, span, cat(quoted(name->name), " is of simulated spike times, and nothing says how to differentiate them")).help =
+          "fit what the neurons hold, such as a rate or a voltage; spikes that were recorded may be fed instead of simulated";
+      return std::nullopt;
+    }
     if (!function) return refuse(span, cat(quoted(name->name), " of something fitted has no derivative here"));
     return library_function(*function, node, span);
   }

@@ -84,6 +84,7 @@ std::string hint(const std::vector<std::string>& expected, const Lexeme& before,
   if (only("else")) return "every choice has both sides:  if c then a else b";
   if (only("->")) return "write  project A -> B as AB { … }";
   if (only("[") && found.is(":")) return cat("say how many:  pop ", before.text, "[1] : …");
+  if (only("}") && found.is("run")) return "a run is a value:  let sim = run Net for 100;";
   if (only("as")) return "a projection has a name:  project A -> B as AB { … }";
   if (found.is("for") && has(expected, "]")) return "a list of values is  list(f(k) for k in 0..9)";
   if (found.is("[") && only("minimize"))

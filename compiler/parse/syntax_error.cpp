@@ -315,6 +315,8 @@ bool explain_statement(Failed& f) {
   if (meant) {
     diag.help = cat("did you mean ", quoted(*meant), "?");
     diag.fixes = {{word.span, *meant, false}};
+  } else if (f.statement.block == Block::Experiment && (word.is("report") || word.is("grad"))) {
+    diag.help = cat("it is a value, which is printed or kept:  print ", word.text, "(…);  let found = ", word.text, "(…);");
   } else {
     diag.help = cat("these do: ", joined(words, ", "));
   }
