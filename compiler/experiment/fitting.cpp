@@ -346,7 +346,7 @@ bool Fitting::save(bool now) {
 }
 
 bool Fitting::resume() {
-  if (!e_.options.resume) return true;
+  if (!e_.options.resume) return begins_anew();
   // A fit that was not reached has no state: one after the first, or one behind a run that was interrupted.
   const bool behind = e_.fits_begun > 1 || std::filesystem::exists(runs_beside(e_.options.checkpoint));
   if (behind && !std::filesystem::exists(state_file())) return true;
@@ -359,6 +359,17 @@ bool Fitting::resume() {
   const auto fits = [&](const StartState& start) { return start.x.size() == plan_.free.size(); };
   if (static_cast<int64_t>(s_.starts.size()) <= all_starts() && std::all_of(s_.starts.begin(), s_.starts.end(), fits)) return true;
   e_.diags.report(DiagKind::FileProblem, fit_.span, cat(quoted(state_file()), " belongs to a fit of other parameters"));
+  return false;
+}
+
+/// Hours of a fit are not written over by the same command without --resume.
+bool Fitting::begins_anew() {
+  if (e_.options.checkpoint.empty()) return true;
+  const auto left = load_state(state_file(), identity_);   // of another fit, or no state at all: nothing of this one is lost
+  const auto begun = [](const StartState& start) { return start.update > 0; };
+  if (!left || left->finished || std::none_of(left->starts.begin(), left->starts.end(), begun)) return true;
+  e_.diags.report(DiagKind::FileProblem, fit_.span,
+                  cat(quoted(state_file()), " holds this fit, unfinished: --resume goes on with it, without the file it begins anew"));
   return false;
 }
 

@@ -53,6 +53,7 @@ class Fitting {
   /// False: reported, once.
   bool save(bool now);
   bool resume();
+  bool begins_anew();
   std::string share_at_bounds();
   std::string memory_text() const;
 

@@ -1,5 +1,7 @@
 #include "compiler/experiment/run_store.h"
 
+#include <algorithm>
+
 #include "compiler/support/bytes.h"
 #include "compiler/support/text.h"
 #include "runtime/data/atomic_file.h"
@@ -28,7 +30,7 @@ uint64_t checksum(std::string_view bytes) {
 
 RunStore::RunStore(std::string path, double every_s) : path_(std::move(path)), every_s_(every_s) {}
 
-Status RunStore::resume() {
+Result<RunStore::Runs> RunStore::read() const {
   const auto bytes = read_file(path_);
   if (!bytes) return bytes.failure();
   if (!bytes->starts_with(kMagic))
@@ -40,9 +42,10 @@ Status RunStore::resume() {
   std::memcpy(&sum, bytes->data() + body.size(), sizeof sum);
   if (sum != checksum(body)) return damaged();
   ByteReader reader{.bytes = body.substr(kMagic.size())};
-  uint64_t runs = 0;
-  reader(runs);
-  for (uint64_t k = 0; reader.ok && k < runs; ++k) {
+  Runs runs;
+  uint64_t count = 0;
+  reader(count);
+  for (uint64_t k = 0; reader.ok && k < count; ++k) {
     auto run = std::make_unique<Run>();
     uint64_t lanes = 0;
     reader(run->fingerprint), reader(lanes);
@@ -52,10 +55,21 @@ Status RunStore::resume() {
       run->lanes.push_back(std::move(one));
     }
     run->kept.assign(run->lanes.size(), Clock::now());
-    runs_.push_back(std::move(run));
+    runs.push_back(std::move(run));
   }
   if (!reader.ok || !reader.bytes.empty()) return damaged();
+  return runs;
+}
+
+Status RunStore::resume() {
+  auto runs = read();
+  if (!runs) return runs.failure();
+  runs_ = std::move(*runs);
   return Done{};
+}
+
+void RunStore::begin_anew() {
+  if (auto runs = read()) left_ = std::move(*runs);   // what is not ours to go on with is nobody's progress
 }
 
 Result<size_t> RunStore::open(uint64_t fingerprint, size_t lanes) {
@@ -66,6 +80,13 @@ Result<size_t> RunStore::open(uint64_t fingerprint, size_t lanes) {
     if (run.fingerprint == fingerprint && run.lanes.size() == lanes) return number;
     return Failure{cat(quoted(path_), " belongs to something else: another file, another experiment, or other settings")};
   }
+  const auto unfinished = [](const auto& left) {
+    return std::any_of(left->lanes.begin(), left->lanes.end(), [](const Lane& lane) { return lane.progress != Progress::Done; });
+  };
+  const bool same = !left_.empty() && left_[0]->fingerprint == fingerprint && left_[0]->lanes.size() == lanes;
+  if (same && std::any_of(left_.begin(), left_.end(), unfinished))
+    return Failure{cat(quoted(path_), " holds this command's runs, unfinished: --resume goes on with them, without the file they begin anew")};
+  left_.clear();
   auto run = std::make_unique<Run>();
   run->fingerprint = fingerprint;
   run->lanes.resize(lanes);

@@ -31,8 +31,10 @@ class RunStore {
 
   /// An empty path: nothing is kept.
   RunStore(std::string path, double every_s);
-  /// Reads the file.
+  /// Reads the file, and goes on from it.
   Status resume();
+  /// Looks at what an earlier command left there: open() refuses to begin anew what stands there unfinished.
+  void begin_anew();
 
   /// The next run of this command; `fingerprint` tells runs apart that are not the same. Returns its number.
   Result<size_t> open(uint64_t fingerprint, size_t lanes);
@@ -50,11 +52,14 @@ class RunStore {
     std::vector<Lane> lanes;
     std::vector<Clock::time_point> kept;
   };
+  using Runs = std::vector<std::unique_ptr<Run>>;
+  Result<Runs> read() const;
   Status write_locked();
   std::string path_;
   double every_s_;
   size_t next_ = 0;
-  std::vector<std::unique_ptr<Run>> runs_;
+  Runs runs_;
+  Runs left_;                    // by an earlier command, until the first run is opened
   Clock::time_point written_ = Clock::now();
   mutable std::mutex mutex_;     // lanes run in threads
 };

@@ -131,6 +131,7 @@ int run_run(const Options& options) {
   RunStore store(kept, *every);
   if (keeps_runs) {
     experiment_settings->store = &store;
+    if (!options.resume) store.begin_anew();
     if (options.resume && (!beside || std::filesystem::exists(kept)))
       if (const Status read = store.resume(); !read) return usage_error(read.error(), "without --resume the runs begin anew");
   }
