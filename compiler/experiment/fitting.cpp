@@ -92,7 +92,7 @@ int64_t Fitting::starts_at_once() const {
 
 bool Fitting::run() {
   identity_ = identity();
-  if (!resume()) return false;
+  if (!(e_.options.resume ? resume() : begin_anew())) return false;
   if (!save(true)) return false;   // before the work, not after it
   began_ = shown_ = Clock::now();
   done_before_ = done();
@@ -346,7 +346,6 @@ bool Fitting::save(bool now) {
 }
 
 bool Fitting::resume() {
-  if (!e_.options.resume) return begins_anew();
   // A fit that was not reached has no state: one after the first, or one behind a run that was interrupted.
   const bool behind = e_.fits_begun > 1 || std::filesystem::exists(runs_beside(e_.options.checkpoint));
   if (behind && !std::filesystem::exists(state_file())) return true;
@@ -363,13 +362,13 @@ bool Fitting::resume() {
 }
 
 /// Hours of a fit are not written over by the same command without --resume.
-bool Fitting::begins_anew() {
+bool Fitting::begin_anew() {
   if (e_.options.checkpoint.empty()) return true;
   const auto left = load_state(state_file(), identity_);   // of another fit, or no state at all: nothing of this one is lost
   const auto begun = [](const StartState& start) { return start.update > 0; };
   if (!left || left->finished || std::none_of(left->starts.begin(), left->starts.end(), begun)) return true;
-  e_.diags.report(DiagKind::FileProblem, fit_.span,
-                  cat(quoted(state_file()), " holds this fit, unfinished: --resume goes on with it, without the file it begins anew"));
+  e_.diags.report(DiagKind::FileProblem, fit_.span, cat(quoted(state_file()), " holds this fit, unfinished")).help =
+      "--resume goes on with it; without the file it begins anew";
   return false;
 }
 

@@ -52,8 +52,9 @@ class Fitting {
   FitIdentity identity() const;
   /// False: reported, once.
   bool save(bool now);
+  /// False: reported.
   bool resume();
-  bool begins_anew();
+  bool begin_anew();
   std::string share_at_bounds();
   std::string memory_text() const;
 

@@ -102,8 +102,8 @@ std::optional<StoredRun> store_of(Evaluation& e, const PreparedRun& prepared, Sp
   if (!e.options.store) return StoredRun{};
   const auto number = e.options.store->open(fingerprint(prepared), static_cast<size_t>(prepared.lanes));
   if (number) return StoredRun{e.options.store, *number};
-  Diagnostic& said = e.diags.report(DiagKind::FileProblem, span, number.error());
-  if (e.options.resume) said.help = "without --resume the run begins anew";
+  e.diags.report(DiagKind::FileProblem, span, number.error()).help =
+      e.options.resume ? "without the file the runs begin anew" : "--resume goes on with them; without the file they begin anew";
   return std::nullopt;
 }
 

@@ -85,7 +85,7 @@ Result<size_t> RunStore::open(uint64_t fingerprint, size_t lanes) {
   };
   const bool same = !left_.empty() && left_[0]->fingerprint == fingerprint && left_[0]->lanes.size() == lanes;
   if (same && std::any_of(left_.begin(), left_.end(), unfinished))
-    return Failure{cat(quoted(path_), " holds this command's runs, unfinished: --resume goes on with them, without the file they begin anew")};
+    return Failure{cat(quoted(path_), " holds this command's runs, unfinished")};
   left_.clear();
   auto run = std::make_unique<Run>();
   run->fingerprint = fingerprint;

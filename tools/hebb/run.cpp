@@ -131,9 +131,11 @@ int run_run(const Options& options) {
   RunStore store(kept, *every);
   if (keeps_runs) {
     experiment_settings->store = &store;
-    if (!options.resume) store.begin_anew();
-    if (options.resume && (!beside || std::filesystem::exists(kept)))
+    if (!options.resume) {
+      store.begin_anew();
+    } else if (!beside || std::filesystem::exists(kept)) {
       if (const Status read = store.resume(); !read) return usage_error(read.error(), "without --resume the runs begin anew");
+    }
   }
   if (options.resume)
     for (const std::filesystem::path& folder : {std::filesystem::path(options.output), std::filesystem::path(options.checkpoint).parent_path()})
