@@ -115,6 +115,10 @@ class Columns {
   /// Rows of a neurons column without elements that are not 0, ascending, into as many places as it has
   /// rows; returns how many.
   int64_t nonzero_rows(ColumnId id, uint32_t* into) const { return nonzero_rows(id, 0, layout(id).posts, into); }
+  /// Whether the element at `element`, as it lies in memory, is 0.
+  bool is_zero(const void* element) const {
+    return precision_ == Precision::Float32 ? *static_cast<const float*>(element) == 0 : *static_cast<const double*>(element) == 0;
+  }
   /// Of rows [begin, end); begin is a multiple of 16.
   int64_t nonzero_rows(ColumnId id, int64_t begin, int64_t end, uint32_t* into) const;
 

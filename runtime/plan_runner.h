@@ -18,6 +18,7 @@
 #include "runtime/faster_way.h"
 #include "runtime/step_constants.h"
 #include "runtime/step_schedule.h"
+#include "runtime/thread_copies.h"
 #include "runtime/threads.h"
 
 namespace hebb {
@@ -87,6 +88,7 @@ class PlanRunner {
     for (SpikeList& list : lists_) list.known = list.current = false;
     for (Late& late : late_) late.is_settled = false;
     constants_of_ = 0;
+    outdate_copies();
     for (Buckets& buckets : buckets_) buckets.forget();
   }
   /// Whether this is what this runner may have had in flight.
@@ -173,6 +175,7 @@ class PlanRunner {
     Share share = Share::One;
     int list = -1;
     int gate = -1;                   // runs when this list is not empty
+    ColumnId own_gate;               // runs when this uniform column is not 0, of which each thread has a copy; invalid: always
     SpaceId listed;                  // neurons in blocks of which the list is divided; invalid: everyone takes all of it
     Buckets* buckets = nullptr;      // it runs once for each of them
     std::vector<std::vector<OwnLaunch>> parts;  // of each thread
@@ -189,7 +192,12 @@ class PlanRunner {
     std::vector<std::vector<Action>> levels;
     std::vector<int> read_first;     // lists that must be current before
     std::vector<int> taken_over;     // lists of columns that must hold these and no others before
+    std::vector<int> outdated;       // lists that nobody finds
   };
+  void outdate_copies() {
+    if (copies_) copies_->outdate();
+  }
+  std::vector<bool> marked_or_reset() const;
   void prepare_sharing(uint64_t key);
   size_t prepare_shared(KernelId kernel, Share share, uint64_t key);
   hebb_launch of_bucket(hebb_launch part, SpaceId space, const Buckets& buckets, size_t bucket);
@@ -228,6 +236,8 @@ class PlanRunner {
   bool shares_ = false;                // steps, among threads
   std::vector<SharedKernel> shared_kernels_;
   SharedStep shared_quiet_, shared_eventful_;
+  Copied copied_;
+  std::optional<ThreadCopies> copies_;  // of steps that threads share
   std::vector<ColumnId> written_in_blocks_;
   Meeting meeting_;
   FasterWay faster_;

@@ -39,6 +39,7 @@ constexpr int64_t kMostSteps = 1 << 14;
 
 void PlanRunner::settle(Late& late) {
   late.is_settled = true;
+  outdate_copies();
   for (Prepared& prepared : late.settle) launch(prepared, -1);
 }
 
@@ -61,7 +62,9 @@ void PlanRunner::host_writes(ColumnId column) {
 }
 
 void PlanRunner::make(Seldom& seldom) {
-  if (step_ >= 0 && !std::exchange(seldom.is_made, true)) launch(seldom.all, step_);
+  if (step_ < 0 || std::exchange(seldom.is_made, true)) return;
+  outdate_copies();
+  launch(seldom.all, step_);
 }
 
 void PlanRunner::settle_what_is_due(int64_t step) {
@@ -143,12 +146,14 @@ void PlanRunner::run_init() {
   reset(init_resets_);
   begun_ = true;
   step_ = -1;
+  outdate_copies();
   for (Prepared& prepared : init_) launch(prepared, -1);
   for (Late& late : late_) late.is_settled = true;
 }
 
 void PlanRunner::run_begin() {
   if (on_device(DeviceRun::List::Begin, -1)) return;
+  outdate_copies();
   for (Prepared& prepared : begin_) launch(prepared, -1);
 }
 
@@ -172,8 +177,10 @@ void PlanRunner::run_step(int64_t step, bool eventful, bool untouched) {
   begun_ = true;
   step_ = step;
   for (Seldom& seldom : seldom_) seldom.is_made = false;
-  if (!untouched)
+  if (!untouched) {
     for (SpikeList& list : lists_) list.current = false;
+    outdate_copies();
+  }
   if (!late_.empty()) settle_what_is_due(step);
   for (Late& late : late_) late.is_settled = false;
   for (SpikeList& list : lists_) list.current = list.current && untouched && program_[list.column].role == Role::State;
@@ -185,6 +192,7 @@ void PlanRunner::run_step(int64_t step, bool eventful, bool untouched) {
   if (share) {
     run_shared(eventful ? shared_eventful_ : shared_quiet_, step);
   } else {
+    outdate_copies();
     reset(step_resets_);
     for (Prepared& prepared : eventful ? eventful_ : quiet_)
       if (!stay || !constants_.kernels[prepared.kernel.value]) launch(prepared, step);

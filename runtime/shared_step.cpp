@@ -34,8 +34,28 @@ void PlanRunner::reclaim(int thread) const {
 void PlanRunner::prepare_sharing(uint64_t key) {
   failures_.resize(static_cast<size_t>(pool_.size()));
   for (SpikeList& list : lists_) list.blocks.resize(static_cast<size_t>(pool_.size()));
+  copied_ = copied(program_, constants_.columns, marked_or_reset());
+  std::vector<ColumnId> columns;
+  for (uint32_t c = 0; c < copied_.columns.size(); ++c)
+    if (copied_.columns[c]) columns.push_back(ColumnId{c});
+  copies_.emplace(columns_, std::move(columns), pool_.size());
   shared_quiet_ = plan_sharing(When::Eventful, key);
   shared_eventful_ = plan_sharing(When::Quiet, key);
+}
+
+/// Columns that steps write otherwise than by kernels, or that differ between buckets, whose launches have tables of their own.
+std::vector<bool> PlanRunner::marked_or_reset() const {
+  std::vector<bool> out(program_.columns.size());
+  for (const SpikeList& list : lists_)
+    if (program_[program_[list.column].space].kind != SpaceKind::Uniform) out[list.column.value] = true;
+  for (const ColumnId column : step_resets_) out[column.value] = true;
+  for (const Delayed& delayed : program_.plan.delays) out[delayed.into.value] = true;
+  const std::vector<bool> none(out.size());
+  for (const Buckets& buckets : buckets_)
+    for (const Kernel& kernel : program_.kernels)
+      if (kernel.domain == buckets.space() || buckets.concerns(kernel))
+        for (const Touch& touch : touches(program_, kernel, Share::One, constants_.columns, none)) out[touch.thing] = true;
+  return out;
 }
 
 size_t PlanRunner::prepare_shared(KernelId id, Share share, uint64_t key) {
@@ -47,9 +67,10 @@ size_t PlanRunner::prepare_shared(KernelId id, Share share, uint64_t key) {
   const bool synaptic = is_synaptic(domain.kind);
   const int64_t pres = synaptic ? program_[domain.pre].size : 1;
   const int64_t posts = synaptic ? program_[domain.post].size : domain.size;
-  if (kernel.spikes.valid()) (kernel.rows != Rows::All ? out.list : out.gate) = list_of(kernel.spikes);
+  if (kernel.spikes.valid() && copied_.columns[kernel.spikes.value]) out.own_gate = kernel.spikes;
+  else if (kernel.spikes.valid()) (kernel.rows != Rows::All ? out.list : out.gate) = list_of(kernel.spikes);
   const bool by_post = out.share == Share::ByPost;
-  if (out.share != Share::One && kernel.rows != Rows::All) {
+  if (out.share != Share::One && out.share != Share::Each && kernel.rows != Rows::All) {
     const bool listed_posts = kernel.rows == Rows::OfPost || kernel.rows == Rows::OfSpikes;
     if (by_post == listed_posts) out.listed = program_[kernel.spikes].space;
   }
@@ -59,6 +80,7 @@ size_t PlanRunner::prepare_shared(KernelId id, Share share, uint64_t key) {
   const hebb_launch whole = whole_launch(kernel.domain, key);
   for (int thread = 0; thread < pool_.size(); ++thread) {
     hebb_launch part = whole;
+    part.columns = copies_->bases(thread);
     const Part own = block(by_post ? posts : pres, thread);
     if (out.share == Share::One && thread > 0) part.post_end = part.post_begin;
     if (by_post) part.post_begin = own.post_begin, part.post_end = own.post_end;
@@ -87,6 +109,7 @@ size_t PlanRunner::prepare_shared(KernelId id, Share share, uint64_t key) {
 
 /// A sum over synapses of all delays is in the order of its rows, which have those of some post neurons here and there.
 Share PlanRunner::own_share(const Kernel& kernel) const {
+  if (copied_.kernels[static_cast<size_t>(&kernel - program_.kernels.data())]) return Share::Each;
   const Share share = share_of(program_, kernel);
   const bool in_order = share == Share::ByPost && !kernel.accumulates.empty() &&
                         std::any_of(buckets_.begin(), buckets_.end(), [&](const Buckets& buckets) { return kernel.domain == buckets.space() && !buckets.concerns(kernel); });
@@ -122,7 +145,7 @@ PlanRunner::SharedStep PlanRunner::plan_sharing(When leave_out, uint64_t key) {
   std::vector<std::vector<Touch>> kernels;
   for (const Launch& launch : program_.plan.step) {
     const Kernel& kernel = program_[launch.kernel];
-    kernels.push_back(touches(program_, kernel, own_share(kernel), constants_.columns));
+    kernels.push_back(touches(program_, kernel, own_share(kernel), constants_.columns, copied_.columns));
   }
   const auto lists_at = static_cast<uint32_t>(program_.columns.size());
   const auto blocks_at = lists_at + static_cast<uint32_t>(lists_.size());
@@ -183,7 +206,8 @@ PlanRunner::SharedStep PlanRunner::plan_sharing(When leave_out, uint64_t key) {
     const Share share = own_share(program_[launch.kernel]);
     const auto shared_as = [&](Share way) {
       const size_t shared = prepare_shared(launch.kernel, way, key);
-      Task task{.first_thread = way == Share::One, .touches = way == share ? kernels[k] : touches(program_, program_[launch.kernel], way, constants_.columns)};
+      Task task{.first_thread = way == Share::One, .touches = way == share ? kernels[k] : touches(program_, program_[launch.kernel], way, constants_.columns, copied_.columns)};
+      if (const ColumnId gate = shared_kernels_[shared].own_gate; gate.valid()) task.touches.push_back({.thing = gate.value, .reach = Reach::OwnCopy});
       for (const int list : {shared_kernels_[shared].list, shared_kernels_[shared].gate}) {
         if (list < 0 || of_buckets(list)) continue;
         reads(list);
@@ -192,11 +216,15 @@ PlanRunner::SharedStep PlanRunner::plan_sharing(When leave_out, uint64_t key) {
       return std::pair(Action{.deed = Deed::Launch, .kernel = shared}, std::move(task));
     };
     auto [action, task] = shared_as(share);
-    if (program_[launch.kernel].rows == Rows::OfSpikes && share != Share::One) few.emplace_back(tasks.size(), shared_as(Share::One));
+    if (program_[launch.kernel].rows == Rows::OfSpikes && share == Share::ByPost) few.emplace_back(tasks.size(), shared_as(Share::One));
     add(action, std::move(task));
     for (const int list : prepared.outdates) {
-      written[static_cast<size_t>(list)] = true;
       const ColumnId column = lists_[static_cast<size_t>(list)].column;
+      if (copied_.columns[column.value]) {
+        out.outdated.push_back(list);
+        continue;
+      }
+      written[static_cast<size_t>(list)] = true;
       add({.deed = Deed::Find, .list = list},
           {.touches = {{.thing = column.value, .reach = Reach::OwnNeurons}, block_touch(list, true, Reach::OwnNeurons)}});
       add({.deed = Deed::Join, .list = list},
@@ -228,6 +256,8 @@ PlanRunner::SharedStep PlanRunner::plan_sharing(When leave_out, uint64_t key) {
 }
 
 void PlanRunner::run_shared(const SharedStep& shared, int64_t step) {
+  copies_->renew();
+  for (const int k : shared.outdated) lists_[static_cast<size_t>(k)].current = false;
   for (const int k : shared.taken_over) {
     SpikeList& list = lists_[static_cast<size_t>(k)];
     if (!list.known) columns_.fill(list.column, 0), list.count = 0;
@@ -302,6 +332,7 @@ void PlanRunner::act(const Action& action, int thread, int64_t step) {
 
 void PlanRunner::launch_own(SharedKernel& shared, int thread, int64_t step) {
   if (shared.gate >= 0 && lists_[static_cast<size_t>(shared.gate)].count == 0) return;
+  if (shared.own_gate.valid() && columns_.is_zero(copies_->base(thread, shared.own_gate))) return;
   // Those of a list that are this thread's.
   const auto own_rows = [&](std::span<const uint32_t> rows) -> std::pair<int64_t, int64_t> {
     if (!shared.listed.valid()) return {0, static_cast<int64_t>(rows.size())};

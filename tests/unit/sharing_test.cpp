@@ -9,6 +9,8 @@
 #include "compiler/program/interpret.h"
 #include "compiler/support/text.h"
 #include "runtime/simulation.h"
+#include "runtime/step_constants.h"
+#include "runtime/step_schedule.h"
 #include "tests/unit/model_of.h"
 #include "tests/unit/plastic_rules.h"
 
@@ -65,9 +67,10 @@ struct Built {
   Kernels kernels;
 };
 
-Built build(const std::string& text, bool defer, bool compiled) {
+/// `many_neurons` 1: traces wait, as in large populations.
+Built build(const std::string& text, bool defer, bool compiled, int64_t many_neurons = 1) {
   const Model model = model_of(text);
-  Built out{.program = std::make_shared<const Program>(lower(model, model.networks.at(0), {.defer = defer, .dt_ms = 1})), .kernels = {}};
+  Built out{.program = std::make_shared<const Program>(lower(model, model.networks.at(0), {.defer = defer, .many_neurons = many_neurons, .dt_ms = 1})), .kernels = {}};
   out.kernels = compiled ? *jit(*out.program, {.precision = Precision::Float64}) : interpret(out.program, Precision::Float64);
   return out;
 }
@@ -99,7 +102,7 @@ std::vector<std::vector<double>> seen(const Built& built, const Simulation& simu
 TEST(Sharing, AnyNumberOfThreadsHasTheBitsOfOne) {
   for (const char* rule : {kPair, kEligible, kScaled, kOfAll, kAssigning})
     for (const Size size : {Size{12, 9}, Size{7, 1}, Size{1, 70}, Size{40, 50}}) {
-      const Built built = build(network(rule, size), /*defer=*/true, /*compiled=*/size.pres == 40);
+      const Built built = build(network(rule, size), /*defer=*/true, /*compiled=*/size.pres == 40, /*many_neurons=*/size.pres == 7 ? 1024 : 1);
       std::vector<std::vector<double>> expected;
       for (const int threads : {1, 2, 3, 7}) {
         Simulation simulation = start(built, threads);
@@ -219,6 +222,50 @@ TEST(Sharing, ACheckpointDoesNotKnowOfThreads) {
         EXPECT_EQ(seen(built, resumed), seen(built, whole)) << rule << before << " threads, then " << after;
       }
     }
+  }
+}
+
+// Scales, and traces that only a few spikes change, cost nothing: threads that have copies of them need not meet for them.
+TEST(Sharing, EachThreadHasWhatCostsNothingForItself) {
+  const Model model = model_of(network(kPair, {12, 9}));
+  const Program program = lower(model, model.networks.at(0), {.defer = true, .many_neurons = 1, .dt_ms = 1});
+  const std::vector<bool> unchanging = step_constants(program).columns, none(program.columns.size());
+  const auto of = [&](const std::vector<bool>& columns, const char* name) { return columns.at(program.find_column(name).value); };
+  const Copied all = copied(program, unchanging, none);
+  EXPECT_TRUE(of(all.columns, "B.waits scale0"));
+  EXPECT_TRUE(of(all.columns, "B.x falls"));
+  EXPECT_TRUE(of(all.columns, "B.x")) << "every thread reads it, at the neurons whose spikes arrive";
+  EXPECT_FALSE(of(all.columns, "B.y")) << "only the thread of a neuron reads it there";
+  EXPECT_FALSE(of(all.columns, "S.x")) << "jumps together with the neuron's own state, which changes in every step";
+  EXPECT_FALSE(of(all.columns, "Y.g")) << "a sum";
+  EXPECT_FALSE(of(all.columns, "B.w"));
+  for (uint32_t k = 0; k < program.kernels.size(); ++k) {
+    if (!all.kernels[k]) continue;
+    for (const Store& store : program.kernels[k].stores) EXPECT_TRUE(all.columns[store.into.value]) << program.kernels[k].name;
+  }
+  // What is barred is left to all, and so is what is made of it.
+  std::vector<bool> barred = none;
+  barred[program.find_column("B.x falls").value] = true;
+  const Copied fewer = copied(program, unchanging, barred);
+  EXPECT_FALSE(of(fewer.columns, "B.x falls"));
+  EXPECT_FALSE(of(fewer.columns, "B.x"));
+  EXPECT_TRUE(of(fewer.columns, "B.waits scale0"));
+}
+
+TEST(Sharing, WhatTheHostWritesReachesEveryThread) {
+  const Size size{12, 40};
+  const Built built = build(network(kPair, size), true, true);
+  std::vector<std::vector<double>> expected;
+  for (const int threads : {1, 2, 3}) {
+    Simulation simulation = start(built, threads);
+    for (int part = 0; part < 3; ++part) {
+      ASSERT_TRUE(simulation.run(60, 1, {}, {}).ok());
+      ASSERT_TRUE(simulation.set(built.program->find_column("B.x"), std::vector<double>(40, 0.5 + part)).ok());
+      ASSERT_TRUE(simulation.set(built.program->find_column("B.tau"), std::vector{10.0 + 5 * part}).ok());
+    }
+    ASSERT_TRUE(simulation.run(60, 1, {}, recordings(*built.program, size)).ok());
+    if (threads == 1) expected = seen(built, simulation);
+    else EXPECT_EQ(seen(built, simulation), expected) << threads << " threads";
   }
 }
 
