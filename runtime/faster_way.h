@@ -28,6 +28,7 @@ class FasterWay {
   static constexpr int64_t kSlowly = 512;        // steps that a way was taken for until it had lost
   static constexpr double kAtOnce = 16;          // steps of the first way that one step takes which waits for somebody
   static constexpr double kHopeless = 4;         // times as slow as the first way: tried no further
+  static constexpr double kBusier = 1.3;         // times as long as in the last trial: a network that has begun to spike is another one
   static constexpr double kLoss = 64, kGain = 1024;  // steps of the first way: may be lost; are remembered as won
 
   void try_took(double time) {
@@ -57,6 +58,7 @@ class FasterWay {
     second_ = second;
     trying_ = false;
     rested_ = 0;
+    lately_ = 0;
     won_ = worst_ = 0;
   }
 
@@ -74,8 +76,13 @@ class FasterWay {
       }
       if (rested_ < 4 * kLeast) return;
       patience_ = kFirst;
-    } else if (rested_ < patience_) {
-      return;
+    } else {
+      lately_ += time;
+      const bool over = rested_ % kFirst == 0;
+      const bool busier = over && lately_ > kBusier * static_cast<double>(kFirst) * all_first_ / (rounds_ * kTurn);
+      if (over) lately_ = 0;
+      if (busier) patience_ = kFirst;
+      else if (rested_ < patience_) return;
     }
     trying_ = true;
     turn_ = lead_ = rounds_ = count_ = 0;
@@ -92,6 +99,7 @@ class FasterWay {
   double first_ = 1e300;           // what kTurn steps of the first way took at least, in the last trial
   double all_first_ = 0;           // in all rounds
   double won_ = 0, worst_ = 0;     // since the last trial; of a step
+  double lately_ = 0;              // that the first way took, since the last multiple of kFirst
   int64_t patience_ = kFirst, rested_ = 0;  // a network is silent at first, and what is faster then says little
 };
 

@@ -154,7 +154,10 @@ Program finish(Draft draft, const LowerOptions& options) {
     program.grid_required |= needs_grid(*instance.rule);
   hide_unused_sums(draft, program);
   let_seldom_be_read(program, draft.drawn);
-  if (options.defer && options.stage) let_traces_wait(program, options.many_neurons);
+  if (options.defer && options.stage) {
+    let_traces_wait(program, options.many_neurons);
+    let_traces_jump_alone(program);
+  }
   if (options.fuse && program.plan.bucketed.empty()) program = overlap(std::move(program));
   assert(verify(program).empty() && "a lowered program keeps every promise");
   return program;

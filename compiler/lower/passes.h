@@ -46,6 +46,9 @@ std::vector<Kernel> jumps_at_spikes(Program& program, std::vector<Kernel> kernel
 /// Of such populations, states that only decay and have something added at spikes are kept relative to a scale that falls
 /// instead (Plan::deferred). Of a program that is complete. Equal up to rounding.
 void let_traces_wait(Program& program, int64_t many);
+/// Of such a program: what a spike adds to a trace that synapses read of their presynaptic neuron is a kernel of its own, apart from
+/// what it does to states that change in every step. Threads can then each do it for themselves (runtime/step_schedule.h). The same bits.
+void let_traces_jump_alone(Program& program);
 
 /// A uniform scale after a step in which what is kept relative to it falls by `factor`: never 0, or nothing could be
 /// said relative to it where steps are much longer than the decay takes.

@@ -236,7 +236,8 @@ TEST(Sharing, EachThreadHasWhatCostsNothingForItself) {
   EXPECT_TRUE(of(all.columns, "B.x falls"));
   EXPECT_TRUE(of(all.columns, "B.x")) << "every thread reads it, at the neurons whose spikes arrive";
   EXPECT_FALSE(of(all.columns, "B.y")) << "only the thread of a neuron reads it there";
-  EXPECT_FALSE(of(all.columns, "S.x")) << "jumps together with the neuron's own state, which changes in every step";
+  EXPECT_TRUE(of(all.columns, "S.x")) << "jumps when the neuron's own state does, but apart from it";
+  EXPECT_FALSE(of(all.columns, "X.left")) << "changes in every step";
   EXPECT_FALSE(of(all.columns, "Y.g")) << "a sum";
   EXPECT_FALSE(of(all.columns, "B.w"));
   for (uint32_t k = 0; k < program.kernels.size(); ++k) {

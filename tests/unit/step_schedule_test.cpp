@@ -110,6 +110,20 @@ TEST(FasterWay, JudgesNetworksThatBegin) {
   EXPECT_GT(second, 0.9 * 16'000);
 }
 
+// Silent for so long that a trial is rare; then it must not wait for the next one.
+TEST(FasterWay, LooksAgainWhenThereIsMoreToDo) {
+  for (const int silent : {3000, 50'000}) {
+    FasterWay way;
+    int second = 0;
+    for (int k = 0; k < silent + 10'000; ++k) {
+      const double work = k < silent ? 1 : 3;
+      if (k >= silent) second += way.second() ? 1 : 0;
+      way.took(!way.second() ? work : k < silent ? 1.3 : 0.6 * work);
+    }
+    EXPECT_GT(second, 9000) << silent;
+  }
+}
+
 TEST(Meeting, NobodyGoesOnBeforeAllAreThere) {
   for (const int threads : {1, 2, 5}) {
     Meeting meeting(threads);
