@@ -197,7 +197,7 @@ class PlanRunner {
   void outdate_copies() {
     if (copies_) copies_->outdate();
   }
-  std::vector<bool> marked_or_reset() const;
+  std::vector<bool> never_copied() const;
   void prepare_sharing(uint64_t key);
   size_t prepare_shared(KernelId kernel, Share share, uint64_t key);
   hebb_launch of_bucket(hebb_launch part, SpaceId space, const Buckets& buckets, size_t bucket);

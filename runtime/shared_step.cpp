@@ -34,7 +34,7 @@ void PlanRunner::reclaim(int thread) const {
 void PlanRunner::prepare_sharing(uint64_t key) {
   failures_.resize(static_cast<size_t>(pool_.size()));
   for (SpikeList& list : lists_) list.blocks.resize(static_cast<size_t>(pool_.size()));
-  copied_ = copied(program_, constants_.columns, marked_or_reset());
+  copied_ = copied(program_, constants_.columns, never_copied());
   std::vector<ColumnId> columns;
   for (uint32_t c = 0; c < copied_.columns.size(); ++c)
     if (copied_.columns[c]) columns.push_back(ColumnId{c});
@@ -43,9 +43,12 @@ void PlanRunner::prepare_sharing(uint64_t key) {
   shared_eventful_ = plan_sharing(When::Quiet, key);
 }
 
-/// Columns that steps write otherwise than by kernels, or that differ between buckets, whose launches have tables of their own.
-std::vector<bool> PlanRunner::marked_or_reset() const {
+/// Columns that steps write otherwise than by kernels; that differ between buckets, whose launches have tables of their own; or of
+/// which copies would take more memory than a meeting is worth.
+std::vector<bool> PlanRunner::never_copied() const {
+  constexpr size_t kMost = size_t{1} << 20;
   std::vector<bool> out(program_.columns.size());
+  for (uint32_t c = 0; c < out.size(); ++c) out[c] = columns_.bytes(ColumnId{c}) > kMost;
   for (const SpikeList& list : lists_)
     if (program_[program_[list.column].space].kind != SpaceKind::Uniform) out[list.column.value] = true;
   for (const ColumnId column : step_resets_) out[column.value] = true;
